@@ -1,0 +1,1 @@
+"""Makes custom_components importable in tests."""

@@ -1,0 +1,37 @@
+"""Client of the IoT Portal Core API, free of Home Assistant."""
+
+from .client import IotPortalClient
+from .const import PRODUCTION_URL, UAT_URL, SimStatus
+from .exceptions import (
+    IotPortalAuthenticationError,
+    IotPortalConnectionError,
+    IotPortalError,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+    IotPortalOutcomeUnknownError,
+    IotPortalRateLimitError,
+    IotPortalResponseError,
+    IotPortalTimeoutError,
+)
+from .models import Credentials, Device, Session, Sms, Usage
+
+__all__ = [
+    "PRODUCTION_URL",
+    "UAT_URL",
+    "Credentials",
+    "Device",
+    "IotPortalAuthenticationError",
+    "IotPortalClient",
+    "IotPortalConnectionError",
+    "IotPortalError",
+    "IotPortalNotAvailableError",
+    "IotPortalNotFoundError",
+    "IotPortalOutcomeUnknownError",
+    "IotPortalRateLimitError",
+    "IotPortalResponseError",
+    "IotPortalTimeoutError",
+    "Session",
+    "SimStatus",
+    "Sms",
+    "Usage",
+]

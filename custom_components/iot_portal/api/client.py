@@ -1,0 +1,374 @@
+"""Client of the IoT Portal Core API."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+import json
+from random import uniform
+from typing import Final
+
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientError,
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+)
+from yarl import URL
+
+from .const import SMS_API_VERSION, ErrorCode
+from .exceptions import (
+    IotPortalAuthenticationError,
+    IotPortalConnectionError,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+    IotPortalOutcomeUnknownError,
+    IotPortalRateLimitError,
+    IotPortalResponseError,
+    IotPortalTimeoutError,
+)
+from .models import (
+    Credentials,
+    Device,
+    Json,
+    Session,
+    Sms,
+    Usage,
+    error_details,
+    login_token,
+    sms_id,
+    sms_ids,
+    status_word,
+)
+
+# The largest documented answer has under 2 kB; whatever is larger than this is no answer of the portal.
+MAX_ANSWER_BYTES: Final = 1024 * 1024
+MAX_MESSAGE_LENGTH: Final = 200
+SHORTEST_ERROR_CODE: Final = len(ErrorCode.NO_ACTIVE_SESSION)
+MAX_RETRY_AFTER: Final = 24 * 60 * 60
+READ_ATTEMPTS: Final = 3
+
+_BY_CODE: Final[dict[str, type[IotPortalResponseError]]] = {
+    ErrorCode.INVALID_CREDENTIALS: IotPortalAuthenticationError,
+    ErrorCode.NO_ACCESS: IotPortalNotAvailableError,
+    ErrorCode.NOT_FOUND: IotPortalNotFoundError,
+    ErrorCode.NO_ACTIVE_SESSION: IotPortalNotFoundError,
+    ErrorCode.RATE_LIMIT: IotPortalRateLimitError,
+}
+_BY_STATUS: Final[dict[int, type[IotPortalResponseError]]] = {
+    401: IotPortalAuthenticationError,
+    403: IotPortalNotAvailableError,
+    404: IotPortalNotFoundError,
+    405: IotPortalNotAvailableError,
+    429: IotPortalRateLimitError,
+    501: IotPortalNotAvailableError,
+    503: IotPortalRateLimitError,
+}
+_LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
+_GATEWAY_STATUSES: Final = {502, 504}
+_TRANSIENT_STATUSES: Final = {500, 502, 504}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reply:
+    """An answer of the portal as it came over the wire."""
+
+    status: int
+    body: Json
+    retry_after: float | None
+
+    def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError | None:
+        """Return the exception that the answer means, or None for a good answer.
+
+        The code decides before the HTTP status does. Secrets that the portal repeats are taken out.
+        """
+        message, code = error_details(self.body)
+        # An error under a good status shows by its code; `{"message": "OK", "code": "0"}` is none.
+        if self.status in range(200, 300) and len(code or "") < SHORTEST_ERROR_CODE:
+            return None
+        message = message or f"HTTP status {self.status}"
+        for secret in filter(None, secrets):
+            message = message.replace(secret, "***")
+        message = message[:MAX_MESSAGE_LENGTH]
+        kind = _BY_CODE.get(code or "") or _BY_STATUS.get(self.status, IotPortalResponseError)
+        if kind is IotPortalRateLimitError:
+            return IotPortalRateLimitError(
+                message, status=self.status, code=code, retry_after=self.retry_after
+            )
+        return kind(message, status=self.status, code=code)
+
+
+class IotPortalClient:
+    """One account of the IoT Portal.
+
+    Every method raises a subclass of IotPortalError and nothing else. Reads are repeated at most twice
+    after a transient failure. Writes are sent at most once: when the answer is lost they raise
+    IotPortalOutcomeUnknownError.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        timeout: float = 30,
+        retry_wait: float = 1,
+    ) -> None:
+        """Remember where the portal is; `timeout` and `retry_wait` are in seconds."""
+        self._session = session
+        self._base_url = URL(base_url)
+        self._credentials = credentials
+        # Connecting ends before the whole time is over, so that a write that never left is told apart.
+        self._timeout = ClientTimeout(total=timeout, connect=timeout / 2)
+        self._retry_wait = retry_wait
+        self._token: str | None = None
+        self._login_lock = asyncio.Lock()
+
+    async def login(self) -> None:
+        """Log in and keep the token for the requests to come."""
+        await self._new_token(refused=self._token)
+
+    async def get_usage(self, iccid: str) -> Usage:
+        """Return what a SIM used since its billing cycle began."""
+        return Usage.from_answer(await self._read_object("ctdUsage", iccid))
+
+    async def get_device(self, iccid: str) -> Device:
+        """Return what the portal knows about a SIM."""
+        return Device.from_answer(await self._read_object("GetDevice", iccid))
+
+    async def get_session(self, iccid: str) -> Session:
+        """Return the current or most recent data session of a SIM."""
+        return Session.from_answer(await self._read_object("sessionInfo", iccid))
+
+    async def get_status(self, iccid: str) -> str | None:
+        """Return the status of a SIM."""
+        answer = await self._read("getStatus", iccid)
+        word = status_word(answer)
+        if word is None and isinstance(answer, str) and answer:
+            raise _unreadable_answer()
+        return word
+
+    async def get_sms(self, identifier: str) -> Sms:
+        """Return an SMS and how far it got."""
+        return Sms.from_answer(await self._read_object("GetSMS", identifier))
+
+    async def get_sms_ids(self, iccid: str) -> list[str]:
+        """Return the ids of the SMS of a SIM, in the portal's order."""
+        return sms_ids(await self._read_object("GetSMSIds", iccid))
+
+    async def send_sms(self, iccid: str, message: str) -> str | None:
+        """Send an SMS to a SIM and return its id, where the portal tells it."""
+        return sms_id(
+            await self._write({"messageText": message}, "SendSMS", iccid, SMS_API_VERSION)
+        )
+
+    async def request_status_change(self, iccid: str, status: str) -> Json:
+        """Ask for another status of a SIM and return what the portal answered."""
+        return await self._write({"status": status}, "RequestStatusChange", iccid)
+
+    async def edit_device(self, iccid: str, changes: Mapping[str, Json]) -> Json:
+        """Change fields of a SIM and return what the portal answered."""
+        return await self._write(changes, "EditDevice", iccid)
+
+    async def bulk_edit_devices(
+        self,
+        iccids: Sequence[str],
+        changes: Mapping[str, Json],
+        *,
+        queue_id: str | None = None,
+        webhook_url: str | None = None,
+    ) -> Json:
+        """Queue the same change of many SIMs and return what the portal answered."""
+        body: dict[str, Json] = {"update": changes, "iccids": list(iccids)}
+        if queue_id is not None:
+            body["queueId"] = queue_id
+        if webhook_url is not None:
+            body["webhookUrl"] = webhook_url
+        return await self._write(body, "BulkEditDevice")
+
+    async def update_rule(self, rule: Mapping[str, Json]) -> Json:
+        """Send a rule update as it is and return what the portal answered."""
+        return await self._write(rule, "RuleUpdate")
+
+    async def _read(self, *path: str) -> Json:
+        """Ask for something, again after a passing failure."""
+        for attempt in range(1, READ_ATTEMPTS):
+            try:
+                return await self._request("GET", path)
+            except IotPortalConnectionError:
+                pass
+            except IotPortalResponseError as err:
+                if type(err) is not IotPortalResponseError or err.status not in _TRANSIENT_STATUSES:
+                    raise
+            await asyncio.sleep(self._retry_wait * attempt * uniform(0.5, 1.5))  # noqa: S311
+        return await self._request("GET", path)
+
+    async def _read_object(self, *path: str) -> Json:
+        """Ask for something that is an object or a list, in one of the portal's wrappings."""
+        answer = await self._read(*path)
+        if not isinstance(answer, Mapping | list):
+            raise _unreadable_answer()
+        return answer
+
+    async def _write(self, body: Mapping[str, Json], *path: str) -> Json:
+        """Change something, once."""
+        return await self._request("PUT", path, body)
+
+    async def _request(
+        self, method: str, path: Sequence[str], body: Mapping[str, Json] | None = None
+    ) -> Json:
+        """Ask with a valid token; log in again once when the portal refuses the one we have."""
+        token = self._token or await self._new_token(refused=None)
+        try:
+            return await self._exchange(method, path, body, token)
+        except IotPortalAuthenticationError:
+            # A refused request was not carried out, so this is no second write.
+            token = await self._new_token(refused=token)
+        return await self._exchange(method, path, body, token)
+
+    async def _new_token(self, refused: str | None) -> str:
+        """Log in, unless somebody else has since the refused token was handed out."""
+        async with self._login_lock:
+            if self._token is None or self._token == refused:
+                self._token = None
+                self._token = await self._log_in()
+            return self._token
+
+    async def _log_in(self) -> str:
+        """Trade the credentials for a token."""
+        try:
+            answer = await self._exchange("POST", ("Login",), self._credentials.as_login())
+        except IotPortalResponseError as err:
+            if err.code is None and err.status in _LOGIN_REFUSED_STATUSES:
+                raise IotPortalAuthenticationError(err.message, status=err.status) from err
+            raise
+        token = login_token(answer)
+        if token is None and isinstance(answer, Mapping):
+            msg = "the log-in was answered without a token"
+            raise IotPortalAuthenticationError(msg, status=200)
+        if token is None:
+            raise _unreadable_answer()
+        return token
+
+    async def _exchange(
+        self,
+        method: str,
+        path: Sequence[str],
+        body: Mapping[str, Json] | None = None,
+        token: str | None = None,
+    ) -> Json:
+        """Make one request and return what the portal says, or raise what it means."""
+        try:
+            reply = await self._send(method, path, body, token)
+        except IotPortalConnectionError as err:
+            if method == "PUT" and err.may_have_arrived:
+                raise IotPortalOutcomeUnknownError(str(err)) from err
+            raise
+        if method == "PUT" and reply.status in _GATEWAY_STATUSES:
+            msg = f"HTTP status {reply.status}"
+            raise IotPortalOutcomeUnknownError(msg)
+        if error := reply.as_error(secrets=(*self._credentials.secrets, self._token)):
+            raise error
+        return reply.body
+
+    async def _send(
+        self,
+        method: str,
+        path: Sequence[str],
+        body: Mapping[str, Json] | None = None,
+        token: str | None = None,
+    ) -> _Reply:
+        """Put one request on the wire and return the reply."""
+        try:
+            async with self._session.request(
+                method,
+                self._base_url.joinpath(*path),
+                json=body,
+                headers={} if token is None else {"Authorization": token},
+                timeout=self._timeout,
+                allow_redirects=False,
+                middlewares=(_send_once,),
+            ) as response:
+                return _Reply(
+                    status=response.status,
+                    body=_parse(await _read_body(response)),
+                    retry_after=_seconds(response.headers.get("Retry-After")),
+                )
+        except ConnectionTimeoutError as err:
+            msg = "the connection was not made in time"
+            raise IotPortalTimeoutError(msg) from err
+        except ClientConnectorError as err:
+            msg = f"no connection: {err.strerror or type(err).__name__}"
+            raise IotPortalConnectionError(msg) from err
+        except TimeoutError as err:
+            msg = "no answer in time"
+            raise IotPortalTimeoutError(msg, may_have_arrived=True) from err
+        except ClientError as err:
+            raise _broken_connection(err) from err
+
+
+async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Keep aiohttp from repeating a request by itself.
+
+    It takes PUT for idempotent and sends it again when the connection breaks, which would be a second SMS.
+    """
+    try:
+        return await handler(request)
+    except TimeoutError, ClientConnectorError:
+        raise
+    except ClientConnectionError as err:
+        raise _broken_connection(err) from err
+
+
+def _broken_connection(err: ClientError) -> IotPortalConnectionError:
+    """Return what to raise for a connection that broke after it was made."""
+    msg = f"the connection broke: {type(err).__name__}"
+    return IotPortalConnectionError(msg, may_have_arrived=True)
+
+
+def _unreadable_answer() -> IotPortalResponseError:
+    """Return what to raise for an answer that is none, under a good HTTP status."""
+    msg = "the answer is not one of the portal's; is this its address?"
+    return IotPortalResponseError(msg, status=200)
+
+
+async def _read_body(response: ClientResponse) -> str:
+    """Return the body of a response as text, up to a size that no answer of the portal has."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            msg = "the answer is too large to come from the portal"
+            raise IotPortalConnectionError(msg, may_have_arrived=True)
+    return body.decode(errors="replace")
+
+
+def _parse(text: str) -> Json:
+    """Read a body as JSON, or as the text that it is."""
+    try:
+        answer: Json = json.loads(text)
+    except ValueError, RecursionError:
+        return text.strip()
+    return answer
+
+
+def _seconds(header: str | None) -> float | None:
+    """Read a Retry-After, given in seconds or as a date, as seconds from now."""
+    if header is None:
+        return None
+    with suppress(ValueError):
+        seconds = (
+            float(header)
+            if header.strip().isdecimal()
+            else (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        )
+        return min(max(seconds, 0), MAX_RETRY_AFTER)
+    return None

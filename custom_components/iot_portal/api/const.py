@@ -1,0 +1,33 @@
+"""Words and numbers of the IoT Portal Core API."""
+
+from enum import StrEnum
+
+PRODUCTION_URL = "https://api.iotportal.io/api"
+UAT_URL = "https://uat.api.iotportal.io/apiv2"
+
+# Cisco's current version for all functions; the portal publishes no value.
+SMS_API_VERSION = "1"
+
+
+class SimStatus(StrEnum):
+    """Statuses of a SIM that are known; other networks have words of their own."""
+
+    TEST_READY = "TEST_READY"
+    INVENTORY = "INVENTORY"
+    TRIAL = "TRIAL"
+    ACTIVATION_READY = "ACTIVATION_READY"
+    ACTIVATED = "ACTIVATED"
+    DEACTIVATED = "DEACTIVATED"
+    RETIRED = "RETIRED"
+    PURGED = "PURGED"
+    REPLACED = "REPLACED"
+
+
+class ErrorCode(StrEnum):
+    """Codes that decide what an error means, whatever its HTTP status is."""
+
+    INVALID_CREDENTIALS = "10000001"
+    NO_ACCESS = "10000030"
+    NOT_FOUND = "20000001"
+    NO_ACTIVE_SESSION = "900100"
+    RATE_LIMIT = "40000029"

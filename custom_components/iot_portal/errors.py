@@ -1,0 +1,52 @@
+"""How errors of the portal are told to people: the one place for it."""
+
+from typing import TypedDict
+
+from .api import (
+    IotPortalAuthenticationError,
+    IotPortalConnectionError,
+    IotPortalError,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+    IotPortalOutcomeUnknownError,
+    IotPortalRateLimitError,
+)
+from .const import DOMAIN
+
+# The first class that fits gives the words.
+_TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
+    (IotPortalAuthenticationError, "authentication_failed"),
+    (IotPortalConnectionError, "cannot_connect"),
+    (IotPortalNotFoundError, "not_found"),
+    (IotPortalNotAvailableError, "not_available"),
+    (IotPortalRateLimitError, "rate_limited"),
+    (IotPortalOutcomeUnknownError, "outcome_unknown"),
+)
+
+
+class Translation(TypedDict):
+    """What every exception of Home Assistant takes to be shown in the user's language."""
+
+    translation_domain: str
+    translation_key: str
+    translation_placeholders: dict[str, str]
+
+
+def translate(
+    err: IotPortalError, subject: str, *, otherwise: str = "portal_error", **placeholders: str
+) -> Translation:
+    """Return the translation of an error that hit the subject, a SIM or an account.
+
+    `otherwise` is the key for what the portal refused for a reason of its own.
+    """
+    keys = (key for kind, key in _TRANSLATION_KEYS if isinstance(err, kind))
+    return {
+        "translation_domain": DOMAIN,
+        "translation_key": next(keys, otherwise),
+        # Our sentences end by themselves; the portal's may bring a full stop too.
+        "translation_placeholders": {
+            "subject": subject,
+            "error": str(err).rstrip(". "),
+            **placeholders,
+        },
+    }

@@ -1,0 +1,30 @@
+"""A stand-in for the IoT Portal Core API: a program, a pytest plugin and a library."""
+
+from .app import Portal
+from .dialects import DIALECTS, Dialects
+from .errors import SetupError
+from .faults import Fault, FaultKind, Faults
+from .http import Request, Response, Wire
+from .journal import Exchange, Journal
+from .server import MockPortal
+from .sim import Sim
+from .state import Account, State
+
+__all__ = [
+    "DIALECTS",
+    "Account",
+    "Dialects",
+    "Exchange",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "Journal",
+    "MockPortal",
+    "Portal",
+    "Request",
+    "Response",
+    "SetupError",
+    "Sim",
+    "State",
+    "Wire",
+]

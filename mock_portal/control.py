@@ -1,0 +1,404 @@
+"""The control interface under `/_mock/`: what Python code does with a portal, over HTTP."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+import json
+from typing import Any
+
+from . import plain, routes, scenario
+from .dialects import DIALECTS
+from .errors import SetupError
+from .faults import KINDS, Fault
+from .http import JSON_TYPE, Json, Request, Response, to_json
+from .sim import Sim
+from .world import World
+
+PREFIX = "/_mock"
+
+
+class SessionAction(StrEnum):
+    """What can be done with a session."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+@dataclass(kw_only=True)
+class ClockChange:
+    """Body of `POST /_mock/clock`; what is given is done in this order."""
+
+    set: datetime | None = None
+    advance: float = 0.0
+    freeze: bool | None = None
+
+
+@dataclass(kw_only=True)
+class SessionChange:
+    """Body of `POST /_mock/sims/{iccid}/session`."""
+
+    action: SessionAction
+    ip_address: str | None = None
+    after: float = 0.0
+
+
+@dataclass(kw_only=True)
+class ImeiChange:
+    """Body of `POST /_mock/sims/{iccid}/imei`."""
+
+    imei: str
+    after: float = 0.0
+
+
+@dataclass(kw_only=True)
+class IncomingSms:
+    """Body of `POST /_mock/sms`: a text message from a SIM."""
+
+    iccid: str
+    text: str
+
+
+class NotFoundError(SetupError):
+    """There is no such endpoint, SIM or fault."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A control request, the world it is for, and the part of its path that varies."""
+
+    world: World
+    request: Request
+    item: str = ""
+
+    @property
+    def body(self) -> Any:
+        """Return the JSON the request carries."""
+        try:
+            return json.loads(self.request.body)
+        except (ValueError, RecursionError) as err:
+            msg = f"The body is not well-formed JSON: {err}"
+            raise SetupError(msg) from err
+
+    @property
+    def sim(self) -> Sim:
+        """Return the SIM the path names."""
+        if self.item not in self.world.sims:
+            msg = f"There is no SIM {self.item}"
+            raise NotFoundError(msg)
+        return self.world.sims[self.item]
+
+    def read[T](self, shape: type[T]) -> T:
+        """Return the body in a certain shape."""
+        return plain.load(shape, self.body, "body", self.world.clock.now())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """One control endpoint; `{}` in its path stands for an ICCID or an id."""
+
+    method: str
+    path: str
+    description: str
+    act: Callable[[Order], Json]
+
+
+def handle(world: World, request: Request) -> Response:
+    """Carry out a control request."""
+    try:
+        endpoint, item = _find(request)
+        value = endpoint.act(Order(world=world, request=request, item=item))
+    except NotFoundError as err:
+        return _answer({"error": str(err)}, status=404)
+    except SetupError as err:
+        return _answer({"error": str(err)}, status=400)
+    return _answer(value)
+
+
+def _answer(value: Json, status: int = 200) -> Response:
+    """Answer JSON."""
+    return Response(status=status, headers={"Content-Type": JSON_TYPE}, body=to_json(value))
+
+
+def _find(request: Request) -> tuple[Endpoint, str]:
+    """Return the endpoint of a request, and the part of the path that varies."""
+    path = request.path.removeprefix(PREFIX).strip("/")
+    for endpoint in ENDPOINTS:
+        start, _, end = endpoint.path.partition("{}")
+        item = path.removeprefix(start).removesuffix(end) if "{}" in endpoint.path else ""
+        fits = (
+            path == f"{start}{item}{end}"
+            and "/" not in item
+            and bool(item) == ("{}" in endpoint.path)
+        )
+        if fits and endpoint.method == request.method:
+            return endpoint, item
+    msg = f"There is no {request.method} {request.path}; GET {PREFIX}/ lists what there is"
+    raise NotFoundError(msg)
+
+
+def _help(_: Order) -> Json:
+    """Describe this interface."""
+    return {
+        "routes": [f"{route.method} {route.path}" for route in routes.ROUTES.values()],
+        "endpoints": {
+            f"{endpoint.method} {PREFIX}/{endpoint.path}": endpoint.description
+            for endpoint in ENDPOINTS
+        },
+        "dialects": {
+            dialect.name: {variant.name: variant.description for variant in dialect.variants}
+            for dialect in DIALECTS.values()
+        },
+        "faults": {kind: described.description for kind, described in KINDS.items()},
+        "scenarios": [*scenario.shipped()],
+    }
+
+
+def _health(order: Order) -> Json:
+    """Say that the portal is up, and how large it is."""
+    world = order.world
+    return {
+        "status": "ok",
+        "now": world.clock.now().isoformat(),
+        "sims": len(world.sims),
+        "requests": world.journal.total,
+    }
+
+
+def _journal(order: Order) -> Json:
+    """Show the journal; the query may name method, path, route and iccid."""
+    journal, wanted = order.world.journal, dict(order.request.query)
+    found = journal.find(
+        wanted.pop("method", None), wanted.pop("path", "*"), iccid=wanted.pop("iccid", None)
+    )
+    route = wanted.pop("route", None)
+    if wanted:
+        msg = f"There is no filter {next(iter(wanted))!r}; there are method, path, route, iccid"
+        raise SetupError(msg)
+    return {
+        "total": journal.total,
+        "logins": journal.logins,
+        "peak_rate": journal.peak_rate,
+        "peak_width": journal.peak_width,
+        "near_misses": [plain.dump(miss) for miss in journal.near_misses],
+        "webhooks": [plain.dump(webhook) for webhook in journal.webhooks],
+        "exchanges": [exchange.as_dict() for exchange in found if route in {None, exchange.route}],
+    }
+
+
+def _clear_journal(order: Order) -> Json:
+    """Empty the journal."""
+    order.world.journal.clear()
+    return {}
+
+
+def _reset(order: Order) -> Json:
+    """Start the scenario over."""
+    order.world.reset()
+    return {}
+
+
+def _dialects(order: Order) -> Json:
+    """Show what the dialects are switched to."""
+    return dict(order.world.dialects)
+
+
+def _set_dialects(order: Order) -> Json:
+    """Switch the dialects the body names."""
+    body = order.body
+    if not isinstance(body, dict):
+        msg = 'The body is a mapping like {"usage_body": "object"}'
+        raise SetupError(msg)
+    order.world.dialects.update(body)
+    return _dialects(order)
+
+
+def _faults(order: Order) -> Json:
+    """Show the faults."""
+    return [plain.dump(fault) for fault in order.world.faults]
+
+
+def _add_fault(order: Order) -> Json:
+    """Add a fault."""
+    return plain.dump(order.world.faults.put(order.read(Fault)))
+
+
+def _remove_fault(order: Order) -> Json:
+    """Remove one fault."""
+    try:
+        order.world.faults.remove(order.item)
+    except SetupError as err:
+        raise NotFoundError(str(err)) from err
+    return {}
+
+
+def _clear_faults(order: Order) -> Json:
+    """Remove all faults."""
+    order.world.faults.clear()
+    return {}
+
+
+def _sims(order: Order) -> Json:
+    """Show all SIMs."""
+    return {iccid: plain.dump(sim, with_defaults=True) for iccid, sim in order.world.sims.items()}
+
+
+def _sim(order: Order) -> Json:
+    """Show a SIM."""
+    return plain.dump(order.sim, with_defaults=True)
+
+
+def _patch_sim(order: Order) -> Json:
+    """Change fields of a SIM at once."""
+    sim, changes = order.sim, order.body
+    if isinstance(changes, dict) and isinstance(changes.get("device"), dict):
+        changes["device"] = sim.device | changes["device"]
+    if isinstance(changes, dict) and changes.get("iccid", sim.iccid) != sim.iccid:
+        msg = "A SIM keeps its ICCID"
+        raise SetupError(msg)
+    plain.update(sim, changes, "body", order.world.clock.now())
+    return _sim(order)
+
+
+def _session(order: Order) -> Json:
+    """Open or close a SIM's session."""
+    sim, change = order.sim, order.read(SessionChange)
+    if change.action is SessionAction.OPEN:
+        sim.open_session(change.ip_address, after=change.after)
+    else:
+        sim.close_session(after=change.after)
+    return _sim(order)
+
+
+def _imei(order: Order) -> Json:
+    """Move a SIM to another device."""
+    change = order.read(ImeiChange)
+    order.sim.swap_imei(change.imei, after=change.after)
+    return _sim(order)
+
+
+def _incoming_sms(order: Order) -> Json:
+    """Let a text message from a SIM arrive."""
+    given = order.read(IncomingSms)
+    return plain.dump(order.world.state.receive_sms(given.iccid, given.text))
+
+
+def _revoke_tokens(order: Order) -> Json:
+    """Make every client log in again."""
+    order.world.state.revoke_tokens()
+    return {}
+
+
+def _clock(order: Order) -> Json:
+    """Move, freeze or set the clock."""
+    clock, change = order.world.clock, order.read(ClockChange)
+    if change.set is not None:
+        clock.set(change.set)
+    if change.advance:
+        clock.advance(change.advance)
+    if change.freeze is not None:
+        (clock.freeze if change.freeze else clock.unfreeze)()
+    return {"now": clock.now().isoformat(), "frozen": clock.frozen}
+
+
+def _snapshot(order: Order) -> Json:
+    """Return everything but the journal, in the form of a scenario."""
+    return order.world.snapshot()
+
+
+def _restore(order: Order) -> Json:
+    """Go back to a snapshot."""
+    order.world.restore(order.body)
+    return {}
+
+
+def _load_scenario(order: Order) -> Json:
+    """Start over with another scenario: a name, or the content itself."""
+    order.world.load(order.body)
+    return _health(order)
+
+
+ENDPOINTS = (
+    Endpoint(method="GET", path="", description="this page", act=_help),
+    Endpoint(method="GET", path="health", description="is the portal up?", act=_health),
+    Endpoint(
+        method="GET",
+        path="journal",
+        description="the requests so far; filters: method, path, route, iccid",
+        act=_journal,
+    ),
+    Endpoint(method="DELETE", path="journal", description="empty the journal", act=_clear_journal),
+    Endpoint(method="POST", path="reset", description="start the scenario over", act=_reset),
+    Endpoint(
+        method="POST",
+        path="scenario",
+        description="start over with another scenario: its name, or its content",
+        act=_load_scenario,
+    ),
+    Endpoint(
+        method="GET",
+        path="snapshot",
+        description="everything but the journal, in the form of a scenario",
+        act=_snapshot,
+    ),
+    Endpoint(method="PUT", path="snapshot", description="go back to a snapshot", act=_restore),
+    Endpoint(
+        method="GET",
+        path="dialects",
+        description="what the dialects are switched to",
+        act=_dialects,
+    ),
+    Endpoint(
+        method="PUT",
+        path="dialects",
+        description='switch those named: {"usage_body": "object"}',
+        act=_set_dialects,
+    ),
+    Endpoint(method="GET", path="faults", description="the faults", act=_faults),
+    Endpoint(
+        method="POST",
+        path="faults",
+        description='add one: {"kind": "delay", "seconds": 3, "route": "ctdUsage", "times": 1}',
+        act=_add_fault,
+    ),
+    Endpoint(method="DELETE", path="faults", description="remove all", act=_clear_faults),
+    Endpoint(method="DELETE", path="faults/{}", description="remove one", act=_remove_fault),
+    Endpoint(method="GET", path="sims", description="all SIMs", act=_sims),
+    Endpoint(method="GET", path="sims/{}", description="one SIM", act=_sim),
+    Endpoint(
+        method="PATCH",
+        path="sims/{}",
+        description='change fields at once: {"status": "ACTIVATED", "data_usage": 1000}',
+        act=_patch_sim,
+    ),
+    Endpoint(
+        method="POST",
+        path="sims/{}/session",
+        description='{"action": "open"} or {"action": "close", "after": 60}',
+        act=_session,
+    ),
+    Endpoint(
+        method="POST",
+        path="sims/{}/imei",
+        description='move the SIM to another device: {"imei": "3569380012345678"}',
+        act=_imei,
+    ),
+    Endpoint(
+        method="POST",
+        path="sms",
+        description='a text message from a SIM: {"iccid": "8931...", "text": "Hello"}',
+        act=_incoming_sms,
+    ),
+    Endpoint(
+        method="DELETE",
+        path="tokens",
+        description="revoke all tokens, so that every client has to log in again",
+        act=_revoke_tokens,
+    ),
+    Endpoint(
+        method="POST",
+        path="clock",
+        description='{"advance": 3600}, {"freeze": true} or {"set": "2025-01-31T12:00:00Z"}',
+        act=_clock,
+    ),
+)

@@ -1,0 +1,266 @@
+"""What can go wrong between a client and the portal, decided here and carried out by a transport."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+from . import plain, routes
+from .errors import SetupError
+from .http import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
+class FaultKind(StrEnum):
+    """Everything that can go wrong."""
+
+    DELAY = "delay"
+    STATUS = "status"
+    RATE_LIMITED = "rate_limited"
+    EMPTY_BODY = "empty_body"
+    TRUNCATED_BODY = "truncated_body"
+    GARBAGE = "garbage"
+    WRONG_CONTENT_TYPE = "wrong_content_type"
+    WRONG_JSON_TYPE = "wrong_json_type"
+    RESET_BEFORE_READ = "reset_before_read"
+    RESET_AFTER_READ = "reset_after_read"
+    SLOW_DRIP = "slow_drip"
+    HANG = "hang"
+    OVERSIZED_BODY = "oversized_body"
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """One thing that goes wrong: for which requests, how often, and the details of its kind."""
+
+    kind: FaultKind
+    id: str = ""
+    route: str | None = None
+    method: str | None = None
+    iccid: str | None = None
+    after: int = 0
+    times: int | None = None
+    probability: float = 1.0
+    seed: int = 0
+    seconds: float | None = None
+    status: int | None = None
+    body: Json = None
+    headers: dict[str, str] = field(default_factory=dict)
+    retry_after: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+    seen: int = 0
+    fired: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse details the kind does not have, and fill in the defaults of those it has."""
+        if self.route is not None:
+            routes.check(self.route)
+        details = KINDS[self.kind].details
+        for name in _DETAILS:
+            if getattr(self, name) in (None, {}):
+                setattr(self, name, details.get(name, getattr(self, name)))
+            elif name not in details:
+                known = ", ".join(details) or "none"
+                msg = f"A {self.kind} fault has no {name}; its details: {known}"
+                raise SetupError(msg)
+
+    def strikes(self, method: str, route: str | None, iccid: str | None) -> bool:
+        """Tell whether this request is hit, and count it."""
+        if (
+            self.method not in {None, method}
+            or self.route not in {None, route}
+            or self.iccid not in {None, iccid}
+        ):
+            return False
+        self.seen += 1
+        if self.seen <= self.after or (self.times is not None and self.fired >= self.times):
+            return False
+        if self.probability < 1 and self._draw() >= self.probability:
+            return False
+        self.fired += 1
+        return True
+
+    @property
+    def lets_through(self) -> bool:
+        """Tell whether the portal handles the request before something goes wrong."""
+        return KINDS[self.kind].lets_through
+
+    def spoil(self, response: Response) -> Response:
+        """Return what is sent instead of a response."""
+        return KINDS[self.kind].spoil(self, response)
+
+    def _draw(self) -> float:
+        """Return a number that depends on the seed and the count alone, so that a run repeats."""
+        return Random(f"{self.seed}:{self.seen}").random()  # noqa: S311
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a kind of fault does, and the details it takes with their defaults."""
+
+    description: str
+    spoil: Callable[[Fault, Response], Response]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    lets_through: bool = True
+
+
+def _replace_body(response: Response, body: bytes) -> Response:
+    """Put another body into an answer, which is documented no longer."""
+    return replace(response, headers={**response.headers, **ASSUMED}, body=body)
+
+
+def _status(fault: Fault, _: Response) -> Response:
+    """Answer any status, headers and body."""
+    text = isinstance(fault.body, str)
+    body = str(fault.body).encode() if text else to_json(fault.body)
+    return Response(
+        status=fault.status or 0,
+        headers={"Content-Type": "text/plain" if text else JSON_TYPE} | ASSUMED | fault.headers,
+        body=b"" if fault.body is None else body,
+    )
+
+
+def _rate_limited(fault: Fault, _: Response) -> Response:
+    """Answer that the client asks too often."""
+    retry_after = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+    return Response(
+        status=429, headers={"Content-Type": JSON_TYPE} | ASSUMED | retry_after, body=b"{}"
+    )
+
+
+def _garbage(fault: Fault, response: Response) -> Response:
+    """Answer bytes that are neither JSON nor text."""
+    noise = Random(fault.seed).randbytes(fault.size or 0)  # noqa: S311
+    return _replace_body(response, b"\xff" + noise[1:])
+
+
+def _wrong_type(fault: Fault, response: Response) -> Response:
+    """Keep the body and say it is of another type."""
+    content_type = str(fault.content_type)
+    return replace(response, headers={**response.headers, "Content-Type": content_type} | ASSUMED)
+
+
+def _oversized(fault: Fault, response: Response) -> Response:
+    """Make the body as large as asked; it stays valid."""
+    return _replace_body(response, response.body.ljust(fault.size or 0))
+
+
+KINDS = {
+    FaultKind.DELAY: Kind(
+        description="the answer comes after some seconds",
+        details={"seconds": 1.0},
+        spoil=lambda fault, response: replace(response, seconds=fault.seconds or 0),
+    ),
+    FaultKind.STATUS: Kind(
+        description="any status, body and headers; the request has no effect",
+        details={"status": 500, "body": None, "headers": {}},
+        spoil=_status,
+        lets_through=False,
+    ),
+    FaultKind.RATE_LIMITED: Kind(
+        description="429, with Retry-After when retry_after is given; the request has no effect",
+        details={"retry_after": None},
+        spoil=_rate_limited,
+        lets_through=False,
+    ),
+    FaultKind.EMPTY_BODY: Kind(
+        description="the answer without its body",
+        spoil=lambda _, response: _replace_body(response, b""),
+    ),
+    FaultKind.TRUNCATED_BODY: Kind(
+        description="the first half of the answer, then the connection is closed",
+        spoil=lambda _, response: replace(response, wire=Wire.TRUNCATE),
+    ),
+    FaultKind.GARBAGE: Kind(
+        description="random bytes that are no UTF-8",
+        details={"size": 64},
+        spoil=_garbage,
+    ),
+    FaultKind.WRONG_CONTENT_TYPE: Kind(
+        description="the right body under another content type",
+        details={"content_type": "text/html"},
+        spoil=_wrong_type,
+    ),
+    FaultKind.WRONG_JSON_TYPE: Kind(
+        description="valid JSON of a type nobody expects",
+        details={"body": True},
+        spoil=lambda fault, response: _replace_body(response, to_json(fault.body)),
+    ),
+    FaultKind.RESET_BEFORE_READ: Kind(
+        description="the connection is reset; the request has no effect",
+        spoil=lambda _, response: replace(response, wire=Wire.RESET),
+        lets_through=False,
+    ),
+    FaultKind.RESET_AFTER_READ: Kind(
+        description="the request is handled, then the connection is reset without an answer",
+        spoil=lambda _, response: replace(response, wire=Wire.RESET),
+    ),
+    FaultKind.SLOW_DRIP: Kind(
+        description="the body comes byte by byte, some seconds apart",
+        details={"seconds": 0.05},
+        spoil=lambda fault, response: replace(response, wire=Wire.DRIP, seconds=fault.seconds or 0),
+    ),
+    FaultKind.HANG: Kind(
+        description="no answer ever comes; the request has no effect",
+        spoil=lambda _, response: replace(response, wire=Wire.HANG),
+        lets_through=False,
+    ),
+    FaultKind.OVERSIZED_BODY: Kind(
+        description="the answer, filled up with spaces to a size",
+        details={"size": 16 * 1024 * 1024},
+        spoil=_oversized,
+    ),
+}
+_DETAILS = tuple(
+    f.name for f in fields(Fault) if any(f.name in kind.details for kind in KINDS.values())
+)
+
+
+class Faults:
+    """The faults that lie in wait, in the order they were added; the first that strikes counts."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._faults: dict[str, Fault] = {}
+        self._added = 0
+
+    def __iter__(self) -> Iterator[Fault]:
+        """Go through the faults."""
+        return iter(self._faults.values())
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._faults)
+
+    def add(self, kind: str, **options: object) -> Fault:
+        """Add a fault; the options are the fields of `Fault`."""
+        return self.put(plain.load(Fault, {"kind": kind, **options}, "fault", _NEVER))
+
+    def put(self, fault: Fault) -> Fault:
+        """Add a fault that exists already, and give it an id when it has none."""
+        self._added += 1
+        fault.id = fault.id or f"fault-{self._added}"
+        self._faults[fault.id] = fault
+        return fault
+
+    def remove(self, fault_id: str) -> None:
+        """Remove one fault."""
+        if fault_id not in self._faults:
+            msg = f"There is no fault {fault_id!r}; there are {', '.join(self._faults) or 'none'}"
+            raise SetupError(msg)
+        del self._faults[fault_id]
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        self._faults.clear()
+
+    def pick(self, method: str, route: str | None, iccid: str | None) -> Fault | None:
+        """Return the fault that strikes this request."""
+        for fault in self._faults.values():
+            if fault.strikes(method, route, iccid):
+                return fault
+        return None

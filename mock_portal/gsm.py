@@ -1,0 +1,17 @@
+"""How long a text message is: 160 characters of the GSM alphabet, or 70 of UCS-2."""
+
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENDED = frozenset("\f^{}\\[~]|€")
+_GSM_LIMIT = 160
+_UCS2_LIMIT = 70
+
+
+def measure(text: str) -> tuple[int, int, str]:
+    """Return the length of a message, its limit, and the alphabet both are counted in."""
+    if _BASIC.issuperset(set(text) - _EXTENDED):
+        # A character of the extension table takes an escape before it.
+        return len(text) + sum(char in _EXTENDED for char in text), _GSM_LIMIT, "GSM-7"
+    return len(text.encode("utf-16-be")) // 2, _UCS2_LIMIT, "UCS-2"

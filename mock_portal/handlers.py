@@ -1,0 +1,200 @@
+"""One function a route: check the request, move the state, answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import json
+from typing import NoReturn
+
+from . import answers, gsm
+from .dialects import Dialects
+from .errors import Code, PortalError
+from .http import Json, Request, Response
+from .sim import DEVICE, Sim
+from .state import Account, State, check_status
+
+_API_VERSION = "1"
+_TYPE_NAMES: Mapping[type, str] = {str: "a text", dict: "an object", list: "a list"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A request that has found its route and its account."""
+
+    request: Request
+    params: Mapping[str, str]
+    account: Account
+    state: State
+    dialects: Dialects
+
+
+def login(request: Request, state: State, dialects: Dialects) -> Response:
+    """Log in with an account's id and key, or with its API token."""
+    given = _object(request)
+    is_account_login = "apiToken" not in given
+    if is_account_login:
+        _check(given, {"clientId": str, "secretKey": str})
+        token = state.login(str(given["clientId"]), str(given["secretKey"]))
+    else:
+        _check(given, {"apiToken": str})
+        token = state.login_with_api_token(str(given["apiToken"]))
+    return answers.login(token.value, dialects, is_account_login=is_account_login)
+
+
+def _usage(call: Call, sim: Sim) -> Response:
+    """Answer CTD Usage."""
+    sim.note_read()
+    return answers.usage(sim, call.dialects)
+
+
+def _device(_: Call, sim: Sim) -> Response:
+    """Answer Get Device."""
+    sim.note_read()
+    return answers.device(sim)
+
+
+def _session(call: Call, sim: Sim) -> Response:
+    """Answer Get Session Info."""
+    return answers.session(sim, call.dialects)
+
+
+def _status(call: Call, sim: Sim) -> Response:
+    """Answer Get Status."""
+    sim.note_read()
+    return answers.status(sim, call.dialects)
+
+
+def _sms(call: Call) -> Response:
+    """Answer Get SMS."""
+    sms = call.state.find_sms(call.params["SMS_id"])
+    return answers.sms(sms, call.state.sim(sms.iccid).msisdn, call.dialects)
+
+
+def _sms_ids(call: Call, sim: Sim) -> Response:
+    """Answer Get SMS Ids."""
+    return answers.sms_ids(call.state.sms_of(sim), call.dialects)
+
+
+def _send_sms(call: Call, sim: Sim) -> Response:
+    """Carry out Send SMS."""
+    version = call.params["apiVersion"]
+    if version != _API_VERSION:
+        msg = f"Invalid apiVersion {version!r}; the current version is {_API_VERSION}"
+        raise PortalError(msg, code=Code.INVALID_API_VERSION)
+    text = str(_check(_object(call.request), {"messageText": str})["messageText"])
+    length, limit, alphabet = gsm.measure(text)
+    if not 0 < length <= limit:
+        msg = f"A message has 1 to {limit} {alphabet} characters, this one has {length}"
+        raise PortalError(msg, code=Code.MESSAGE_LENGTH)
+    sms = call.state.send_sms(sim, text, call.account.client_id)
+    return answers.sms_sent(sms, call.dialects)
+
+
+def _request_status_change(call: Call, sim: Sim) -> Response:
+    """Carry out Request Status Change."""
+    given = _check(_object(call.request), {"status": str})
+    call.state.request_status(sim, str(given["status"]))
+    return answers.written(sim.iccid, call.dialects)
+
+
+def _edit_device(call: Call, sim: Sim) -> Response:
+    """Carry out Edit Device."""
+    call.state.edit(sim, _changes(_object(call.request)))
+    return answers.written(sim.iccid, call.dialects)
+
+
+def _bulk_edit_device(call: Call) -> Response:
+    """Queue a Bulk Edit Device."""
+    given = _check(
+        _object(call.request),
+        {"update": dict, "iccids": list},
+        {"queueId": str, "webhookUrl": str},
+    )
+    update, iccids = given["update"], given["iccids"]
+    if not isinstance(update, dict) or not isinstance(iccids, list) or not iccids:
+        _refuse("Parameter iccids must name at least one SIM")
+    call.state.queue_bulk_edit(
+        _changes(update),
+        [str(iccid) for iccid in iccids],
+        queue_id=_text(given.get("queueId")),
+        webhook_url=_text(given.get("webhookUrl")),
+    )
+    return answers.written(None, call.dialects)
+
+
+def _rule_update(call: Call) -> Response:
+    """Accept any RuleUpdate; nobody documents what it does."""
+    _object(call.request)
+    return answers.written(None, call.dialects)
+
+
+SIM_HANDLERS: Mapping[str, Callable[[Call, Sim], Response]] = {
+    "ctdUsage": _usage,
+    "GetDevice": _device,
+    "sessionInfo": _session,
+    "getStatus": _status,
+    "GetSMSIds": _sms_ids,
+    "SendSMS": _send_sms,
+    "RequestStatusChange": _request_status_change,
+    "EditDevice": _edit_device,
+}
+"""The routes whose path names a SIM."""
+
+HANDLERS: Mapping[str, Callable[[Call], Response]] = {
+    "GetSMS": _sms,
+    "BulkEditDevice": _bulk_edit_device,
+    "RuleUpdate": _rule_update,
+}
+"""The other routes but Login, which needs no account."""
+
+
+def _object(request: Request) -> dict[str, Json]:
+    """Return the JSON object a request carries."""
+    try:
+        value: Json = json.loads(request.body)
+    except (ValueError, RecursionError) as err:
+        msg = f"The body is not well-formed JSON: {err}"
+        raise PortalError(msg, code=Code.MALFORMED_JSON) from err
+    if not isinstance(value, dict):
+        msg = "The body is not a JSON object"
+        raise PortalError(msg, code=Code.MALFORMED_JSON)
+    return value
+
+
+def _check(
+    given: dict[str, Json],
+    required: Mapping[str, type],
+    optional: Mapping[str, type] | None = None,
+) -> dict[str, Json]:
+    """Insist on the documented fields, of the right type, and no others."""
+    known = {**required, **(optional or {})}
+    for name, value in given.items():
+        if name not in known:
+            _refuse(f"Unrecognised parameter {name!r}; there are {', '.join(known)}")
+        if not isinstance(value, known[name]):
+            _refuse(f"Parameter {name} must be {_TYPE_NAMES[known[name]]}")
+    for name in required:
+        if name not in given:
+            _refuse(f"Parameter {name} is missing")
+    return given
+
+
+def _changes(given: dict[str, Json]) -> dict[str, Json]:
+    """Insist on fields of a SIM that can be edited."""
+    for name, value in given.items():
+        if name == "status":
+            check_status(str(value))
+        elif name not in DEVICE:
+            _refuse(f"Unrecognised parameter {name!r}; there are status, {', '.join(DEVICE)}")
+        elif value is not None and not isinstance(value, str):
+            _refuse(f"Parameter {name} must be a text or null")
+    return given
+
+
+def _text(value: Json) -> str | None:
+    """Return an optional text."""
+    return None if value is None else str(value)
+
+
+def _refuse(message: str) -> NoReturn:
+    """Refuse a parameter that is missing, unknown or of a wrong type."""
+    raise PortalError(message, code=Code.UNRECOGNISED_PARAMETER)

@@ -1,0 +1,217 @@
+"""What was asked of the portal, and checks on it."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+import hashlib
+import json
+
+from .clock import Clock, Window
+from .http import Json, Request, WebhookCall
+from .routes import strip_prefix
+
+_LIMIT = 10_000
+_SECRETS = ("secretKey", "apiToken")
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exchange:
+    """One request and the status it got; `status` is None when no answer was sent."""
+
+    time: datetime
+    request: Request
+    route: str | None
+    iccid: str | None
+    status: int | None
+    fault: str | None
+
+    @property
+    def method(self) -> str:
+        """Return the method."""
+        return self.request.method
+
+    @property
+    def path(self) -> str:
+        """Return the path below the base URL."""
+        return strip_prefix(self.request.path)
+
+    @property
+    def token(self) -> str | None:
+        """Return a fingerprint of the token, which tells tokens apart and reveals none."""
+        token = self.request.header("Authorization")
+        return token and hashlib.sha256(token.encode()).hexdigest()[:8]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers, with the token's fingerprint in the token's place."""
+        return {
+            name: f"sha256:{self.token}" if name.lower() == "authorization" else value
+            for name, value in self.request.headers.items()
+        }
+
+    @property
+    def body(self) -> Json:
+        """Return the body, read as JSON where it is JSON, without its secrets."""
+        text = self.request.body.decode(errors="replace")
+        try:
+            body: Json = json.loads(text)
+        except ValueError:
+            return "***" if any(secret in text for secret in _SECRETS) else text
+        if isinstance(body, dict):
+            return {key: "***" if key in _SECRETS else value for key, value in body.items()}
+        return body
+
+    def as_dict(self) -> dict[str, Json]:
+        """Return the exchange as the control interface shows it."""
+        return {
+            "time": self.time.isoformat(),
+            "method": self.method,
+            "path": self.path,
+            "query": dict(self.request.query),
+            "route": self.route,
+            "iccid": self.iccid,
+            "status": self.status,
+            "fault": self.fault,
+            "token": self.token,
+            "headers": dict(self.headers),
+            "body": self.body,
+        }
+
+    def __str__(self) -> str:
+        """Return one line: method, path and what became of it."""
+        outcome = "no answer" if self.status is None else self.status
+        return f"{self.method} {self.path} -> {outcome}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NearMiss:
+    """A request that came close to a documented one, and what was probably meant."""
+
+    method: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookRecord:
+    """A webhook the portal called; the outcome is a status, or the name of an error."""
+
+    url: str
+    outcome: str
+
+
+class Journal:
+    """The last exchanges, and how fast and how many at once the requests came."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start empty."""
+        self._clock = clock
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.exchanges: deque[Exchange] = deque(maxlen=_LIMIT)
+        self.near_misses: deque[NearMiss] = deque(maxlen=_LIMIT)
+        self.webhooks: deque[WebhookRecord] = deque(maxlen=_LIMIT)
+        self.total = 0
+        self.logins = 0
+        self.peak_rate = 0
+        self.peak_width = 0
+        self._width = 0
+        self._window = Window()
+
+    def __iter__(self) -> Iterator[Exchange]:
+        """Go through the exchanges, oldest first."""
+        return iter(self.exchanges)
+
+    def __len__(self) -> int:
+        """Return how many exchanges are kept."""
+        return len(self.exchanges)
+
+    def arrive(self) -> None:
+        """Note that a request has arrived."""
+        self.total += 1
+        self.peak_rate = max(self.peak_rate, self._window.add(self._clock.steady()))
+
+    def record(
+        self,
+        request: Request,
+        *,
+        route: str | None,
+        iccid: str | None,
+        status: int | None,
+        fault: str | None,
+    ) -> None:
+        """Keep an exchange."""
+        self.logins += route == "Login"
+        self.exchanges.append(
+            Exchange(
+                time=self._clock.now(),
+                request=request,
+                route=route,
+                iccid=iccid,
+                status=status,
+                fault=fault,
+            )
+        )
+
+    def near_miss(self, request: Request, message: str) -> None:
+        """Keep what was probably meant by a request."""
+        miss = NearMiss(method=request.method, path=strip_prefix(request.path), message=message)
+        self.near_misses.append(miss)
+
+    def record_webhook(self, call: WebhookCall, outcome: str) -> None:
+        """Keep what came of calling a webhook."""
+        self.webhooks.append(WebhookRecord(url=call.url, outcome=outcome))
+
+    @contextmanager
+    def in_flight(self) -> Iterator[None]:
+        """Count a request as being answered."""
+        self._width += 1
+        self.peak_width = max(self.peak_width, self._width)
+        try:
+            yield
+        finally:
+            self._width -= 1
+
+    def find(
+        self, method: str | None = None, path: str = "*", *, iccid: str | None = None
+    ) -> list[Exchange]:
+        """Return the exchanges with that method and path; `*` in the path stands for anything."""
+        below = strip_prefix(path)
+        return [
+            exchange
+            for exchange in self.exchanges
+            if method in {None, exchange.method}
+            and iccid in {None, exchange.iccid}
+            and fnmatchcase(exchange.path, below)
+        ]
+
+    def assert_called(self, method: str, path: str, times: int | None = None) -> None:
+        """Insist that a request was made, or was made so many times."""
+        found = len(self.find(method, path))
+        if found == times or (times is None and found):
+            return
+        wanted = "at least once" if times is None else f"{times} times"
+        msg = f"{method} {path}: expected {wanted}, was called {found} times. {self._overview()}"
+        raise AssertionError(msg)
+
+    def assert_called_once(self, method: str, path: str) -> None:
+        """Insist that a request was made exactly once."""
+        self.assert_called(method, path, times=1)
+
+    def assert_not_called(self, method: str, path: str) -> None:
+        """Insist that a request was never made."""
+        self.assert_called(method, path, times=0)
+
+    def _overview(self) -> str:
+        """Return what was called, newest last."""
+        if not self.exchanges:
+            return "Nothing was called."
+        lines = [f"  {exchange}" for exchange in list(self.exchanges)[-_SHOWN:]]
+        hints = [f"  {miss.message}" for miss in list(self.near_misses)[-_SHOWN:]]
+        return "\n".join(["Calls:", *lines, *(["Near misses:", *hints] if hints else [])])

@@ -1,0 +1,168 @@
+"""Dataclasses to plain JSON values and back: scenario files, snapshots and control requests."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import cache
+import re
+from types import UnionType
+from typing import Any, TypeAliasType, get_args, get_origin, get_type_hints
+
+from .errors import SetupError
+from .http import Json
+
+_RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def load[T](shape: type[T], value: object, where: str, now: datetime) -> T:
+    """Build a dataclass from a mapping; `where` names the place in an error, `now` is time zero."""
+    result: T = _convert(shape, value, where, now)
+    return result
+
+
+def update(target: object, changes: object, where: str, now: datetime) -> None:
+    """Change fields of a dataclass, or none of them when one is wrong."""
+    converted = _convert_fields(type(target), _mapping(changes, where), where, now)
+    for name, value in converted.items():
+        setattr(target, name, value)
+
+
+def dump(value: Any, *, with_defaults: bool = False) -> Json:
+    """Write a dataclass as a mapping, by default without the fields that have their default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        known = _shape(type(value))
+        return {
+            name: dump(getattr(value, name), with_defaults=with_defaults)
+            for name, (field, _) in known.items()
+            if with_defaults or getattr(value, name) != _default(field)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): dump(item, with_defaults=with_defaults) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [dump(item) for item in (sorted(value) if isinstance(value, frozenset) else value)]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    plain: Json = str(value) if isinstance(value, StrEnum) else value
+    return plain
+
+
+def moment(value: object, where: str, now: datetime) -> datetime:
+    """Read `now`, `-90s`, `+2h`, `-3d`, or an absolute date with or without an offset."""
+    if isinstance(value, datetime):
+        read = value
+    elif value == "now":
+        return now
+    elif match := _RELATIVE.fullmatch(str(value)):
+        sign, number, unit = match.groups()
+        distance = timedelta(**{_UNITS[unit]: float(number)})
+        return now + distance if sign == "+" else now - distance
+    else:
+        try:
+            read = datetime.fromisoformat(str(value))
+        except ValueError as err:
+            msg = (
+                f"{where}: {value!r} is no time; write 2025-01-31T12:00:00Z, now, -90s, +2h or -3d"
+            )
+            raise SetupError(msg) from err
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+@cache
+def _shape(shape: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
+    """Return the fields that may be given, each with its type."""
+    hints = get_type_hints(shape)
+    return {field.name: (field, hints[field.name]) for field in fields(shape) if field.init}
+
+
+def _default(field: Field[Any]) -> Any:
+    """Return the default of a field, or MISSING."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _convert(hint: Any, value: Any, where: str, now: datetime) -> Any:
+    """Convert a plain value to what an annotation asks for."""
+    if isinstance(hint, TypeAliasType) or hint is Any:
+        return value
+    if get_origin(hint) is UnionType or isinstance(hint, UnionType):
+        chosen = next(arg for arg in get_args(hint) if arg is not type(None))
+        return None if value is None else _convert(chosen, value, where, now)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, where, now)
+    if (origin := get_origin(hint)) is dict:
+        inner = get_args(hint)[1]
+        return {
+            str(key): _convert(inner, item, f"{where}.{key}", now)
+            for key, item in _mapping(value, where).items()
+        }
+    if origin in {list, frozenset}:
+        if not isinstance(value, list | tuple | set | frozenset):
+            raise _wrong(where, "a list", value)
+        inner = get_args(hint)[0]
+        return origin(
+            _convert(inner, item, f"{where}[{index}]", now) for index, item in enumerate(value)
+        )
+    return _scalar(hint, value, where, now)
+
+
+def _scalar(hint: Any, value: Any, where: str, now: datetime) -> Any:
+    """Convert a plain value to a single value."""
+    if hint is datetime:
+        return moment(value, where, now)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is float and number:
+        return float(value)
+    if hint is int and number and value == int(value):
+        return int(value)
+    # YAML reads an ICCID without quotes as a number.
+    if hint is str and (isinstance(value, str) or (number and isinstance(value, int))):
+        return str(value)
+    if issubclass(hint, StrEnum):
+        if value in list(hint):
+            return hint(value)
+        raise _wrong(where, f"one of {', '.join(hint)}", value)
+    raise _wrong(where, {bool: "true or false", str: "a text"}.get(hint, "a number"), value)
+
+
+def _build(shape: type, value: object, where: str, now: datetime) -> Any:
+    """Build a dataclass."""
+    given = _convert_fields(shape, _mapping(value, where), where, now)
+    for name, (field, _) in _shape(shape).items():
+        if name not in given and _default(field) is MISSING:
+            msg = f"{where}: {name} is missing"
+            raise SetupError(msg)
+    return shape(**given)
+
+
+def _convert_fields(
+    shape: type, value: Mapping[str, object], where: str, now: datetime
+) -> dict[str, Any]:
+    """Convert the values of a mapping to what the fields ask for."""
+    known = _shape(shape)
+    for name in value:
+        if name not in known:
+            close = get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            msg = f"{where}: there is no {name!r}; {hint}"
+            raise SetupError(msg)
+    return {
+        name: _convert(known[name][1], item, f"{where}.{name}", now) for name, item in value.items()
+    }
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    """Insist on a mapping."""
+    if not isinstance(value, Mapping):
+        raise _wrong(where, "a mapping", value)
+    return value
+
+
+def _wrong(where: str, wanted: str, value: object) -> SetupError:
+    """Say what was expected and what came instead."""
+    return SetupError(f"{where}: expected {wanted}, not {value!r}")

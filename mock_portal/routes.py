@@ -1,0 +1,123 @@
+"""The published routes, and what was probably meant by a request that fits none of them."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from .errors import SetupError
+
+PREFIXES = ("/api", "/apiv2")
+"""Paths of the two published base URLs: production and UAT."""
+
+_STARTS = tuple(f"{prefix}/" for prefix in PREFIXES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One published route; its first path segment is its name."""
+
+    method: str
+    name: str
+    params: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Return the path as the collection writes it."""
+        return "/".join(("", self.name, *(f"{{{param}}}" for param in self.params)))
+
+    @property
+    def has_iccid(self) -> bool:
+        """Tell whether the path names a SIM."""
+        return "ICCID" in self.params
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
+    """A request that fits a route, with the values of its path."""
+
+    route: Route
+    params: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Miss:
+    """A request that fits no route: the status to answer, and a sentence that names the nearest."""
+
+    status: int
+    message: str
+
+
+ROUTES = {
+    route.name: route
+    for route in (
+        Route(method="POST", name="Login"),
+        Route(method="GET", name="ctdUsage", params=("ICCID",)),
+        Route(method="GET", name="GetDevice", params=("ICCID",)),
+        Route(method="GET", name="sessionInfo", params=("ICCID",)),
+        Route(method="GET", name="getStatus", params=("ICCID",)),
+        Route(method="GET", name="GetSMS", params=("SMS_id",)),
+        Route(method="GET", name="GetSMSIds", params=("ICCID",)),
+        Route(method="PUT", name="SendSMS", params=("ICCID", "apiVersion")),
+        Route(method="PUT", name="RequestStatusChange", params=("ICCID",)),
+        Route(method="PUT", name="EditDevice", params=("ICCID",)),
+        Route(method="PUT", name="BulkEditDevice"),
+        Route(method="PUT", name="RuleUpdate"),
+    )
+}
+
+
+def find(method: str, path: str) -> Match | Miss:
+    """Find the route of a request."""
+    below = strip_prefix(path)
+    if below is not path:
+        _, name, *values = below.split("/")
+        route = ROUTES.get(name)
+        if (
+            route is not None
+            and route.method == method
+            and len(values) == len(route.params)
+            and all(values)
+        ):
+            return Match(route=route, params=dict(zip(route.params, values, strict=True)))
+    return _explain(method, path)
+
+
+def strip_prefix(path: str) -> str:
+    """Return the path below the base URL."""
+    _, _, below = path[1:].partition("/")
+    return f"/{below}" if path.startswith(_STARTS) else path
+
+
+def check(name: str) -> str:
+    """Return the name of a route, or say which one was meant."""
+    if name in ROUTES:
+        return name
+    route = _nearest(name)
+    hint = f"did you mean {route.name}?" if route else f"there are {', '.join(ROUTES)}"
+    msg = f"There is no route {name!r}; {hint}"
+    raise SetupError(msg)
+
+
+def _explain(method: str, path: str) -> Miss:
+    """Say why a request fits no route."""
+    below = strip_prefix(path)
+    name = below.strip("/").split("/")[0]
+    route = _nearest(name)
+    if route is None:
+        return Miss(status=404, message=f"No route {method} {path}; there are {', '.join(ROUTES)}")
+    nearest = f"the nearest route is {route.method} {PREFIXES[0]}{route.path}"
+    if below == path:
+        reason = "the path does not start with /api or /apiv2"
+    elif name != route.name:
+        reason = "paths are exact, and case-sensitive"
+    elif route.method != method:
+        return Miss(status=405, message=f"No {method} on {path}; {nearest}")
+    else:
+        reason = "the path has the wrong number of segments"
+    return Miss(status=404, message=f"No route {method} {path}: {reason}; {nearest}")
+
+
+def _nearest(name: str) -> Route | None:
+    """Return the route whose name is most like that one."""
+    by_lower = {route.name.lower(): route for route in ROUTES.values()}
+    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None

@@ -1,0 +1,174 @@
+"""Scenarios: what a portal starts with, read from a shipped file, any file, or a mapping."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+import json
+from pathlib import Path
+from random import Random
+import time
+from typing import Any
+
+from . import dialects, plain, routes
+from .errors import SetupError
+from .faults import Fault
+from .http import Json
+from .sim import Sim
+from .state import Contents
+
+_FOLDER = Path(__file__).parent / "scenarios"
+_ICCID_START = "8931"
+_NAMES = {"accounts": "client_id", "sims": "iccid"}
+
+type Source = str | Path | Mapping[str, Any]
+"""The name of a shipped scenario, the path of a file, or the content itself."""
+
+
+@dataclass(kw_only=True)
+class ClockSetting:
+    """Where the virtual clock stands."""
+
+    now: datetime | None = None
+    frozen: bool = False
+
+
+@dataclass(kw_only=True)
+class Fleet:
+    """SIMs made up in numbers; each takes the fields of `sim`, a status and some usage."""
+
+    count: int
+    seed: int = 0
+    statuses: list[str] = field(default_factory=lambda: ["ACTIVATED"])
+    sim: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Scenario(Contents):
+    """What a portal starts with; also the form of a snapshot."""
+
+    description: str = ""
+    clock: ClockSetting = field(default_factory=ClockSetting)
+    dialects: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    fleet: Fleet | None = None
+
+
+def shipped() -> list[str]:
+    """Return the names of the shipped scenarios."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def read(source: Source) -> dict[str, Any]:
+    """Return the content of a scenario, laid over the one it extends."""
+    content = dict(source) if isinstance(source, Mapping) else _read_file(source)
+    if "extends" not in content:
+        return content
+    base = read(content.pop("extends"))
+    return _lay_over(base, content)
+
+
+def build(content: Mapping[str, Any]) -> Scenario:
+    """Check a scenario and bring it to life."""
+    real = datetime.fromtimestamp(time.time(), UTC)
+    clock = plain.load(ClockSetting, content.get("clock", {}), "clock", real)
+    now = clock.now or real
+    scenario = plain.load(Scenario, _name_entries(content), "scenario", now)
+    for name, variant in scenario.dialects.items():
+        dialects.find(name).variant(variant)
+    if scenario.fleet:
+        scenario.sims |= _make_fleet(scenario.fleet, now)
+        scenario.fleet = None
+    _check_routes(scenario)
+    return scenario
+
+
+def iccid(index: int) -> str:
+    """Return a made-up ICCID: 19 digits with a valid check digit."""
+    digits = f"{_ICCID_START}{index:014}"
+    total = 0
+    for position, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (2 - position % 2)
+        total += doubled // 10 + doubled % 10
+    return f"{digits}{-total % 10}"
+
+
+def _read_file(source: str | Path) -> dict[str, Any]:
+    """Read a shipped scenario by its name, or a YAML or JSON file by its path."""
+    path = _FOLDER / f"{source}.yaml" if str(source) in shipped() else Path(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        msg = f"There is no scenario {str(source)!r}; shipped are {', '.join(shipped())}"
+        raise SetupError(msg) from err
+    content = json.loads(text) if path.suffix == ".json" else _parse_yaml(text, path)
+    if not isinstance(content, dict):
+        msg = f"{path} does not hold a mapping"
+        raise SetupError(msg)
+    return content
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    """Parse YAML."""
+    import yaml  # noqa: PLC0415  takes a while to load, and a mapping does without
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        msg = f"{path} is not YAML: {err}"
+        raise SetupError(msg) from err
+
+
+def _name_entries(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Repeat the keys of accounts and SIMs inside their entries, where the dataclasses want them."""
+    named = dict(content)
+    for group, name in _NAMES.items():
+        if isinstance(entries := content.get(group), Mapping):
+            named[group] = {
+                key: {**entry, name: key} if isinstance(entry, Mapping) else entry
+                for key, entry in entries.items()
+            }
+    return named
+
+
+def _lay_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another; lists and values of the upper one replace the lower ones."""
+    merged = {str(key): value for key, value in base.items()}
+    for key, value in top.items():
+        below = merged.get(str(key))
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[str(key)] = _lay_over(below, value)
+        else:
+            merged[str(key)] = value
+    return merged
+
+
+def _make_fleet(fleet: Fleet, now: datetime) -> dict[str, Sim]:
+    """Make up SIMs; the same seed makes the same SIMs."""
+    random = Random(fleet.seed)  # noqa: S311
+    sims = [
+        plain.load(
+            Sim,
+            {
+                "iccid": iccid(index),
+                "status": fleet.statuses[index % len(fleet.statuses)],
+                "data_usage": random.randrange(500_000_000),
+                "session_count": random.randrange(40),
+                **fleet.sim,
+            },
+            "fleet.sim",
+            now,
+        )
+        for index in range(fleet.count)
+    ]
+    return {sim.iccid: sim for sim in sims}
+
+
+def _check_routes(scenario: Scenario) -> None:
+    """Insist on published routes wherever some are refused."""
+    refused = (
+        entry.refused_routes
+        for group in (scenario.accounts, scenario.networks, scenario.sims)
+        for entry in group.values()
+    )
+    for name in frozenset().union(*refused):
+        routes.check(name)

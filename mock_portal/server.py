@@ -1,0 +1,218 @@
+"""The portal on a real socket, with everything that can go wrong there."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+import socket
+import struct
+from threading import Thread
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion11, web
+
+from . import control
+from .app import Portal
+from .http import Request, Response, WebhookCall, Wire
+from .routes import PREFIXES
+from .scenario import Source
+
+_API_LIMIT = 1024 * 1024
+_CONTROL_LIMIT = 64 * 1024 * 1024
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, never bound
+_STOP_SECONDS = 1.0
+_WEBHOOK_TIMEOUT = ClientTimeout(total=5)
+_WEBHOOK_PAUSE = 0.05
+
+
+class MockPortal(Portal):
+    """A portal that listens; use it with `async with`, or `with MockPortal.in_thread()`."""
+
+    def __init__(
+        self,
+        scenario: Source = "documented",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        dialects: Mapping[str, str] | None = None,
+        faults: Sequence[Mapping[str, object]] | None = None,
+    ) -> None:
+        """Set up a scenario, with other dialects and faults where given."""
+        changes: dict[str, Any] = {"dialects": dialects, "faults": faults}
+        given = {name: value for name, value in changes.items() if value is not None}
+        super().__init__({"extends": scenario, **given})
+        self._host = host
+        self._port = port
+        self._runner: web.ServerRunner | None = None
+        self._stopping = asyncio.Event()
+        self._webhooks: asyncio.Task[None] | None = None
+
+    @classmethod
+    @contextmanager
+    def in_thread(cls, scenario: Source = "documented", **options: Any) -> Iterator[Self]:
+        """Run a portal in a thread of its own, for tests without an event loop."""
+        portal = cls(scenario, **options)
+        loop = asyncio.new_event_loop()
+        thread = Thread(target=loop.run_forever, name="mock-portal", daemon=True)
+        thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(portal.start(), loop).result()
+            yield portal
+        finally:
+            asyncio.run_coroutine_threadsafe(portal.stop(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    async def __aenter__(self) -> Self:
+        """Start to listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; port 0 takes any that is free."""
+        server = web.Server(self._serve, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening, and let go of everybody who still waits."""
+        self._stopping.set()
+        if self._webhooks is not None:
+            self._webhooks.cancel()
+            await asyncio.gather(self._webhooks, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Return the base URL a client uses."""
+        return f"{self._root}{PREFIXES[0]}"
+
+    @property
+    def control_url(self) -> str:
+        """Return the URL of the control interface."""
+        return f"{self._root}{control.PREFIX}"
+
+    @property
+    def _root(self) -> str:
+        """Return the address of the socket."""
+        host = _ANYWHERE.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+
+    async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Read a request, have it answered, and send the answer."""
+        path, _, query = raw.raw_path.partition("?")
+        is_control = path.startswith(control.PREFIX)
+        body = await _read(raw, _CONTROL_LIMIT if is_control else _API_LIMIT)
+        if body is None:
+            return web.Response(status=413, text="The body is too large")
+        request = Request(
+            method=raw.method,
+            path=unquote(path),
+            query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+            headers=raw.headers,
+            body=body,
+        )
+        if is_control:
+            return await self._send(raw, self.handle(request))
+        with self.journal.in_flight():
+            response = self.handle(request)
+            if self.state.is_busy and (self._webhooks is None or self._webhooks.done()):
+                self._webhooks = asyncio.create_task(self._call_webhooks())
+            return await self._send(raw, response)
+
+    async def _send(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
+        """Send an answer, the way it says."""
+        if response.wire is Wire.DRIP:
+            return await self._drip(raw, response)
+        if response.seconds:
+            await asyncio.sleep(response.seconds)
+        match response.wire:
+            case Wire.HANG:
+                await self._stopping.wait()
+            case Wire.RESET:
+                _reset(raw)
+            case Wire.TRUNCATE:
+                return await self._truncate(raw, response)
+            case _:
+                pass
+        return _prepare(raw, web.Response(status=response.status, body=response.body), response)
+
+    async def _drip(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
+        """Send a body byte by byte."""
+        stream = _prepare(raw, web.StreamResponse(status=response.status), response)
+        await stream.prepare(raw)
+        for index in range(len(response.body)):
+            await stream.write(response.body[index : index + 1])
+            await asyncio.sleep(response.seconds)
+        return stream
+
+    async def _truncate(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
+        """Send half a body and close the connection."""
+        stream = _prepare(raw, web.StreamResponse(status=response.status), response)
+        await stream.prepare(raw)
+        await stream.write(response.body[: len(response.body) // 2])
+        if raw.transport is not None:
+            raw.transport.close()
+        return stream
+
+    async def _call_webhooks(self) -> None:
+        """Call webhooks until no bulk edit is left."""
+        async with ClientSession(timeout=_WEBHOOK_TIMEOUT) as session:
+            while self.state.is_busy:
+                for call in self.take_webhooks():
+                    self.journal.record_webhook(call, await _call(session, call))
+                await asyncio.sleep(_WEBHOOK_PAUSE)
+
+
+def _prepare[T: web.StreamResponse](raw: web.BaseRequest, answer: T, response: Response) -> T:
+    """Give an answer its headers; only HTTP/1.1 knows chunks and stays connected by itself."""
+    answer.headers.update(response.headers)
+    if raw.version == HttpVersion11:
+        answer.enable_chunked_encoding()
+    else:
+        answer.headers.pop("Transfer-Encoding", None)
+    if not raw.keep_alive:
+        answer.headers.pop("Connection", None)
+    return answer
+
+
+async def _read(raw: web.BaseRequest, limit: int) -> bytes | None:
+    """Return the body of a request, or None when it is too large."""
+    if not raw.body_exists:
+        return b""
+    body = bytearray()
+    async for chunk in raw.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _reset(raw: web.BaseRequest) -> None:
+    """Reset a connection: without lingering, closing it sends RST instead of FIN."""
+    if raw.transport is not None:
+        connection = raw.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.transport.abort()
+
+
+async def _call(session: ClientSession, call: WebhookCall) -> str:
+    """Call a webhook and return what came of it."""
+    method = "GET" if call.body is None else "POST"
+    headers = {} if call.body is None else {"Content-Type": "application/json"}
+    try:
+        async with session.request(
+            method, call.url, data=call.body, headers=headers, allow_redirects=False
+        ) as response:
+            return str(response.status)
+    except (ClientError, TimeoutError, ValueError) as err:
+        return type(err).__name__

@@ -1,0 +1,258 @@
+"""One SIM: what the portal knows of it, and how that changes as time passes."""
+
+from bisect import insort
+from calendar import monthrange
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+
+from .clock import Clock
+from .http import Json
+
+STATUSES = (
+    "TEST_READY",
+    "INVENTORY",
+    "TRIAL",
+    "ACTIVATION_READY",
+    "ACTIVATED",
+    "DEACTIVATED",
+    "RETIRED",
+    "PURGED",
+    "REPLACED",
+)
+TERMINAL = frozenset({"RETIRED", "PURGED", "REPLACED"})
+
+DEVICE: dict[str, Json] = {
+    "ratePlan": "Mock EU 500MB",
+    "communicationPlan": "Mock EU DATA SMS Voice",
+    "customer": "Mock customer",
+    "endConsumerId": None,
+    "accountId": "100000001",
+    "fixedIPAddress": None,
+    "simNotes": None,
+    "deviceID": None,
+    "modemID": None,
+    "globalSimType": "NONE",
+    "username": "",
+    "commsplan": "MULTINETWORK",
+    "isshared": "False",
+    "parenticcid": "",
+    "dataquantity": "500",
+    "datasize": "MB",
+    "action": "",
+    "zh_q_id": "",
+    "contractdetails": "1-Current",
+}
+"""The fields of GetDevice that have neither identity nor dates in them, and their defaults."""
+
+
+class EventKind(StrEnum):
+    """What can happen to a SIM at a planned time."""
+
+    STATUS = "status"
+    SESSION_OPEN = "session_open"
+    SESSION_CLOSE = "session_close"
+    IMEI = "imei"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happens to a SIM at a planned time."""
+
+    due: datetime
+    kind: EventKind
+    value: str | None = None
+
+
+@dataclass(kw_only=True)
+class Sim:
+    """One SIM; `data_usage` is bytes, `voice_usage` seconds, both since the cycle began.
+
+    Data grows by `bytes_per_second` while the SIM is ACTIVATED; with `posted_every` it waits in
+    `unposted` and shows every so many seconds. The cycle begins at midnight UTC of `cycle_day`.
+    """
+
+    iccid: str
+    network: str = "jasper"
+    status: str = "ACTIVATED"
+    imsi: str = ""
+    msisdn: str = ""
+    imei: str = ""
+    device: dict[str, Json] = field(default_factory=dict)
+    date_activated: datetime | None = None
+    date_created: datetime | None = None
+    date_updated: datetime | None = None
+    date_shipped: datetime | None = None
+    data_usage: int = 0
+    sms_usage: int = 0
+    voice_usage: int = 0
+    session_count: int | None = 0
+    bytes_per_second: float = 0.0
+    posted_every: float = 0.0
+    unposted: float = 0.0
+    cycle_day: int = 1
+    ip_address: str | None = None
+    session_started: datetime | None = None
+    session_ended: datetime | None = None
+    refused_routes: frozenset[str] = frozenset()
+    requested_status: str | None = None
+    reads_to_go: int | None = None
+    agenda: list[Event] = field(default_factory=list)
+    settled_at: datetime | None = None
+    clock: Clock = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive from the ICCID what a scenario leaves out."""
+        digits = self.iccid[-11:-1].rjust(10, "0")
+        self.imsi = self.imsi or f"20408{digits}"
+        self.msisdn = self.msisdn or f"3197{digits[1:]}"
+        self.imei = self.imei or f"3569380{digits[1:]}"
+        self.device = DEVICE | self.device
+        self.agenda.sort(key=lambda event: event.due)
+
+    def join(self, clock: Clock) -> None:
+        """Begin to live by a clock."""
+        self.clock = clock
+        self.settled_at = self.settled_at or clock.now()
+        self.settle()
+
+    @property
+    def in_session(self) -> bool:
+        """Tell whether a data session is open."""
+        return self.session_started is not None and self.session_ended is None
+
+    def settle(self, until: datetime | None = None) -> None:
+        """Let everything happen that was due until then, by default until now."""
+        now = self.clock.now()
+        until = until or now
+        # A clock that was set back must not make usage wait until it has caught up.
+        self.settled_at = min(self.settled_at or now, now)
+        while self.agenda and self.agenda[0].due <= until:
+            event = self.agenda.pop(0)
+            self._pass(event.due)
+            self._happen(event)
+        self._pass(until)
+
+    def note_read(self) -> None:
+        """Count a read that shows the status; a requested status may wait for so many."""
+        if self.reads_to_go is None:
+            return
+        if self.reads_to_go > 0:
+            self.reads_to_go -= 1
+            return
+        self.reads_to_go = None
+        self.set_status(self.requested_status or self.status)
+
+    def set_status(self, status: str, *, after: float = 0) -> None:
+        """Change the status, now or after some seconds."""
+        self._plan(EventKind.STATUS, status, after)
+
+    def open_session(self, ip_address: str | None = None, *, after: float = 0) -> None:
+        """Open a data session, now or after some seconds."""
+        self._plan(EventKind.SESSION_OPEN, ip_address, after)
+
+    def close_session(self, *, after: float = 0) -> None:
+        """Close the data session, now or after some seconds."""
+        self._plan(EventKind.SESSION_CLOSE, None, after)
+
+    def swap_imei(self, imei: str, *, after: float = 0) -> None:
+        """Move the SIM to another device, now or after some seconds."""
+        self._plan(EventKind.IMEI, imei, after)
+
+    def _plan(self, kind: EventKind, value: str | None, after: float) -> None:
+        """Put an event on the agenda."""
+        event = Event(due=self.clock.now() + timedelta(seconds=after), kind=kind, value=value)
+        insort(self.agenda, event, key=lambda planned: planned.due)
+        self.settle()
+
+    def _happen(self, event: Event) -> None:
+        """Let an event take effect."""
+        match event.kind:
+            case EventKind.STATUS:
+                self._become(str(event.value), event.due)
+            case EventKind.SESSION_OPEN:
+                self._open(event.value, event.due)
+            case EventKind.SESSION_CLOSE:
+                self._close(event.due)
+            case EventKind.IMEI:
+                self.imei = str(event.value)
+                self.date_updated = event.due
+
+    def _become(self, status: str, now: datetime) -> None:
+        """Take a status; a SIM that is not active any more loses its session."""
+        self.status = status
+        self.date_updated = now
+        if self.requested_status == status:
+            self.requested_status = None
+        if status == "ACTIVATED":
+            self.date_activated = self.date_activated or now
+        else:
+            self._close(now)
+
+    def _open(self, ip_address: str | None, now: datetime) -> None:
+        """Begin a session; a first session activates a SIM that waits for it."""
+        if self.status == "ACTIVATION_READY":
+            self._become("ACTIVATED", now)
+        self.ip_address = ip_address or self.ip_address or f"100.64.0.{int(self.iccid[-3:-1]) + 1}"
+        self.session_started = now
+        self.session_ended = None
+        if self.session_count is not None:
+            self.session_count += 1
+
+    def _close(self, now: datetime) -> None:
+        """End the session, which posts the data it has used."""
+        if self.in_session:
+            self.session_ended = now
+            self._post()
+
+    def _pass(self, until: datetime) -> None:
+        """Let usage grow until then, cycle by cycle."""
+        settled_at = self.settled_at or until
+        if until <= settled_at:
+            return
+        while (cycle_end := self._cycle_end(settled_at)) <= until:
+            self.data_usage = self.sms_usage = self.voice_usage = 0
+            self.unposted = 0.0
+            if self.session_count is not None:
+                self.session_count = 0
+            settled_at = cycle_end
+        self._grow(settled_at, until)
+        self.settled_at = until
+
+    def _cycle_end(self, moment: datetime) -> datetime:
+        """Return when the cycle ends that a moment lies in."""
+        year, month = moment.year, moment.month
+        start = _day_of_month(year, month, self.cycle_day)
+        if moment < start:
+            return start
+        return _day_of_month(year + month // 12, month % 12 + 1, self.cycle_day)
+
+    def _grow(self, since: datetime, until: datetime) -> None:
+        """Let data grow, and post what is due."""
+        if not self.bytes_per_second or self.status != "ACTIVATED":
+            return
+        if not self.posted_every:
+            self.unposted += self.bytes_per_second * (until - since).total_seconds()
+            self._post()
+            return
+        posting = datetime.fromtimestamp(
+            until.timestamp() // self.posted_every * self.posted_every, UTC
+        )
+        if posting > since:
+            self.unposted += self.bytes_per_second * (posting - since).total_seconds()
+            self._post()
+            since = posting
+        self.unposted += self.bytes_per_second * (until - since).total_seconds()
+
+    def _post(self) -> None:
+        """Show the data that was used."""
+        whole = int(self.unposted)
+        self.data_usage += whole
+        self.unposted -= whole
+
+
+@cache
+def _day_of_month(year: int, month: int, day: int) -> datetime:
+    """Return midnight of that day, or of the last day of a shorter month."""
+    return datetime(year, month, min(day, monthrange(year, month)[1]), tzinfo=UTC)

@@ -1,0 +1,408 @@
+"""What the portal knows: accounts, tokens, SIMs, text messages and bulk edits."""
+
+from bisect import insort
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+import secrets
+from typing import override
+
+from .clock import Clock
+from .dialects import Dialects
+from .errors import (
+    Code,
+    LoginRefusedError,
+    PortalError,
+    SetupError,
+    TokenRefusedError,
+    UnknownIccidError,
+)
+from .http import Json
+from .sim import STATUSES, TERMINAL, Sim
+
+ABZORB = "abzorb"
+"""The one provider network the published document names."""
+
+_ABZORB_REFUSED = frozenset({"ctdUsage", "sessionInfo"})
+_FIRST_SMS_ID = 4711
+_HOUR = timedelta(hours=1)
+_HUNDRED = 100
+
+
+@dataclass(kw_only=True)
+class Account:
+    """Somebody who may log in, and the routes refused to them."""
+
+    client_id: str
+    secret_key: str
+    api_token: str
+    refused_routes: frozenset[str] = frozenset()
+
+
+@dataclass(kw_only=True)
+class Network:
+    """A provider network, and the routes that are not available for its SIMs."""
+
+    refused_routes: frozenset[str] = frozenset()
+
+
+@dataclass(kw_only=True)
+class Token:
+    """The outcome of a log-in."""
+
+    value: str
+    client_id: str
+    issued: datetime
+    calls: int = 0
+
+
+@dataclass(kw_only=True)
+class Sms:
+    """One text message; it is delivered or fails when it is due."""
+
+    id: int
+    iccid: str
+    text: str
+    sent: datetime
+    due: datetime
+    modified: datetime
+    status: str = "Pending"
+    to_sim: bool = True
+    login: str = "Mobile Device"
+
+
+@dataclass(kw_only=True)
+class BulkEdit:
+    """Several SIMs to be edited when it is due; `results` says for which of them that worked."""
+
+    update: dict[str, Json]
+    iccids: list[str]
+    due: datetime
+    queue_id: str | None = None
+    webhook_url: str | None = None
+    finished: bool = False
+    results: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Timings:
+    """How long things take: in seconds of the virtual clock, or in reads of the SIM."""
+
+    status_seconds: float = 30.0
+    status_reads: int = 3
+    sms_seconds: float = 5.0
+    bulk_seconds: float = 10.0
+
+
+@dataclass(kw_only=True)
+class Contents:
+    """Everything a state is filled with."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    tokens: list[Token] = field(default_factory=list)
+    networks: dict[str, Network] = field(default_factory=dict)
+    sims: dict[str, Sim] = field(default_factory=dict)
+    sms: list[Sms] = field(default_factory=list)
+    bulk_edits: list[BulkEdit] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)
+
+
+class Sims(Mapping[str, Sim]):
+    """The SIMs by ICCID; each is brought up to date as it is looked up."""
+
+    def __init__(self, sims: dict[str, Sim]) -> None:
+        """Hold the SIMs."""
+        self._sims = sims
+
+    @override
+    def __getitem__(self, iccid: str) -> Sim:
+        sim = self._sims[iccid]
+        sim.settle()
+        return sim
+
+    def peek(self, iccid: str) -> Sim | None:
+        """Return a SIM as it was when it was looked at last."""
+        return self._sims.get(iccid)
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sims)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._sims)
+
+
+class State:
+    """Accounts, tokens, SIMs, text messages and bulk edits, all living by one clock."""
+
+    def __init__(self, clock: Clock, dialects: Dialects) -> None:
+        """Start empty."""
+        self.clock = clock
+        self.dialects = dialects
+        self.fill(Contents())
+
+    def fill(self, contents: Contents) -> None:
+        """Replace everything."""
+        self.accounts = contents.accounts
+        self.tokens = {token.value: token for token in contents.tokens}
+        self.networks = contents.networks
+        self.sims = Sims(contents.sims)
+        self.sms = {sms.id: sms for sms in contents.sms}
+        self.bulk_edits = contents.bulk_edits
+        self.timings = contents.timings
+        self.outbox: list[BulkEdit] = []
+        self._jobs: list[Sms | BulkEdit] = [
+            *(sms for sms in contents.sms if sms.status == "Pending"),
+            *(edit for edit in contents.bulk_edits if not edit.finished),
+        ]
+        self._jobs.sort(key=lambda job: job.due)
+        for sim in contents.sims.values():
+            sim.join(self.clock)
+
+    def contents(self) -> Contents:
+        """Return everything."""
+        self.settle_all()
+        return Contents(
+            accounts=self.accounts,
+            tokens=list(self.tokens.values()),
+            networks=self.networks,
+            sims=dict(self.sims),
+            sms=list(self.sms.values()),
+            bulk_edits=self.bulk_edits,
+            timings=self.timings,
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a bulk edit is queued or a webhook waits to be called."""
+        return bool(self.outbox) or any(isinstance(job, BulkEdit) for job in self._jobs)
+
+    def settle(self) -> None:
+        """Finish the text messages and bulk edits that are due."""
+        now = self.clock.now()
+        while self._jobs and self._jobs[0].due <= now:
+            job = self._jobs.pop(0)
+            if isinstance(job, Sms):
+                self._deliver(job)
+            else:
+                self._finish(job)
+
+    def settle_all(self) -> None:
+        """Bring everything up to date."""
+        self.settle()
+        for sim in self.sims.values():
+            sim.settle()
+
+    def login(self, client_id: str, secret_key: str) -> Token:
+        """Log in with an account's id and key."""
+        account = self.accounts.get(client_id)
+        if account is None or account.secret_key != secret_key:
+            msg = "Invalid clientId or secretKey"
+            raise LoginRefusedError(msg, code=Code.INVALID_CREDENTIALS, status=401)
+        return self._issue(account)
+
+    def login_with_api_token(self, api_token: str) -> Token:
+        """Log in with an account's API token."""
+        for account in self.accounts.values():
+            if account.api_token == api_token:
+                return self._issue(account)
+        msg = "Invalid apiToken"
+        raise LoginRefusedError(msg, code=Code.INVALID_CREDENTIALS, status=401)
+
+    def authorize(self, value: str) -> Account:
+        """Return the account a token belongs to, as long as the token lives."""
+        token = self.tokens.get(value)
+        if token is None or self._is_over(token):
+            msg = "The token is unknown or has expired"
+            raise TokenRefusedError(msg, code=Code.INVALID_CREDENTIALS, status=401)
+        token.calls += 1
+        return self.accounts[token.client_id]
+
+    def revoke_tokens(self) -> None:
+        """Make every client log in again."""
+        self.tokens.clear()
+
+    def is_refused(self, route: str, account: Account, sim: Sim | None) -> bool:
+        """Tell whether a route is refused to an account, or for a SIM or its network."""
+        if route in account.refused_routes:
+            return True
+        if sim is None:
+            return False
+        network = self.networks.get(sim.network)
+        return (
+            route in sim.refused_routes
+            or (network is not None and route in network.refused_routes)
+            or (
+                route in _ABZORB_REFUSED
+                and sim.network == ABZORB
+                and self.dialects["abzorb"] == "no_usage"
+            )
+        )
+
+    def sim(self, iccid: str) -> Sim:
+        """Return a SIM, up to date."""
+        self.settle()
+        sim = self.sims.get(iccid)
+        if sim is None:
+            msg = f"Resource not found - Invalid ICCID {iccid}"
+            raise UnknownIccidError(msg, code=Code.NOT_FOUND, status=404)
+        return sim
+
+    def add_sim(self, sim: Sim) -> Sim:
+        """Add a SIM, or put it in the place of the one with its ICCID."""
+        sim.join(self.clock)
+        self.sims = Sims({**self.sims, sim.iccid: sim})
+        return sim
+
+    def request_status(self, sim: Sim, status: str) -> None:
+        """Ask for a status; the dialect `status_change` decides when it is there."""
+        check_status(status)
+        when = self.dialects["status_change"]
+        if sim.status in TERMINAL or when == "refused":
+            msg = f"The SIM status provided is invalid: {sim.iccid} cannot leave {sim.status}"
+            raise PortalError(msg, code=Code.INVALID_STATUS)
+        sim.requested_status = status
+        if when == "immediate":
+            sim.set_status(status)
+        elif when == "after_seconds":
+            sim.set_status(status, after=self.timings.status_seconds)
+        elif when == "after_reads":
+            sim.reads_to_go = self.timings.status_reads
+
+    def edit(self, sim: Sim, changes: Mapping[str, Json]) -> None:
+        """Change a SIM's status and fields."""
+        if "status" in changes:
+            self.request_status(sim, str(changes["status"]))
+        sim.device |= {name: value for name, value in changes.items() if name != "status"}
+        sim.date_updated = self.clock.now()
+
+    def queue_bulk_edit(
+        self,
+        update: dict[str, Json],
+        iccids: list[str],
+        *,
+        queue_id: str | None = None,
+        webhook_url: str | None = None,
+    ) -> BulkEdit:
+        """Queue an edit of several SIMs."""
+        edit = BulkEdit(
+            update=update,
+            iccids=iccids,
+            due=self._in(self.timings.bulk_seconds),
+            queue_id=queue_id,
+            webhook_url=webhook_url,
+        )
+        self.bulk_edits.append(edit)
+        insort(self._jobs, edit, key=lambda job: job.due)
+        return edit
+
+    def send_sms(self, sim: Sim, text: str, login: str) -> Sms:
+        """Send a text message to a SIM; it is delivered, or fails, after some seconds."""
+        sms = self._new_sms(sim, text)
+        sms.login = login
+        sms.due = self._in(self.timings.sms_seconds)
+        insort(self._jobs, sms, key=lambda job: job.due)
+        return sms
+
+    def receive_sms(self, iccid: str, text: str) -> Sms:
+        """Let a text message from a SIM arrive."""
+        if iccid not in self.sims:
+            msg = f"There is no SIM {iccid}"
+            raise SetupError(msg)
+        sim = self.sims[iccid]
+        sms = self._new_sms(sim, text)
+        sms.to_sim = False
+        sms.status = "Received"
+        sim.sms_usage += 1
+        return sms
+
+    def find_sms(self, sms_id: str) -> Sms:
+        """Return a text message by its id."""
+        self.settle()
+        try:
+            return self.sms[int(sms_id)]
+        except ValueError, KeyError:
+            msg = f"Resource not found - Invalid SMS id {sms_id}"
+            raise UnknownIccidError(msg, code=Code.NOT_FOUND, status=404) from None
+
+    def sms_of(self, sim: Sim) -> list[Sms]:
+        """Return the text messages to and from a SIM, oldest first."""
+        return [sms for sms in self.sms.values() if sms.iccid == sim.iccid]
+
+    def _issue(self, account: Account) -> Token:
+        """Hand out a new token."""
+        token = Token(
+            value=secrets.token_urlsafe(24), client_id=account.client_id, issued=self.clock.now()
+        )
+        self.tokens[token.value] = token
+        return token
+
+    def _is_over(self, token: Token) -> bool:
+        """Tell whether a token's life has ended."""
+        match self.dialects["token_life"]:
+            case "one_hour":
+                return self.clock.now() - token.issued >= _HOUR
+            case "hundred_calls":
+                return token.calls >= _HUNDRED
+            case "newest_only":
+                later = [
+                    other for other in self.tokens.values() if other.client_id == token.client_id
+                ]
+                return later[-1] is not token
+            case _:
+                return False
+
+    def _in(self, seconds: float) -> datetime:
+        """Return the moment some seconds from now."""
+        return self.clock.now() + timedelta(seconds=seconds)
+
+    def _new_sms(self, sim: Sim, text: str) -> Sms:
+        """Put a text message into the book."""
+        now = self.clock.now()
+        sms_id = max(self.sms, default=_FIRST_SMS_ID - 1) + 1
+        sms = Sms(id=sms_id, iccid=sim.iccid, text=text, sent=now, due=now, modified=now)
+        self.sms[sms_id] = sms
+        return sms
+
+    def _deliver(self, sms: Sms) -> None:
+        """Deliver a text message to a SIM that is active; else it fails."""
+        sim = self._at(sms.iccid, sms.due)
+        sms.modified = sms.due
+        if sim is not None and sim.status == "ACTIVATED":
+            sms.status = "Delivered"
+            sim.sms_usage += 1
+        else:
+            sms.status = "Failed"
+
+    def _finish(self, edit: BulkEdit) -> None:
+        """Carry out a bulk edit, and have its webhook called."""
+        for iccid in edit.iccids:
+            sim = self._at(iccid, edit.due)
+            edit.results[iccid] = sim is not None and self._try_edit(sim, edit.update)
+        edit.finished = True
+        if edit.webhook_url:
+            self.outbox.append(edit)
+
+    def _try_edit(self, sim: Sim, changes: Mapping[str, Json]) -> bool:
+        """Edit a SIM and tell whether that worked."""
+        try:
+            self.edit(sim, changes)
+        except PortalError:
+            return False
+        return True
+
+    def _at(self, iccid: str, moment: datetime) -> Sim | None:
+        """Return a SIM as it is at a moment that has come."""
+        sim = self.sims.peek(iccid)
+        if sim is not None:
+            sim.settle(moment)
+        return sim
+
+
+def check_status(status: str) -> None:
+    """Insist on a status word the portal knows."""
+    if status not in STATUSES:
+        known = ", ".join(STATUSES)
+        msg = f"The SIM status provided is invalid: {status!r} is none of {known}"
+        raise PortalError(msg, code=Code.INVALID_STATUS)

@@ -1,0 +1,75 @@
+"""Everything one portal is made of, and how it is set up, saved and restored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import plain, scenario
+from .clock import Clock
+from .dialects import Dialects
+from .faults import Faults
+from .http import Json
+from .journal import Journal
+from .scenario import ClockSetting, Scenario, Source
+from .state import Sims, State
+
+
+class World:
+    """Clock, dialects, faults, journal and state of one portal."""
+
+    def __init__(self, source: Source = "documented") -> None:
+        """Set up a scenario."""
+        self.clock = Clock()
+        self.dialects = Dialects()
+        self.faults = Faults()
+        self.journal = Journal(self.clock)
+        self.state = State(self.clock, self.dialects)
+        self.clock.on_move(self.state.settle_all)
+        self.load(source)
+
+    @property
+    def sims(self) -> Sims:
+        """Return the SIMs by ICCID."""
+        return self.state.sims
+
+    def load(self, source: Source) -> None:
+        """Start over with another scenario."""
+        content = scenario.read(source)
+        self._apply(scenario.build(content))
+        self._content = content
+        self.journal.clear()
+
+    def reset(self) -> None:
+        """Start over with the same scenario."""
+        self.load(self._content)
+
+    def snapshot(self) -> dict[str, Json]:
+        """Return everything but the journal, in the form of a scenario."""
+        contents = self.state.contents()
+        snapshot = plain.dump(
+            Scenario(
+                **vars(contents),
+                clock=ClockSetting(now=self.clock.now(), frozen=self.clock.frozen),
+                dialects=dict(self.dialects),
+                faults=list(self.faults),
+            )
+        )
+        assert isinstance(snapshot, dict)  # noqa: S101  a dataclass becomes a mapping
+        return snapshot
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a snapshot; the journal goes on, and reset() leads where it led before."""
+        self._apply(scenario.build(snapshot))
+
+    def _apply(self, built: Scenario) -> None:
+        """Take over what a scenario says."""
+        self.clock.reset()
+        if built.clock.now:
+            self.clock.set(built.clock.now)
+        if built.clock.frozen:
+            self.clock.freeze()
+        self.dialects.reset()
+        self.dialects.update(built.dialects)
+        self.faults.clear()
+        for fault in built.faults:
+            self.faults.put(fault)
+        self.state.fill(built)

@@ -1,0 +1,242 @@
+"""Runs the main job: the mock portal, a real Home Assistant, and a demo account in between."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+import shutil
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from aiohttp import ClientError, ClientSession
+
+from scripts.hass_process import (
+    POLL_INTERVAL,
+    REPOSITORY,
+    HomeAssistantError,
+    HomeAssistantProcess,
+)
+
+CLIENT_ID = "demo-client"
+SECRET_KEY = "demo-secret"  # noqa: S105
+USER = PASSWORD = "demo"  # noqa: S105
+STATES_TIMEOUT = 60
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says what to do."""
+
+
+class Portal:
+    """The mock portal in a process of its own."""
+
+    def __init__(self, port: int) -> None:
+        """Remember where the portal listens."""
+        self.root = f"http://127.0.0.1:{port}"
+        self.base_url = f"{self.root}/api"
+        self.port = port
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the portal for as long as the context lasts."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mock_portal", "serve"),
+            *("--port", str(self.port), "--scenario", "demo"),
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            await self._wait_until_ready(process)
+            yield
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+    async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the portal answers."""
+        while process.returncode is None:
+            with suppress(ClientError):
+                await self.control("health")
+                return
+            await asyncio.sleep(0.1)
+        msg = "the mock portal did not start"
+        raise DemoError(msg)
+
+    async def control(self, path: str) -> Any:
+        """Ask the portal's control interface."""
+        async with ClientSession() as session, session.get(f"{self.root}/_mock/{path}") as response:
+            return await response.json()
+
+
+def require_free(port: int, option: str) -> None:
+    """Raise when somebody else listens on a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as err:
+            msg = f"port {port} is in use; stop the program that uses it, or choose another with {option}"
+            raise DemoError(msg) from err
+
+
+def show_progress(seconds: float) -> None:
+    """Tell that Home Assistant is still on its way, once in five seconds."""
+    if seconds >= POLL_INTERVAL and seconds % 5 < POLL_INTERVAL:
+        print(f"    still starting ({seconds:.0f} s)", flush=True)
+
+
+async def set_up(hass: HomeAssistantProcess, portal: Portal) -> list[str]:
+    """Add the demo account and its SIMs as a person would; return the ICCIDs."""
+    await hass.create_user(USER, PASSWORD)
+    print("==> Adding the demo account and its SIMs", flush=True)
+    account = await hass.add_account(portal.base_url, client_id=CLIENT_ID, secret_key=SECRET_KEY)
+    iccids = list(await portal.control("sims"))
+    await hass.add_sims(account["result"]["entry_id"], iccids)
+    return iccids
+
+
+async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict[str, Any]:
+    """Wait until every SIM has been read and return the states."""
+    until = time.monotonic() + STATES_TIMEOUT
+    sims: dict[str, Any] = {}
+    while time.monotonic() < until:
+        sims = await hass.sensors()
+        if all(
+            sims.get(iccid, {}).get("status", {}).get("state", "unavailable") != "unavailable"
+            for iccid in iccids
+        ):
+            return sims
+        await asyncio.sleep(0.5)
+    msg = f"the SIMs were not read within {STATES_TIMEOUT} s: {sims}"
+    raise DemoError(msg)
+
+
+def print_states(sims: dict[str, Any]) -> None:
+    """Print a table of the SIMs."""
+    keys = sorted({key for sensors in sims.values() for key in sensors})
+    rows = [["ICCID", *keys]]
+    for iccid, sensors in sims.items():
+        rows.append([iccid, *(_shown(sensors.get(key)) for key in keys)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "    " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        )
+
+
+def _shown(state: dict[str, Any] | None) -> str:
+    """Return a state with its unit."""
+    if state is None:
+        return ""
+    return " ".join(filter(None, (state["state"], state["attributes"].get("unit_of_measurement"))))
+
+
+async def check(hass: HomeAssistantProcess, portal: Portal, iccids: list[str]) -> None:
+    """Do the main job once and prove it by the portal's journal."""
+    print_states(await wait_for_states(hass, iccids))
+    devices = await hass.device_ids()
+    sim = iccids[1]
+    print(f"==> Sending an SMS to {sim} and asking for another status of it", flush=True)
+    sent = await hass.call_action(
+        "iot_portal", "send_sms", {"device_id": devices[sim], "message": "Hello"}
+    )
+    print(f"    the portal gave the SMS the id {sent['sims'][0]['sms_id']}")
+    await hass.call_action(
+        "iot_portal",
+        "request_status_change",
+        {"device_id": devices[sim], "status": "deactivated"},
+    )
+    await _wait_for_status(hass, sim, "deactivated")
+    journal = (await portal.control("journal"))["exchanges"]
+    print("==> What the portal saw")
+    for path in (f"/SendSMS/{sim}/1", f"/RequestStatusChange/{sim}"):
+        seen = [item for item in journal if item["method"] == "PUT" and item["path"].endswith(path)]
+        if len(seen) != 1:
+            msg = f"PUT {path} is in the portal's journal {len(seen)} times instead of once"
+            raise DemoError(msg)
+        print(f"    PUT {seen[0]['path']} {seen[0]['body']} -> {seen[0]['status']}")
+    print(f"==> All is well: {sim} is now deactivated in Home Assistant")
+
+
+async def _wait_for_status(hass: HomeAssistantProcess, iccid: str, status: str) -> None:
+    """Wait until Home Assistant shows a status of a SIM."""
+    until = time.monotonic() + STATES_TIMEOUT
+    while (await hass.sensors())[iccid]["status"]["state"] != status:
+        if time.monotonic() > until:
+            msg = f"Home Assistant did not show {status} within {STATES_TIMEOUT} s"
+            raise DemoError(msg)
+        await asyncio.sleep(0.5)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Start everything, and end it again."""
+    require_free(options.port, "--port")
+    require_free(options.portal_port, "--portal-port")
+    folder = REPOSITORY / ".demo" / str(options.port)
+    shutil.rmtree(folder, ignore_errors=True)
+    hass = HomeAssistantProcess(folder, port=options.port, host=options.host)
+    hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
+    portal = Portal(options.portal_port)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    print("==> Starting the mock portal and Home Assistant", flush=True)
+    async with portal.running():
+        try:
+            await _until_stopped(_main_job(hass, portal, options), stopped)
+        finally:
+            await hass.stop()
+
+
+async def _until_stopped(job: Any, stopped: asyncio.Event) -> None:
+    """Do the job until it is done or the person presses Ctrl-C."""
+    tasks = [asyncio.create_task(job), asyncio.create_task(stopped.wait())]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _main_job(
+    hass: HomeAssistantProcess, portal: Portal, options: argparse.Namespace
+) -> None:
+    """Bring Home Assistant up with the demo account; then check it, or leave it to the person."""
+    await hass.start(show_progress)
+    iccids = await set_up(hass, portal)
+    if options.check:
+        await check(hass, portal, iccids)
+        return
+    print_states(await wait_for_states(hass, iccids))
+    print(f"==> Home Assistant: {hass.url}  (user {USER}, password {PASSWORD})")
+    print(f"    Mock portal:    {portal.base_url}  (control: {portal.root}/_mock/)")
+    print(f"    Log:            {Path(hass.log_file).relative_to(REPOSITORY)}")
+    print("    Press Ctrl-C to end both.", flush=True)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/develop",
+        description="Starts the mock portal and a real Home Assistant with a demo account "
+        "already set up. Each start is a fresh one.",
+    )
+    parser.add_argument("--check", action="store_true", help="do the main job once and exit")
+    parser.add_argument("--host", default="127.0.0.1", help="where Home Assistant listens")
+    parser.add_argument("--port", type=int, default=8123, help="port of Home Assistant")
+    parser.add_argument("--portal-port", type=int, default=8642, help="port of the mock portal")
+    try:
+        asyncio.run(run(parser.parse_args()))
+    except (DemoError, HomeAssistantError) as err:
+        sys.exit(f"develop: {err}")
+
+
+if __name__ == "__main__":
+    main()

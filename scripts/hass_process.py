@@ -1,0 +1,246 @@
+"""A real Home Assistant in a process of its own, driven over its public APIs."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+import json
+from pathlib import Path
+import shutil
+import sys
+import time
+from typing import Any, Self
+
+from aiohttp import ClientError, ClientSession
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+INTEGRATION = REPOSITORY / "custom_components" / "iot_portal"
+
+START_TIMEOUT = 180
+STOP_TIMEOUT = 30
+POLL_INTERVAL = 0.25
+
+
+class HomeAssistantError(Exception):
+    """Home Assistant did not do what it was asked for."""
+
+
+class HomeAssistantProcess:
+    """Home Assistant with one configuration folder, one port and one user."""
+
+    def __init__(self, config_dir: Path, *, port: int, host: str = "127.0.0.1") -> None:
+        """Remember where Home Assistant is to live."""
+        self.config_dir = config_dir
+        self.url = f"http://{host}:{port}"
+        self.log_file = config_dir / "home-assistant.log"
+        self._host = host
+        self._port = port
+        self._process: asyncio.subprocess.Process | None = None
+        self._session: ClientSession | None = None
+        self._token = ""
+
+    def prepare(self, configuration: str) -> None:
+        """Lay out the configuration folder: the configuration, a copy of the integration, no questions.
+
+        Where Home Assistant listens goes into its own storage, as its settings page does it: the same in
+        configuration.yaml would only be tried for five minutes.
+        """
+        self.config_dir.mkdir(parents=True, exist_ok=True)
+        (self.config_dir / "configuration.yaml").write_text(configuration)
+        shutil.copytree(
+            INTEGRATION,
+            self.config_dir / "custom_components" / INTEGRATION.name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        http = {
+            "server_host": [self._host],
+            "server_port": self._port,
+            "cors_allowed_origins": [],
+            "login_attempts_threshold": -1,
+            "ip_ban_enabled": True,
+            "ssl_profile": "modern",
+            "use_x_frame_options": True,
+            "created_at": "2026-01-01T00:00:00+00:00",
+            "error": None,
+            "error_message": None,
+        }
+        self._store("http", 2, 2, {"stable": http, "pending": None, "yaml_migration_done": True})
+        self._store("onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
+
+    def _store(self, key: str, version: int, minor_version: int, data: dict[str, Any]) -> None:
+        """Write a file of Home Assistant's storage."""
+        storage = self.config_dir / ".storage"
+        storage.mkdir(exist_ok=True)
+        content = {"version": version, "minor_version": minor_version, "key": key, "data": data}
+        (storage / key).write_text(json.dumps(content))
+
+    async def start(self, waiting: Callable[[float], None] = lambda _: None) -> None:
+        """Start Home Assistant and wait until it answers; `waiting` is told the seconds so far."""
+        with (self.config_dir / "console.log").open("wb") as console:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "homeassistant",
+                "--config",
+                str(self.config_dir),
+                # Not the checkout: Home Assistant has to find the copy in its own folder.
+                cwd=self.config_dir,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        self._session = ClientSession()
+        began = time.monotonic()
+        while not await self._answers():
+            waited = time.monotonic() - began
+            if self._process.returncode is not None or waited > START_TIMEOUT:
+                msg = f"Home Assistant did not start; its log is {self.log_file}"
+                raise HomeAssistantError(msg)
+            waiting(waited)
+            await asyncio.sleep(POLL_INTERVAL)
+
+    async def _answers(self) -> bool:
+        """Tell whether Home Assistant serves its API."""
+        assert self._session is not None  # noqa: S101
+        with suppress(ClientError):
+            async with self._session.get(f"{self.url}/api/onboarding") as response:
+                return response.status == 200  # noqa: PLR2004
+        return False
+
+    async def stop(self) -> None:
+        """Stop Home Assistant, and wait until it is gone."""
+        if self._session is not None:
+            await self._session.close()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def create_user(self, name: str, password: str) -> None:
+        """Create the first user, as the welcome page does, and log in as that user."""
+        client_id = f"{self.url}/"
+        created = await self.request(
+            "POST",
+            "/api/onboarding/users",
+            {
+                "client_id": client_id,
+                "language": "en",
+                "name": name.capitalize(),
+                "username": name,
+                "password": password,
+            },
+        )
+        assert self._session is not None  # noqa: S101
+        async with self._session.post(
+            f"{self.url}/auth/token",
+            data={
+                "client_id": client_id,
+                "grant_type": "authorization_code",
+                "code": created["auth_code"],
+            },
+        ) as response:
+            self._token = (await response.json())["access_token"]
+
+    async def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the REST API and return its answer."""
+        assert self._session is not None  # noqa: S101
+        async with self._session.request(
+            method,
+            self.url + path,
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"} if self._token else {},
+        ) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                msg = f"{method} {path}: {response.status} {await response.text()}"
+                raise HomeAssistantError(msg)
+            return await response.json()
+
+    async def command(self, kind: str, **data: Any) -> Any:
+        """Send a command to the WebSocket API and return its result."""
+        assert self._session is not None  # noqa: S101
+        async with self._session.ws_connect(f"{self.url}/api/websocket") as socket:
+            await socket.receive_json()
+            await socket.send_json({"type": "auth", "access_token": self._token})
+            await socket.receive_json()
+            await socket.send_json({"id": 1, "type": kind, **data})
+            answer = await socket.receive_json()
+        if not answer["success"]:
+            msg = f"{kind}: {answer['error']['message']}"
+            raise HomeAssistantError(msg)
+        return answer["result"]
+
+    async def call_action(self, domain: str, action: str, data: dict[str, Any]) -> Any:
+        """Call an action and return its response."""
+        answer = await self.request(
+            "POST", f"/api/services/{domain}/{action}?return_response", data
+        )
+        return answer["service_response"]
+
+    async def add_account(
+        self, base_url: str, *, client_id: str, secret_key: str
+    ) -> dict[str, Any]:
+        """Add an account through the config flow and return the flow's last step."""
+        flow = await self.request(
+            "POST", "/api/config/config_entries/flow", {"handler": "iot_portal"}
+        )
+        return await self._submit(
+            f"/api/config/config_entries/flow/{flow['flow_id']}",
+            {
+                "environment": "custom",
+                "client_id": client_id,
+                "secret_key": secret_key,
+                "other": {"base_url": base_url},
+            },
+        )
+
+    async def add_sims(self, entry_id: str, iccids: list[str]) -> dict[str, Any]:
+        """Add SIMs below an account through the subentry flow and return the flow's last step."""
+        flow = await self.request(
+            "POST", "/api/config/config_entries/subentries/flow", {"handler": [entry_id, "sim"]}
+        )
+        return await self._submit(
+            f"/api/config/config_entries/subentries/flow/{flow['flow_id']}",
+            {"iccids": "\n".join(iccids)},
+        )
+
+    async def _submit(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Fill in the form of a flow, which is to create something."""
+        step: dict[str, Any] = await self.request("POST", path, data)
+        if step["type"] != "create_entry":
+            msg = f"The dialog did not end well: {step}"
+            raise HomeAssistantError(msg)
+        return step
+
+    async def sensors(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return the states of our sensors: by ICCID, then by key."""
+        entities = await self.command("config/entity_registry/list")
+        states = {state["entity_id"]: state for state in await self.request("GET", "/api/states")}
+        sims: dict[str, dict[str, dict[str, Any]]] = {}
+        for entity in entities:
+            if entity["platform"] == "iot_portal" and entity["entity_id"] in states:
+                iccid, _, key = entity["unique_id"].partition("_")
+                sims.setdefault(iccid, {})[key] = states[entity["entity_id"]]
+        return sims
+
+    async def device_ids(self) -> dict[str, str]:
+        """Return the device id of each SIM by its ICCID."""
+        return {
+            identifier: device["id"]
+            for device in await self.command("config/device_registry/list")
+            for domain, identifier in device["identifiers"]
+            if domain == "iot_portal" and device["serial_number"] == identifier
+        }

@@ -1,0 +1,46 @@
+"""Fixtures: the client, and a mock portal on a real socket behind it."""
+
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import ClientSession
+import pytest
+
+from custom_components.iot_portal.api import Credentials, IotPortalClient
+from mock_portal import MockPortal
+
+ICCID = "8931082322089353632"
+CREDENTIALS = Credentials(client_id="demo-client", secret_key="demo-secret")
+
+type MakeClient = Callable[..., IotPortalClient]
+
+
+@pytest.fixture
+async def portal(socket_enabled: None) -> AsyncIterator[MockPortal]:
+    """Return a running mock portal with the documented SIM."""
+    async with MockPortal("documented") as portal:
+        yield portal
+
+
+@pytest.fixture
+async def session(socket_enabled: None) -> AsyncIterator[ClientSession]:
+    """Return an aiohttp session."""
+    async with ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def make_client(portal: MockPortal, session: ClientSession) -> MakeClient:
+    """Return a way to make clients that do not wait long for anything."""
+
+    def make(
+        credentials: Credentials = CREDENTIALS, *, base_url: str = portal.url, timeout: float = 5
+    ) -> IotPortalClient:
+        return IotPortalClient(session, base_url, credentials, timeout=timeout, retry_wait=0.01)
+
+    return make
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> IotPortalClient:
+    """Return a client of the demo account."""
+    return make_client()

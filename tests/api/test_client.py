@@ -1,0 +1,415 @@
+"""The client against the mock portal, on a real socket."""
+
+import asyncio
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
+import socket
+
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer, unused_port
+import pytest
+
+from custom_components.iot_portal.api import (
+    Credentials,
+    IotPortalAuthenticationError,
+    IotPortalClient,
+    IotPortalConnectionError,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+    IotPortalOutcomeUnknownError,
+    IotPortalRateLimitError,
+    IotPortalResponseError,
+    IotPortalTimeoutError,
+)
+from mock_portal import MockPortal
+
+from .conftest import ICCID, MakeClient
+
+UNKNOWN_ICCID = "8931000000000000000"
+
+
+async def test_usage(client: IotPortalClient) -> None:
+    """The documented usage is read into numbers; an unknown count is None."""
+    usage = await client.get_usage(ICCID)
+
+    assert (usage.iccid, usage.imsi) == (ICCID, "204080823514892")
+    assert (usage.msisdn, usage.imei) == ("3197044863841", "8613300585142338")
+    assert usage.status == "INVENTORY"
+    assert (usage.data_bytes, usage.sms_count, usage.voice_seconds) == (0, 0, 0)
+    assert usage.session_count is None
+
+
+async def test_device(client: IotPortalClient) -> None:
+    """The documented device is read into values that mean something."""
+    device = await client.get_device(ICCID)
+
+    assert device.rate_plan == "Pangea EU Economy 300MB"
+    assert device.label == "Pangea test SIM"
+    assert device.date_activated == datetime(2023, 6, 23, 11, 14, 37, 998000, UTC)
+    assert device.date_shipped == date(2023, 2, 20)
+    assert device.is_shared is False
+    assert device.allowance_bytes == 10**9
+    assert device.fixed_ip is device.username is device.parent_iccid is None
+    assert device.raw["zh_q_id"] == "test12345"
+
+
+async def test_session(client: IotPortalClient) -> None:
+    """The documented session is over."""
+    session = await client.get_session(ICCID)
+
+    assert session.ip_address == "100.126.61.98"
+    assert session.started == session.ended == datetime(2023, 8, 16, 10, 50, 7, 220000, UTC)
+    assert not session.is_open
+
+
+async def test_open_session(client: IotPortalClient, portal: MockPortal) -> None:
+    """A session that has begun and not ended is open."""
+    portal.sims[ICCID].set_status("ACTIVATED")
+    portal.sims[ICCID].open_session()
+
+    assert (await client.get_session(ICCID)).is_open
+
+
+async def test_status(client: IotPortalClient) -> None:
+    """The bare word is read."""
+    assert await client.get_status(ICCID) == "INVENTORY"
+
+
+async def test_sms(client: IotPortalClient, portal: MockPortal) -> None:
+    """A sent SMS has an id under which it can be found."""
+    identifier = await client.send_sms(ICCID, "Hello")
+
+    assert identifier is not None
+    assert await client.get_sms_ids(ICCID) == [identifier]
+    sms = await client.get_sms(identifier)
+    assert (sms.sms_id, sms.iccid, sms.text) == (identifier, ICCID, "Hello")
+    assert sms.status == "Pending"
+    assert sms.is_incoming is False
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+
+
+async def test_status_change(client: IotPortalClient) -> None:
+    """A requested status is there afterwards."""
+    await client.request_status_change(ICCID, "ACTIVATED")
+
+    assert await client.get_status(ICCID) == "ACTIVATED"
+
+
+async def test_edit_device(client: IotPortalClient, portal: MockPortal) -> None:
+    """Fields of a SIM are changed."""
+    await client.edit_device(ICCID, {"status": "ACTIVATED"})
+
+    assert portal.sims[ICCID].status == "ACTIVATED"
+
+
+async def test_bulk_edit(client: IotPortalClient, portal: MockPortal) -> None:
+    """A bulk edit carries the queue id and the webhook."""
+    await client.bulk_edit_devices(
+        [ICCID], {"status": "ACTIVATED"}, queue_id="1234", webhook_url="http://127.0.0.1:9/ping"
+    )
+    await client.bulk_edit_devices([ICCID], {"status": "ACTIVATED"})
+
+    with_queue, without = portal.journal.find("PUT", "/BulkEditDevice")
+    assert with_queue.body == {
+        "update": {"status": "ACTIVATED"},
+        "queueId": "1234",
+        "webhookUrl": "http://127.0.0.1:9/ping",
+        "iccids": [ICCID],
+    }
+    assert without.body == {"update": {"status": "ACTIVATED"}, "iccids": [ICCID]}
+
+
+async def test_update_rule(client: IotPortalClient, portal: MockPortal) -> None:
+    """A rule goes out as it is."""
+    await client.update_rule({"any": ["thing"]})
+
+    assert [call.body for call in portal.journal.find("PUT", "/RuleUpdate")] == [{"any": ["thing"]}]
+
+
+async def test_login_with_api_token(make_client: MakeClient) -> None:
+    """The legacy log-in works too."""
+    client = make_client(Credentials(api_token="demo-token"))
+
+    assert await client.get_status(ICCID) == "INVENTORY"
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        Credentials(client_id="demo-client", secret_key="wrong-secret"),
+        Credentials(api_token="wrong-secret"),
+    ],
+)
+async def test_wrong_credentials(make_client: MakeClient, credentials: Credentials) -> None:
+    """Refused credentials are an authentication error that does not tell them."""
+    with pytest.raises(IotPortalAuthenticationError) as raised:
+        await make_client(credentials).login()
+
+    assert "wrong-secret" not in f"{raised.value!r} {credentials!r}"
+
+
+async def test_repeated_secret_is_masked(client: IotPortalClient, portal: MockPortal) -> None:
+    """A portal that repeats the secret in its error does not make us repeat it."""
+    portal.faults.add(
+        "status",
+        route="Login",
+        status=401,
+        body={"errorMessage": "no account with demo-secret", "errorCode": "10000001"},
+    )
+
+    with pytest.raises(IotPortalAuthenticationError, match=r"no account with \*\*\*"):
+        await client.login()
+
+
+async def test_expired_token(client: IotPortalClient, portal: MockPortal) -> None:
+    """An expired token is renewed once for everybody who waits, and nobody notices."""
+    await client.login()
+    portal.state.revoke_tokens()
+    portal.journal.clear()
+
+    answers = await asyncio.gather(*(client.get_status(ICCID) for _ in range(20)))
+
+    assert answers == ["INVENTORY"] * 20
+    assert portal.journal.logins == 1
+
+
+async def test_refused_again(client: IotPortalClient, portal: MockPortal) -> None:
+    """A fresh token that is refused too is not renewed for ever; later it works again."""
+    fault = portal.faults.add("status", route="getStatus", status=401)
+
+    with pytest.raises(IotPortalAuthenticationError):
+        await client.get_status(ICCID)
+
+    assert portal.journal.logins == 2
+    portal.journal.assert_called("GET", f"/getStatus/{ICCID}", times=2)
+    portal.faults.remove(fault.id)
+    assert await client.get_status(ICCID) == "INVENTORY"
+
+
+async def test_write_with_expired_token(client: IotPortalClient, portal: MockPortal) -> None:
+    """A write that was refused for its token is sent again with a new one, and carried out once."""
+    await client.login()
+    portal.state.revoke_tokens()
+
+    assert await client.send_sms(ICCID, "Hello")
+    assert len(await client.get_sms_ids(ICCID)) == 1
+
+
+async def test_unknown_iccid(client: IotPortalClient) -> None:
+    """An unknown SIM is told apart from everything else."""
+    with pytest.raises(IotPortalNotFoundError) as raised:
+        await client.get_usage(UNKNOWN_ICCID)
+
+    assert raised.value.code == "20000001"
+
+
+async def test_refused_route(client: IotPortalClient, portal: MockPortal) -> None:
+    """A route that is refused for a SIM is told apart, and the others work."""
+    portal.sims[ICCID].refused_routes = ["sessionInfo"]
+
+    with pytest.raises(IotPortalNotAvailableError):
+        await client.get_session(ICCID)
+    assert await client.get_status(ICCID) == "INVENTORY"
+
+
+async def test_nobody_there(make_client: MakeClient) -> None:
+    """A host that does not answer is a connection error, for a write too: it was not sent."""
+    client = make_client(base_url=f"http://127.0.0.1:{unused_port()}/api")
+
+    with pytest.raises(IotPortalConnectionError):
+        await client.login()
+    with pytest.raises(IotPortalConnectionError):
+        await client.send_sms(ICCID, "Hello")
+
+
+async def test_connection_not_made_in_time(make_client: MakeClient) -> None:
+    """A connection that cannot be made in time means that a write certainly was not sent."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            # Nobody accepts, so these fill the queue and the next one hangs.
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        port = listening.getsockname()[1]
+        client = make_client(base_url=f"http://127.0.0.1:{port}/api", timeout=0.4)
+
+        with pytest.raises(IotPortalTimeoutError) as raised:
+            await client.send_sms(ICCID, "Hello")
+
+    assert not raised.value.may_have_arrived
+
+
+@pytest.mark.parametrize("kind", ["hang", "reset_before_read", "reset_after_read", "slow_drip"])
+async def test_read_without_answer(make_client: MakeClient, portal: MockPortal, kind: str) -> None:
+    """A read whose answer is lost is asked again, and works when the trouble is over."""
+    client = make_client(timeout=0.5)
+    await client.login()
+    portal.faults.add(kind, route="ctdUsage", times=2)
+
+    assert (await client.get_usage(ICCID)).status == "INVENTORY"
+    portal.journal.assert_called("GET", f"/ctdUsage/{ICCID}", times=3)
+
+
+async def test_read_gives_up(make_client: MakeClient, portal: MockPortal) -> None:
+    """A read is repeated at most twice."""
+    client = make_client(timeout=0.3)
+    await client.login()
+    portal.faults.add("hang", route="ctdUsage")
+
+    with pytest.raises(IotPortalTimeoutError):
+        await client.get_usage(ICCID)
+    portal.journal.assert_called("GET", f"/ctdUsage/{ICCID}", times=3)
+
+
+@pytest.mark.parametrize("kind", ["hang", "reset_after_read", "truncated_body", "oversized_body"])
+async def test_write_without_answer(make_client: MakeClient, portal: MockPortal, kind: str) -> None:
+    """A write whose answer is lost is reported as unknown and never sent again."""
+    client = make_client(timeout=1)
+    # A used connection is what tempts HTTP libraries to repeat a PUT.
+    assert await client.get_status(ICCID) == "INVENTORY"
+    portal.faults.add(kind, route="SendSMS")
+
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await client.send_sms(ICCID, "Hello")
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_write_lost_behind_a_gateway(
+    client: IotPortalClient, portal: MockPortal, status: int
+) -> None:
+    """A gateway that gave up does not know either what became of the write."""
+    portal.faults.add("status", route="SendSMS", status=status)
+
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await client.send_sms(ICCID, "Hello")
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+
+
+async def test_write_without_login(client: IotPortalClient, portal: MockPortal) -> None:
+    """A write that never left, because nobody could log in, is not unknown."""
+    portal.faults.add("reset_after_read", route="Login")
+
+    with pytest.raises(IotPortalConnectionError):
+        await client.send_sms(ICCID, "Hello")
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
+
+
+async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None:
+    """A read survives two server errors; a write does not risk a second try."""
+    portal.faults.add("status", route="ctdUsage", status=500, times=2)
+    portal.faults.add("status", route="SendSMS", status=500)
+
+    assert (await client.get_usage(ICCID)).status == "INVENTORY"
+    with pytest.raises(IotPortalResponseError) as raised:
+        await client.send_sms(ICCID, "Hello")
+    assert raised.value.status == 500
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        (None, None, None),
+        ("7", 7, 7),
+        ("999999999", 86400, 86400),
+        ("soon", None, None),
+        (format_datetime(datetime.now(UTC) + timedelta(minutes=9), usegmt=True), 400, 540),
+        (format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True), 0, 0),
+    ],
+    ids=["none", "seconds", "too long", "nonsense", "date", "past date"],
+)
+async def test_rate_limit(
+    client: IotPortalClient,
+    portal: MockPortal,
+    header: str | None,
+    least: float | None,
+    most: float | None,
+) -> None:
+    """The portal says when to come back, in seconds or as a date; it is not asked again before."""
+    headers = {} if header is None else {"Retry-After": header}
+    portal.faults.add("status", route="ctdUsage", status=429, headers=headers)
+
+    with pytest.raises(IotPortalRateLimitError) as raised:
+        await client.get_usage(ICCID)
+
+    retry_after = raised.value.retry_after
+    if least is None or most is None:
+        assert retry_after is None
+    else:
+        assert retry_after is not None
+        assert least <= retry_after <= most
+    portal.journal.assert_called_once("GET", f"/ctdUsage/{ICCID}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["42", "<html>Log in</html>", "null", "", "{", "[" * 100_000],
+    ids=["number", "page", "null", "empty", "broken", "deep"],
+)
+async def test_no_answer_of_a_portal(
+    client: IotPortalClient, portal: MockPortal, body: str
+) -> None:
+    """What is no answer of a portal is an error, not a SIM without values."""
+    portal.faults.add("status", route="ctdUsage", status=200, body=body)
+
+    with pytest.raises(IotPortalResponseError):
+        await client.get_usage(ICCID)
+
+
+async def test_page_instead_of_status(client: IotPortalClient, portal: MockPortal) -> None:
+    """A page of HTML is no status."""
+    portal.faults.add("status", route="getStatus", status=200, body="<html>Log in</html>")
+
+    with pytest.raises(IotPortalResponseError):
+        await client.get_status(ICCID)
+
+
+async def test_login_without_token(client: IotPortalClient, portal: MockPortal) -> None:
+    """A log-in that is answered without a token was refused, whatever its status says."""
+    portal.dialects["login_failure"] = "200_no_token"
+    portal.state.accounts["demo-client"].secret_key = "another"
+
+    with pytest.raises(IotPortalAuthenticationError):
+        await client.login()
+
+
+async def test_login_refused_in_plain_text(client: IotPortalClient, portal: MockPortal) -> None:
+    """A log-in that is refused in words without a code was refused too."""
+    portal.dialects.update({"login_failure": "400", "error_envelope": "plain"})
+    portal.state.accounts["demo-client"].secret_key = "another"
+
+    with pytest.raises(IotPortalAuthenticationError):
+        await client.login()
+
+
+async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
+    """An address that is no portal's is not mistaken for wrong credentials."""
+    portal.faults.add("status", route="Login", status=200, body="<html>Welcome</html>")
+
+    with pytest.raises(IotPortalResponseError) as raised:
+        await client.login()
+    assert not isinstance(raised.value, IotPortalAuthenticationError)
+
+
+async def test_redirect(session: ClientSession, make_client: MakeClient) -> None:
+    """The token does not follow a redirect to another host."""
+    seen: list[str] = []
+
+    async def redirect(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        if request.path == "/Login":
+            return web.json_response({"data": {"token": "abc"}})
+        return web.Response(status=302, headers={"Location": "/elsewhere"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", redirect)
+    async with TestServer(app, host="127.0.0.1") as server:
+        client = make_client(base_url=str(server.make_url("/")))
+        with pytest.raises(IotPortalResponseError) as raised:
+            await client.get_usage(ICCID)
+
+    assert raised.value.status == 302
+    assert seen == ["/Login", f"/ctdUsage/{ICCID}"]

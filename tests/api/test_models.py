@@ -1,0 +1,267 @@
+"""What the portal's many spellings mean."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from custom_components.iot_portal.api.models import (
+    Device,
+    Session,
+    Sms,
+    Usage,
+    error_details,
+    login_token,
+    sms_id,
+    sms_ids,
+    status_word,
+)
+
+USAGE = {"iccid": "8931082322089353632", "status": "ACTIVATED", "ctdDataUsage": 12}
+
+
+@pytest.mark.parametrize("answer", [[USAGE], USAGE, {"data": [USAGE]}, {"data": USAGE}])
+def test_wrappings(answer: Any) -> None:
+    """An array of one, an object and `data` around it are the same."""
+    usage = Usage.from_answer(answer)
+
+    assert (usage.iccid, usage.status, usage.data_bytes) == ("8931082322089353632", "ACTIVATED", 12)
+    assert usage
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"data": []}, [1, "x"]])
+def test_nothing(answer: Any) -> None:
+    """An answer without content is false."""
+    assert not Usage.from_answer(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, 0),
+        ("12", 12),
+        (" 12 ", 12),
+        ("12.0", 12),
+        (3.9, 3),
+        (None, None),
+        ("", None),
+        ("many", None),
+        (-1, None),
+        (True, None),
+        ([1], None),
+        (10**30, None),
+        (float("inf"), None),
+        (float("nan"), None),
+    ],
+)
+def test_counts(value: Any, expected: int | None) -> None:
+    """A count in digits or as text is a number; what is none spoils nothing else."""
+    usage = Usage.from_answer([{**USAGE, "ctdSessionCount": value}])
+
+    assert usage.session_count == expected
+    assert usage.data_bytes == 12
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("True", True),
+        ("False", False),
+        ("1", True),
+        ("0", False),
+        (True, True),
+        (False, False),
+        (1, True),
+        ("", None),
+        (None, None),
+        ("maybe", None),
+    ],
+)
+def test_flags(value: Any, expected: bool | None) -> None:
+    """A yes or no comes as a word, a digit or a boolean."""
+    assert Device.from_answer({"isshared": value}).is_shared is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2023-06-23 11:14:37.998+0000", datetime(2023, 6, 23, 11, 14, 37, 998000, UTC)),
+        ("2023-06-23T13:14:37+02:00", datetime(2023, 6, 23, 11, 14, 37, tzinfo=UTC)),
+        ("2023-06-23 11:14:37", datetime(2023, 6, 23, 11, 14, 37, tzinfo=UTC)),
+        ("0001-01-01 00:00:00.000+1400", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        (1687518877, None),
+    ],
+)
+def test_instants(value: Any, expected: datetime | None) -> None:
+    """An instant is aware; what is none is unknown."""
+    assert Device.from_answer({"dateActivated": value}).date_activated == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2023-02-19 23:00:00.000+0000", date(2023, 2, 20)),
+        ("2023-07-19 22:00:00.000+0000", date(2023, 7, 20)),
+        ("2023-02-20 05:00:00.000+0000", date(2023, 2, 20)),
+        ("9999-12-31 23:00:00.000+0000", None),
+        ("never", None),
+    ],
+)
+def test_shipped_date(value: str, expected: date | None) -> None:
+    """A shipped date is the day whose midnight it was written as."""
+    assert Device.from_answer({"dateShipped": value}).date_shipped == expected
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "expected"),
+    [
+        ("1", "GB", 10**9),
+        ("300", "MB", 3 * 10**8),
+        (1.5, "gb", 1_500_000_000),
+        (2, "TB", 2 * 10**12),
+        ("1", "", None),
+        ("1", None, None),
+        ("", "GB", None),
+        ("lots", "GB", None),
+        ("-1", "GB", None),
+        ("1e400", "GB", None),
+        (None, "GB", None),
+        ([1], "GB", None),
+    ],
+)
+def test_allowance(quantity: Any, unit: Any, expected: int | None) -> None:
+    """The allowance is a quantity in a unit, in bytes."""
+    device = Device.from_answer({"dataquantity": quantity, "datasize": unit})
+
+    assert device.allowance_bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("INVENTORY", "INVENTORY"),
+        ("Ready to use", "Ready to use"),
+        ({"status": "ACTIVATED"}, "ACTIVATED"),
+        ([{"status": "ACTIVATED"}], "ACTIVATED"),
+        ({"simStatus": "Active"}, "Active"),
+        ({"data": {"status": "Active"}}, "Active"),
+        ("", None),
+        ("<html>", None),
+        ("x" * 100, None),
+        ({}, None),
+        ({"status": 5}, "5"),
+        (None, None),
+    ],
+)
+def test_status_word(answer: Any, expected: str | None) -> None:
+    """A status is a short word, bare or in an object."""
+    assert status_word(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (4711, "4711"),
+        ("4711", "4711"),
+        (4711.0, "4711"),
+        ({"smsMsgId": 4711}, "4711"),
+        ({"smsMsgId": "4711"}, "4711"),
+        ({"smsMessageId": 4711}, "4711"),
+        ({"data": {"smsMsgId": 4711}}, "4711"),
+        ({}, None),
+        ("", None),
+        ("it was sent", None),
+        (4711.5, None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_sms_id(answer: Any, expected: str | None) -> None:
+    """The id of an SMS is a number, a text, or an object around it."""
+    assert sms_id(answer) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"smsMsgIds": [1, 2], "pageNumber": 1, "lastPage": True},
+        [1, 2],
+        [{"smsMsgId": 1}, {"smsMsgId": 2}],
+        {"data": [1, 2]},
+        {"data": {"smsMsgIds": ["1", "2"]}},
+        [1, None, 2],
+    ],
+)
+def test_sms_ids(answer: Any) -> None:
+    """A list of ids has many shapes."""
+    assert sms_ids(answer) == ["1", "2"]
+
+
+@pytest.mark.parametrize("answer", [{}, None, "x", {"data": {"x": 1}}])
+def test_no_sms_ids(answer: Any) -> None:
+    """What is no list has no ids."""
+    assert sms_ids(answer) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"data": {"token": "abc"}}, "abc"),
+        ({"token": "abc"}, "abc"),
+        ("abc", "abc"),
+        ({"data": {}}, None),
+        ("<html>", None),
+        ("please log in", None),
+        ("a\r\nX-Evil: 1", None),
+        ({"token": ["abc"]}, None),
+    ],
+)
+def test_login_token(answer: Any, expected: str | None) -> None:
+    """A token fits into a header."""
+    assert login_token(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"errorMessage": "No", "errorCode": "1"}, ("No", "1")),
+        ({"message": "No", "code": 1}, ("No", "1")),
+        ({"data": {"error": "No", "errorCode": "1"}}, ("No", "1")),
+        ("No", ("No", None)),
+        ("<html>No</html>", (None, None)),
+        ("", (None, None)),
+        ([], (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_error_details(answer: Any, expected: tuple[str | None, str | None]) -> None:
+    """An error says what it is about, under one key or another."""
+    assert error_details(answer) == expected
+
+
+@pytest.mark.parametrize("ended", [{"dateSessionEnded": None}, {"dateSessionEnded": ""}, {}])
+def test_open_session(ended: dict[str, Any]) -> None:
+    """An end that is null, blank or missing means that the session goes on."""
+    session = Session.from_answer({"dateSessionStarted": "2023-08-16 10:50:07.220+0000", **ended})
+
+    assert session.is_open
+
+
+@pytest.mark.parametrize("address", ["", None, "300.1.1.1", 5])
+def test_no_address(address: Any) -> None:
+    """What is no IP address is unknown."""
+    assert Session.from_answer({"ipAddress": address}).ip_address is None
+
+
+@pytest.mark.parametrize(("kind", "incoming"), [("MO", True), ("MT", False), (None, None)])
+def test_sms_direction(kind: str | None, incoming: bool | None) -> None:
+    """An SMS goes to the SIM or comes from it."""
+    assert Sms.from_answer({"msgType": kind}).is_incoming is incoming
+
+
+def test_no_identifiers_in_repr() -> None:
+    """Who a SIM is does not show when a model is printed."""
+    assert "893108" not in repr(Usage.from_answer([USAGE]))

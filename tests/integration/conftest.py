@@ -1,0 +1,77 @@
+"""Fixtures: Home Assistant with the integration, and a mock portal on a real socket behind it."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.iot_portal.api import client
+from custom_components.iot_portal.const import DOMAIN
+from mock_portal import MockPortal
+
+ICCID = "8931082322089353632"
+OTHER_ICCID = "8931080000000000011"
+UNKNOWN_ICCID = "8931080000000000999"
+
+type SetUp = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
+
+
+@pytest.fixture(autouse=True)
+def integration(enable_custom_integrations: None, socket_enabled: None) -> None:
+    """Let Home Assistant find the integration, and the integration the portal."""
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read only once, so that a test of a failure does not wait for the repetitions."""
+    monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
+
+
+@pytest.fixture
+async def portal() -> AsyncIterator[MockPortal]:
+    """Return a running portal with the documented SIM and another one, in use."""
+    async with MockPortal(
+        {
+            "extends": "documented",
+            "sims": {OTHER_ICCID: {"status": "ACTIVATED", "data_usage": 1_500_000}},
+        }
+    ) as portal:
+        yield portal
+
+
+@pytest.fixture
+def account(portal: MockPortal) -> dict[str, str]:
+    """Return the data of an entry for the demo account."""
+    return {"base_url": portal.url, "client_id": "demo-client", "secret_key": "demo-secret"}
+
+
+@pytest.fixture
+def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
+    """Return a way to set up the demo account with SIMs."""
+
+    async def set_up(*iccids: str, **changes: str) -> MockConfigEntry:
+        data = account | changes
+        entry = MockConfigEntry(
+            domain=DOMAIN,
+            title="demo-client",
+            data=data,
+            unique_id=f"demo-client@{data['base_url']}",
+            subentries_data=[
+                ConfigSubentryData(
+                    data={"iccid": iccid},
+                    subentry_type="sim",
+                    title=f"SIM {iccid}",
+                    unique_id=iccid,
+                )
+                for iccid in iccids
+            ],
+        )
+        entry.add_to_hass(hass)
+        await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        return entry
+
+    return set_up

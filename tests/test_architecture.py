@@ -1,0 +1,102 @@
+"""The dependency lines: who may import whom."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+# A module may import from lines above its own only; modules of one line never import each other.
+INTEGRATION_LINES = (
+    ("api.const", "api.exceptions"),
+    ("api.models",),
+    ("api.client",),
+    ("api",),
+    ("const",),
+    ("errors",),
+    ("coordinator",),
+    ("entity",),
+    ("sensor", "config_flow", "services"),
+    ("__init__",),
+)
+
+
+def _modules(package: str) -> dict[str, ast.Module]:
+    """Return the syntax trees of a package by dotted name below it."""
+    root = REPOSITORY / package
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts): ast.parse(path.read_text())
+        for path in root.rglob("*.py")
+    }
+
+
+def _imports(tree: ast.Module, module: str, package: str) -> Iterator[str]:
+    """Yield the absolute dotted names that a module imports."""
+    parents = f"{package}.{module}".split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            source = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                yield f"{source}.{alias.name}"
+
+
+def _all_imports(package: str) -> dict[str, set[str]]:
+    """Return what every module of a package imports."""
+    name = package.replace("/", ".")
+    return {module: set(_imports(tree, module, name)) for module, tree in _modules(package).items()}
+
+
+@pytest.mark.parametrize(
+    ("package", "stranger"),
+    [
+        ("custom_components/iot_portal", "mock_portal"),
+        ("custom_components/iot_portal", "tests"),
+        ("custom_components/iot_portal/api", "homeassistant"),
+        ("mock_portal", "custom_components"),
+        ("mock_portal", "homeassistant"),
+        ("mock_portal", "tests"),
+    ],
+)
+def test_strangers(package: str, stranger: str) -> None:
+    """The client and the mock are two readings, and the client knows no Home Assistant."""
+    found = {
+        module: sorted(names)
+        for module, imports in _all_imports(package).items()
+        if (names := {name for name in imports if name.split(".")[0] == stranger})
+    }
+    assert found == {}
+
+
+def _line_of(name: str) -> int | None:
+    """Return on which line of the integration a module stands."""
+    for number, line in enumerate(INTEGRATION_LINES):
+        if name in line:
+            return number
+    return None
+
+
+def test_integration_lines() -> None:
+    """Data flows one way: client, coordinator, entity; nobody imports __init__."""
+    package = "custom_components.iot_portal."
+    wrong = []
+    for module, imports in _all_imports("custom_components/iot_portal").items():
+        own = _line_of(module.removesuffix(".__init__") if module != "__init__" else module)
+        assert own is not None, f"{module} stands on no line"
+        for imported in imports:
+            if not imported.startswith(package):
+                continue
+            target = imported.removeprefix(package)
+            # The last part is a name inside a module, or a module itself.
+            line = (
+                _line_of(target)
+                if _line_of(target) is not None
+                else _line_of(target.rpartition(".")[0])
+            )
+            if line is None or line >= own:
+                wrong.append(f"{module} imports {target}")
+    assert wrong == []
