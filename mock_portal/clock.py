@@ -7,6 +7,9 @@ import time
 
 from .errors import SetupError
 
+_YEARS = range(1970, 2200)
+_CENTURY = 100 * 365 * 24 * 3600
+
 
 class Clock:
     """Time as the portal sees it: real time plus an offset, or frozen."""
@@ -35,15 +38,18 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Move the virtual time forward."""
-        if seconds < 0:
-            msg = "The clock only moves forward; use set() to go back"
+        if not 0 <= seconds <= _CENTURY:
+            msg = f"The clock advances by 0 to {_CENTURY} seconds, not {seconds}"
             raise SetupError(msg)
-        self._advanced += seconds
         self.set(self.now() + timedelta(seconds=seconds))
+        self._advanced += seconds
 
     def set(self, moment: datetime) -> None:
         """Make the virtual time that moment; a frozen clock stays frozen."""
         moment = moment.astimezone(UTC)
+        if moment.year not in _YEARS:
+            msg = f"The clock cannot show the year {moment.year}"
+            raise SetupError(msg)
         self._offset = moment - datetime.fromtimestamp(time.time(), UTC)
         if self._frozen_at is not None:
             self._frozen_at = moment

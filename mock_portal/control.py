@@ -17,6 +17,8 @@ from .world import World
 
 PREFIX = "/_mock"
 
+_SECONDS = plain.between(0, 365 * 24 * 3600)
+
 
 class SessionAction(StrEnum):
     """What can be done with a session."""
@@ -40,7 +42,7 @@ class SessionChange:
 
     action: SessionAction
     ip_address: str | None = None
-    after: float = 0.0
+    after: float = plain.checked(0.0, _SECONDS)
 
 
 @dataclass(kw_only=True)
@@ -48,7 +50,7 @@ class ImeiChange:
     """Body of `POST /_mock/sims/{iccid}/imei`."""
 
     imei: str
-    after: float = 0.0
+    after: float = plain.checked(0.0, _SECONDS)
 
 
 @dataclass(kw_only=True)
@@ -72,6 +74,11 @@ class Order:
     item: str = ""
 
     @property
+    def now(self) -> datetime:
+        """Return the virtual time."""
+        return self.world.clock.now()
+
+    @property
     def body(self) -> Any:
         """Return the JSON the request carries."""
         try:
@@ -88,9 +95,18 @@ class Order:
             raise NotFoundError(msg)
         return self.world.sims[self.item]
 
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """Return the body, which must be a JSON object."""
+        body = self.body
+        if not isinstance(body, dict):
+            msg = "The body is not a JSON object"
+            raise SetupError(msg)
+        return body
+
     def read[T](self, shape: type[T]) -> T:
         """Return the body in a certain shape."""
-        return plain.load(shape, self.body, "body", self.world.clock.now())
+        return plain.load(shape, self.body, "body", self.now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,11 +221,7 @@ def _dialects(order: Order) -> Json:
 
 def _set_dialects(order: Order) -> Json:
     """Switch the dialects the body names."""
-    body = order.body
-    if not isinstance(body, dict):
-        msg = 'The body is a mapping like {"usage_body": "object"}'
-        raise SetupError(msg)
-    order.world.dialects.update(body)
+    order.world.dialects.update(order.mapping)
     return _dialects(order)
 
 
@@ -250,14 +262,20 @@ def _sim(order: Order) -> Json:
 
 def _patch_sim(order: Order) -> Json:
     """Change fields of a SIM at once."""
-    sim, changes = order.sim, order.body
-    if isinstance(changes, dict) and isinstance(changes.get("device"), dict):
-        changes["device"] = sim.device | changes["device"]
-    if isinstance(changes, dict) and changes.get("iccid", sim.iccid) != sim.iccid:
+    sim, changes = order.sim, order.mapping
+    if changes.get("iccid", sim.iccid) != sim.iccid:
         msg = "A SIM keeps its ICCID"
         raise SetupError(msg)
-    plain.update(sim, changes, "body", order.world.clock.now())
+    if isinstance(changes.get("device"), dict):
+        changes["device"] = sim.device | changes["device"]
+    plain.update(sim, changes, "body", order.now)
     return _sim(order)
+
+
+def _put_sim(order: Order) -> Json:
+    """Add a SIM, or replace the one that has its ICCID."""
+    sim = plain.load(Sim, {**order.mapping, "iccid": order.item}, "body", order.now)
+    return plain.dump(order.world.state.add_sim(sim), with_defaults=True)
 
 
 def _session(order: Order) -> Json:
@@ -308,13 +326,13 @@ def _snapshot(order: Order) -> Json:
 
 def _restore(order: Order) -> Json:
     """Go back to a snapshot."""
-    order.world.restore(order.body)
+    order.world.restore(order.mapping)
     return {}
 
 
 def _load_scenario(order: Order) -> Json:
     """Start over with another scenario: a name, or the content itself."""
-    order.world.load(order.body)
+    order.world.load(order.body, allow_files=False)
     return _health(order)
 
 
@@ -365,6 +383,12 @@ ENDPOINTS = (
     Endpoint(method="DELETE", path="faults/{}", description="remove one", act=_remove_fault),
     Endpoint(method="GET", path="sims", description="all SIMs", act=_sims),
     Endpoint(method="GET", path="sims/{}", description="one SIM", act=_sim),
+    Endpoint(
+        method="PUT",
+        path="sims/{}",
+        description='add a SIM, or replace it: {"status": "INVENTORY"}',
+        act=_put_sim,
+    ),
     Endpoint(
         method="PATCH",
         path="sims/{}",

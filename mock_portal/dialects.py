@@ -295,6 +295,12 @@ class Dialects(Mapping[str, str]):
         return len(self._chosen)
 
 
+def check(chosen: Mapping[str, object]) -> None:
+    """Insist on dialects and variants that exist."""
+    for name, variant in chosen.items():
+        find(name).variant(variant)
+
+
 def find(name: str) -> Dialect:
     """Return the dialect of that name."""
     if name in DIALECTS:

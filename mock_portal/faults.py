@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -11,6 +12,9 @@ from . import plain, routes
 from .errors import SetupError
 from .http import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
 
+_MANY = 1_000_000_000
+_DAY = 24 * 3600
+_LARGEST = 64 * 1024 * 1024
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -38,27 +42,25 @@ class Fault:
 
     kind: FaultKind
     id: str = ""
-    route: str | None = None
+    route: str | None = plain.checked(None, routes.check)
     method: str | None = None
     iccid: str | None = None
-    after: int = 0
-    times: int | None = None
-    probability: float = 1.0
+    after: int = plain.checked(0, plain.between(0, _MANY))
+    times: int | None = plain.checked(None, plain.between(0, _MANY))
+    probability: float = plain.checked(1.0, plain.between(0, 1))
     seed: int = 0
-    seconds: float | None = None
-    status: int | None = None
+    seconds: float | None = plain.checked(None, plain.between(0, _DAY))
+    status: int | None = plain.checked(None, plain.between(200, 599))
     body: Json = None
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: str | None = None
     content_type: str | None = None
-    size: int | None = None
+    size: int | None = plain.checked(None, plain.between(0, _LARGEST))
     seen: int = 0
     fired: int = 0
 
     def __post_init__(self) -> None:
         """Refuse details the kind does not have, and fill in the defaults of those it has."""
-        if self.route is not None:
-            routes.check(self.route)
         details = KINDS[self.kind].details
         for name in _DETAILS:
             if getattr(self, name) in (None, {}):
@@ -226,7 +228,7 @@ class Faults:
     def __init__(self) -> None:
         """Start with none."""
         self._faults: dict[str, Fault] = {}
-        self._added = 0
+        self._numbers = count(1)
 
     def __iter__(self) -> Iterator[Fault]:
         """Go through the faults."""
@@ -242,8 +244,9 @@ class Faults:
 
     def put(self, fault: Fault) -> Fault:
         """Add a fault that exists already, and give it an id when it has none."""
-        self._added += 1
-        fault.id = fault.id or f"fault-{self._added}"
+        if not fault.id:
+            ids = (f"fault-{number}" for number in self._numbers)
+            fault.id = next(fault_id for fault_id in ids if fault_id not in self._faults)
         self._faults[fault.id] = fault
         return fault
 

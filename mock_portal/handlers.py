@@ -123,7 +123,7 @@ def _bulk_edit_device(call: Call) -> Response:
 
 def _rule_update(call: Call) -> Response:
     """Accept any RuleUpdate; nobody documents what it does."""
-    _object(call.request)
+    _json(call.request)
     return answers.written(None, call.dialects)
 
 
@@ -147,13 +147,19 @@ HANDLERS: Mapping[str, Callable[[Call], Response]] = {
 """The other routes but Login, which needs no account."""
 
 
-def _object(request: Request) -> dict[str, Json]:
-    """Return the JSON object a request carries."""
+def _json(request: Request) -> Json:
+    """Return the JSON a request carries."""
     try:
         value: Json = json.loads(request.body)
     except (ValueError, RecursionError) as err:
         msg = f"The body is not well-formed JSON: {err}"
         raise PortalError(msg, code=Code.MALFORMED_JSON) from err
+    return value
+
+
+def _object(request: Request) -> dict[str, Json]:
+    """Return the JSON object a request carries."""
+    value = _json(request)
     if not isinstance(value, dict):
         msg = "The body is not a JSON object"
         raise PortalError(msg, code=Code.MALFORMED_JSON)

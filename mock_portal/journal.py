@@ -110,6 +110,7 @@ class Journal:
     def __init__(self, clock: Clock) -> None:
         """Start empty."""
         self._clock = clock
+        self._width = 0
         self.clear()
 
     def clear(self) -> None:
@@ -120,8 +121,7 @@ class Journal:
         self.total = 0
         self.logins = 0
         self.peak_rate = 0
-        self.peak_width = 0
-        self._width = 0
+        self.peak_width = self._width
         self._window = Window()
 
     def __iter__(self) -> Iterator[Exchange]:

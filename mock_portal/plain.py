@@ -1,7 +1,7 @@
 """Dataclasses to plain JSON values and back: scenario files, snapshots and control requests."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
@@ -15,6 +15,23 @@ from .http import Json
 
 _RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def checked(default: Any, check: Callable[[Any], object]) -> Any:
+    """Declare a field whose values, unless None, are checked whenever they are read from outside."""
+    return field(default=default, metadata={"check": check})
+
+
+def between(low: float, high: float) -> Callable[[float], None]:
+    """Return a check that a number lies between two others."""
+
+    def check(value: float) -> None:
+        # Not "value < low or value > high": that would let NaN through.
+        if not low <= value <= high:
+            msg = f"{value} is not between {low} and {high}"
+            raise SetupError(msg)
+
+    return check
 
 
 def load[T](shape: type[T], value: object, where: str, now: datetime) -> T:
@@ -36,8 +53,8 @@ def dump(value: Any, *, with_defaults: bool = False) -> Json:
         known = _shape(type(value))
         return {
             name: dump(getattr(value, name), with_defaults=with_defaults)
-            for name, (field, _) in known.items()
-            if with_defaults or getattr(value, name) != _default(field)
+            for name, (declared, _) in known.items()
+            if with_defaults or getattr(value, name) != _default(declared)
         }
     if isinstance(value, Mapping):
         return {str(key): dump(item, with_defaults=with_defaults) for key, item in value.items()}
@@ -74,14 +91,14 @@ def moment(value: object, where: str, now: datetime) -> datetime:
 def _shape(shape: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
     """Return the fields that may be given, each with its type."""
     hints = get_type_hints(shape)
-    return {field.name: (field, hints[field.name]) for field in fields(shape) if field.init}
+    return {each.name: (each, hints[each.name]) for each in fields(shape) if each.init}
 
 
-def _default(field: Field[Any]) -> Any:
+def _default(declared: Field[Any]) -> Any:
     """Return the default of a field, or MISSING."""
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return field.default
+    if declared.default_factory is not MISSING:
+        return declared.default_factory()
+    return declared.default
 
 
 def _convert(hint: Any, value: Any, where: str, now: datetime) -> Any:
@@ -133,8 +150,8 @@ def _scalar(hint: Any, value: Any, where: str, now: datetime) -> Any:
 def _build(shape: type, value: object, where: str, now: datetime) -> Any:
     """Build a dataclass."""
     given = _convert_fields(shape, _mapping(value, where), where, now)
-    for name, (field, _) in _shape(shape).items():
-        if name not in given and _default(field) is MISSING:
+    for name, (declared, _) in _shape(shape).items():
+        if name not in given and _default(declared) is MISSING:
             msg = f"{where}: {name} is missing"
             raise SetupError(msg)
     return shape(**given)
@@ -152,8 +169,21 @@ def _convert_fields(
             msg = f"{where}: there is no {name!r}; {hint}"
             raise SetupError(msg)
     return {
-        name: _convert(known[name][1], item, f"{where}.{name}", now) for name, item in value.items()
+        name: _check(known[name][0], _convert(known[name][1], item, f"{where}.{name}", now), where)
+        for name, item in value.items()
     }
+
+
+def _check(declared: Field[Any], value: Any, where: str) -> Any:
+    """Let a field's own check look at a value."""
+    check = declared.metadata.get("check")
+    if check and value is not None:
+        try:
+            check(value)
+        except SetupError as err:
+            msg = f"{where}.{declared.name}: {err}"
+            raise SetupError(msg) from err
+    return value
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """The published routes, and what was probably meant by a request that fits none of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -87,14 +88,19 @@ def strip_prefix(path: str) -> str:
     return f"/{below}" if path.startswith(_STARTS) else path
 
 
-def check(name: str) -> str:
-    """Return the name of a route, or say which one was meant."""
-    if name in ROUTES:
-        return name
-    route = _nearest(name)
-    hint = f"did you mean {route.name}?" if route else f"there are {', '.join(ROUTES)}"
-    msg = f"There is no route {name!r}; {hint}"
-    raise SetupError(msg)
+def check(name: str) -> None:
+    """Insist on the name of a route."""
+    if name not in ROUTES:
+        route = _nearest(name)
+        hint = f"did you mean {route.name}?" if route else f"there are {', '.join(ROUTES)}"
+        msg = f"There is no route {name!r}; {hint}"
+        raise SetupError(msg)
+
+
+def check_all(names: Iterable[str]) -> None:
+    """Insist on the names of routes."""
+    for name in names:
+        check(name)
 
 
 def _explain(method: str, path: str) -> Miss:

@@ -9,7 +9,7 @@ from random import Random
 import time
 from typing import Any
 
-from . import dialects, plain, routes
+from . import dialects, plain
 from .errors import SetupError
 from .faults import Fault
 from .http import Json
@@ -36,7 +36,7 @@ class ClockSetting:
 class Fleet:
     """SIMs made up in numbers; each takes the fields of `sim`, a status and some usage."""
 
-    count: int
+    count: int = field(metadata={"check": plain.between(0, 100_000)})
     seed: int = 0
     statuses: list[str] = field(default_factory=lambda: ["ACTIVATED"])
     sim: dict[str, Json] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Scenario(Contents):
 
     description: str = ""
     clock: ClockSetting = field(default_factory=ClockSetting)
-    dialects: dict[str, str] = field(default_factory=dict)
+    dialects: dict[str, str] = field(default_factory=dict, metadata={"check": dialects.check})
     faults: list[Fault] = field(default_factory=list)
     fleet: Fleet | None = None
 
@@ -58,12 +58,19 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
-def read(source: Source) -> dict[str, Any]:
+def read(source: Source, *, allow_files: bool = True) -> dict[str, Any]:
     """Return the content of a scenario, laid over the one it extends."""
-    content = dict(source) if isinstance(source, Mapping) else _read_file(source)
+    if isinstance(source, Mapping):
+        content = dict(source)
+    elif source in shipped():
+        content = _read_file(_FOLDER / f"{source}.yaml")
+    elif allow_files and isinstance(source, str | Path):
+        content = _read_file(Path(source))
+    else:
+        raise _unknown(source)
     if "extends" not in content:
         return content
-    base = read(content.pop("extends"))
+    base = read(content.pop("extends"), allow_files=allow_files)
     return _lay_over(base, content)
 
 
@@ -73,12 +80,9 @@ def build(content: Mapping[str, Any]) -> Scenario:
     clock = plain.load(ClockSetting, content.get("clock", {}), "clock", real)
     now = clock.now or real
     scenario = plain.load(Scenario, _name_entries(content), "scenario", now)
-    for name, variant in scenario.dialects.items():
-        dialects.find(name).variant(variant)
     if scenario.fleet:
         scenario.sims |= _make_fleet(scenario.fleet, now)
         scenario.fleet = None
-    _check_routes(scenario)
     return scenario
 
 
@@ -92,30 +96,35 @@ def iccid(index: int) -> str:
     return f"{digits}{-total % 10}"
 
 
-def _read_file(source: str | Path) -> dict[str, Any]:
-    """Read a shipped scenario by its name, or a YAML or JSON file by its path."""
-    path = _FOLDER / f"{source}.yaml" if str(source) in shipped() else Path(source)
+def _read_file(path: Path) -> dict[str, Any]:
+    """Read a YAML or JSON file."""
     try:
         text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
     except OSError as err:
-        msg = f"There is no scenario {str(source)!r}; shipped are {', '.join(shipped())}"
+        raise _unknown(path) from err
+    except ValueError as err:
+        msg = f"{path} cannot be read: {err}"
         raise SetupError(msg) from err
-    content = json.loads(text) if path.suffix == ".json" else _parse_yaml(text, path)
     if not isinstance(content, dict):
         msg = f"{path} does not hold a mapping"
         raise SetupError(msg)
     return content
 
 
-def _parse_yaml(text: str, path: Path) -> Any:
+def _unknown(source: object) -> SetupError:
+    """Say that there is no such scenario."""
+    return SetupError(f"There is no scenario {str(source)!r}; shipped are {', '.join(shipped())}")
+
+
+def _parse_yaml(text: str) -> Any:
     """Parse YAML."""
     import yaml  # noqa: PLC0415  takes a while to load, and a mapping does without
 
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as err:
-        msg = f"{path} is not YAML: {err}"
-        raise SetupError(msg) from err
+        raise ValueError(err) from err
 
 
 def _name_entries(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,14 +170,3 @@ def _make_fleet(fleet: Fleet, now: datetime) -> dict[str, Sim]:
         for index in range(fleet.count)
     ]
     return {sim.iccid: sim for sim in sims}
-
-
-def _check_routes(scenario: Scenario) -> None:
-    """Insist on published routes wherever some are refused."""
-    refused = (
-        entry.refused_routes
-        for group in (scenario.accounts, scenario.networks, scenario.sims)
-        for entry in group.values()
-    )
-    for name in frozenset().union(*refused):
-        routes.check(name)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import socket
 import struct
 from threading import Thread
@@ -75,6 +75,7 @@ class MockPortal(Portal):
 
     async def start(self) -> None:
         """Listen; port 0 takes any that is free."""
+        self._stopping.clear()
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
         await self._runner.setup()
@@ -133,17 +134,14 @@ class MockPortal(Portal):
         """Send an answer, the way it says."""
         if response.wire is Wire.DRIP:
             return await self._drip(raw, response)
+        if response.wire is Wire.TRUNCATE:
+            return await self._truncate(raw, response)
+        if response.wire is Wire.HANG:
+            await self._stopping.wait()
+        if response.wire in {Wire.HANG, Wire.RESET}:
+            _reset(raw)
         if response.seconds:
-            await asyncio.sleep(response.seconds)
-        match response.wire:
-            case Wire.HANG:
-                await self._stopping.wait()
-            case Wire.RESET:
-                _reset(raw)
-            case Wire.TRUNCATE:
-                return await self._truncate(raw, response)
-            case _:
-                pass
+            await self._pause(response.seconds)
         return _prepare(raw, web.Response(status=response.status, body=response.body), response)
 
     async def _drip(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
@@ -152,8 +150,13 @@ class MockPortal(Portal):
         await stream.prepare(raw)
         for index in range(len(response.body)):
             await stream.write(response.body[index : index + 1])
-            await asyncio.sleep(response.seconds)
+            await self._pause(response.seconds)
         return stream
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the portal stops."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _truncate(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Send half a body and close the connection."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 
+from . import plain, routes
 from .clock import Clock
 from .http import Json
 
@@ -21,6 +22,7 @@ STATUSES = (
     "PURGED",
     "REPLACED",
 )
+_COUNT = plain.between(0, 10**15)
 TERMINAL = frozenset({"RETIRED", "PURGED", "REPLACED"})
 
 DEVICE: dict[str, Json] = {
@@ -84,18 +86,18 @@ class Sim:
     date_created: datetime | None = None
     date_updated: datetime | None = None
     date_shipped: datetime | None = None
-    data_usage: int = 0
-    sms_usage: int = 0
-    voice_usage: int = 0
-    session_count: int | None = 0
-    bytes_per_second: float = 0.0
-    posted_every: float = 0.0
-    unposted: float = 0.0
-    cycle_day: int = 1
+    data_usage: int = plain.checked(0, _COUNT)
+    sms_usage: int = plain.checked(0, _COUNT)
+    voice_usage: int = plain.checked(0, _COUNT)
+    session_count: int | None = plain.checked(0, _COUNT)
+    bytes_per_second: float = plain.checked(0.0, _COUNT)
+    posted_every: float = plain.checked(0.0, plain.between(0, 31 * 24 * 3600))
+    unposted: float = plain.checked(0.0, _COUNT)
+    cycle_day: int = plain.checked(1, plain.between(1, 31))
     ip_address: str | None = None
     session_started: datetime | None = None
     session_ended: datetime | None = None
-    refused_routes: frozenset[str] = frozenset()
+    refused_routes: frozenset[str] = plain.checked(frozenset(), routes.check_all)
     requested_status: str | None = None
     reads_to_go: int | None = None
     agenda: list[Event] = field(default_factory=list)

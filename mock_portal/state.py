@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import secrets
 from typing import override
 
+from . import plain, routes
 from .clock import Clock
 from .dialects import Dialects
 from .errors import (
@@ -25,6 +26,7 @@ ABZORB = "abzorb"
 
 _ABZORB_REFUSED = frozenset({"ctdUsage", "sessionInfo"})
 _FIRST_SMS_ID = 4711
+_DURATION = plain.between(0, 30 * 24 * 3600)
 _HOUR = timedelta(hours=1)
 _HUNDRED = 100
 
@@ -36,14 +38,14 @@ class Account:
     client_id: str
     secret_key: str
     api_token: str
-    refused_routes: frozenset[str] = frozenset()
+    refused_routes: frozenset[str] = plain.checked(frozenset(), routes.check_all)
 
 
 @dataclass(kw_only=True)
 class Network:
     """A provider network, and the routes that are not available for its SIMs."""
 
-    refused_routes: frozenset[str] = frozenset()
+    refused_routes: frozenset[str] = plain.checked(frozenset(), routes.check_all)
 
 
 @dataclass(kw_only=True)
@@ -88,10 +90,10 @@ class BulkEdit:
 class Timings:
     """How long things take: in seconds of the virtual clock, or in reads of the SIM."""
 
-    status_seconds: float = 30.0
-    status_reads: int = 3
-    sms_seconds: float = 5.0
-    bulk_seconds: float = 10.0
+    status_seconds: float = plain.checked(30.0, _DURATION)
+    status_reads: int = plain.checked(3, plain.between(0, 1000))
+    sms_seconds: float = plain.checked(5.0, _DURATION)
+    bulk_seconds: float = plain.checked(10.0, _DURATION)
 
 
 @dataclass(kw_only=True)
@@ -250,7 +252,7 @@ class State:
         return sim
 
     def add_sim(self, sim: Sim) -> Sim:
-        """Add a SIM, or put it in the place of the one with its ICCID."""
+        """Add a SIM, or replace the one that has its ICCID."""
         sim.join(self.clock)
         self.sims = Sims({**self.sims, sim.iccid: sim})
         return sim
@@ -346,10 +348,12 @@ class State:
             case "hundred_calls":
                 return token.calls >= _HUNDRED
             case "newest_only":
-                later = [
-                    other for other in self.tokens.values() if other.client_id == token.client_id
-                ]
-                return later[-1] is not token
+                newest = next(
+                    other
+                    for other in reversed(self.tokens.values())
+                    if other.client_id == token.client_id
+                )
+                return newest is not token
             case _:
                 return False
 
@@ -360,7 +364,7 @@ class State:
     def _new_sms(self, sim: Sim, text: str) -> Sms:
         """Put a text message into the book."""
         now = self.clock.now()
-        sms_id = max(self.sms, default=_FIRST_SMS_ID - 1) + 1
+        sms_id = next(reversed(self.sms), _FIRST_SMS_ID - 1) + 1
         sms = Sms(id=sms_id, iccid=sim.iccid, text=text, sent=now, due=now, modified=now)
         self.sms[sms_id] = sms
         return sms

@@ -31,9 +31,9 @@ class World:
         """Return the SIMs by ICCID."""
         return self.state.sims
 
-    def load(self, source: Source) -> None:
+    def load(self, source: Source, *, allow_files: bool = True) -> None:
         """Start over with another scenario."""
-        content = scenario.read(source)
+        content = scenario.read(source, allow_files=allow_files)
         self._apply(scenario.build(content))
         self._content = content
         self.journal.clear()

@@ -18,7 +18,6 @@ from .api import (
     IotPortalError,
     IotPortalNotAvailableError,
     IotPortalRateLimitError,
-    IotPortalResponseError,
     Session,
     SimStatus,
     Usage,
@@ -103,9 +102,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             return self.data.session
         try:
             return await self.client.get_session(self.iccid)
-        except IotPortalAuthenticationError, IotPortalRateLimitError:
+        except IotPortalAuthenticationError:
             raise
-        except IotPortalResponseError as err:
+        except IotPortalError as err:
             LOGGER.debug("The session of %s could not be read: %s", self.subentry.title, err)
             return None
 

@@ -105,7 +105,7 @@ async def _for_each_sim(call: ServiceCall, write: SimWrite) -> ServiceResponse:
             translation_placeholders={
                 "failed": str(len(failures)),
                 "total": str(len(sims)),
-                "errors": " ".join(str(err) for err in failures),
+                "errors": ". ".join(str(err) for err in failures),
             },
         )
     return {"sims": answers} if call.return_response else None

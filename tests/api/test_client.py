@@ -206,7 +206,7 @@ async def test_unknown_iccid(client: IotPortalClient) -> None:
 
 async def test_refused_route(client: IotPortalClient, portal: MockPortal) -> None:
     """A route that is refused for a SIM is told apart, and the others work."""
-    portal.sims[ICCID].refused_routes = ["sessionInfo"]
+    portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
 
     with pytest.raises(IotPortalNotAvailableError):
         await client.get_session(ICCID)

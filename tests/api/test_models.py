@@ -17,7 +17,7 @@ from custom_components.iot_portal.api.models import (
     status_word,
 )
 
-USAGE = {"iccid": "8931082322089353632", "status": "ACTIVATED", "ctdDataUsage": 12}
+USAGE: dict[str, Any] = {"iccid": "8931082322089353632", "status": "ACTIVATED", "ctdDataUsage": 12}
 
 
 @pytest.mark.parametrize("answer", [[USAGE], USAGE, {"data": [USAGE]}, {"data": USAGE}])

@@ -1,0 +1,226 @@
+"""What a user sees of a SIM, and when."""
+
+from datetime import timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.sensor import ATTR_OPTIONS
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.iot_portal.const import DOMAIN, UPDATE_INTERVAL
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+
+
+def state_of(hass: HomeAssistant, iccid: str, key: str) -> str:
+    """Return the state of a sensor of a SIM."""
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}")
+    assert entity_id is not None
+    state = hass.states.get(entity_id)
+    assert state is not None
+    return state.state
+
+
+async def poll(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Let the time of the next poll come."""
+    freezer.tick(UPDATE_INTERVAL + timedelta(minutes=1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
+    """The documented SIM is in inventory, has used nothing and had an address."""
+    await set_up(ICCID)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+    assert float(state_of(hass, ICCID, "data_usage")) == 0
+    assert state_of(hass, ICCID, "last_ip") == "100.126.61.98"
+
+
+async def test_units(hass: HomeAssistant, set_up: SetUp) -> None:
+    """Bytes are shown as megabytes of a million bytes."""
+    await set_up(OTHER_ICCID)
+
+    entity_id = er.async_get(hass).async_get_entity_id(
+        "sensor", DOMAIN, f"{OTHER_ICCID}_data_usage"
+    )
+    assert entity_id is not None
+    state = hass.states.get(entity_id)
+    assert state is not None
+    assert float(state.state) == 1.5
+    assert state.attributes["unit_of_measurement"] == "MB"
+    assert state.attributes["device_class"] == "data_size"
+    assert state.attributes["state_class"] == "total_increasing"
+    assert state.name == f"SIM {OTHER_ICCID} Data usage"
+
+
+async def test_follows_the_portal(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A poll shows what has changed."""
+    await set_up(ICCID)
+    portal.sims[ICCID].set_status("ACTIVATED")
+
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "status") == "activated"
+
+
+async def test_status_of_another_network(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A status that nobody knows is shown as it is and said once in the log."""
+    entry = await set_up(ICCID)
+    portal.sims[ICCID].status = "Half open"
+
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "status") == "Half open"
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_status")
+    assert entity_id is not None
+    state = hass.states.get(entity_id)
+    assert state is not None
+    assert "Half open" in state.attributes[ATTR_OPTIONS]
+    assert "inventory" in state.attributes[ATTR_OPTIONS]
+    assert caplog.text.count("not known: Half open") == 1
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, ICCID, "status") == "Half open"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 500},
+        {"kind": "reset_after_read"},
+        {"kind": "status", "status": 429, "headers": {"Retry-After": "60"}},
+        {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}},
+    ],
+    ids=["server error", "no connection", "rate limit", "gone"],
+)
+async def test_outage(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    fault: dict[str, Any],
+) -> None:
+    """Sensors are unavailable while the portal does not answer, and come back; it is said once."""
+    await set_up(ICCID)
+    portal.faults.add(**fault)
+
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
+    assert caplog.text.count("Error fetching iot_portal") == 1
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+
+async def test_unavailable_from_the_start(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM that could not be read yet is unavailable; the other ones are not held up."""
+    portal.faults.add("status", iccid=ICCID, status=500)
+    await set_up(ICCID, OTHER_ICCID)
+
+    assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
+    assert state_of(hass, OTHER_ICCID, "status") == "activated"
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "status", "status": 500}, {"kind": "rate_limited"}, {"kind": "garbage"}]
+)
+async def test_part_that_fails(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    fault: dict[str, Any],
+) -> None:
+    """A session that cannot be read takes its own sensor with it and no other."""
+    await set_up(ICCID)
+    portal.faults.add(route="sessionInfo", **fault)
+
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "last_ip") == STATE_UNAVAILABLE
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+
+    assert state_of(hass, ICCID, "last_ip") == "100.126.61.98"
+
+
+async def test_secret_refused_by_a_part(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Refused credentials are asked for again, whichever part meets them first."""
+    await set_up(ICCID)
+    portal.faults.add("status", route="sessionInfo", status=401)
+
+    await poll(hass, freezer)
+
+    assert len(hass.config_entries.flow.async_progress()) == 1
+
+
+async def test_refused_usage(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Where a network has no usage route, the status comes from its own route."""
+    portal.sims[ICCID].refused_routes = frozenset({"ctdUsage", "sessionInfo"})
+    await set_up(ICCID)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+    assert state_of(hass, ICCID, "data_usage") == STATE_UNAVAILABLE
+    assert state_of(hass, ICCID, "last_ip") == STATE_UNAVAILABLE
+
+
+async def test_unknown_values(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """What the portal leaves blank is unknown, not unavailable."""
+    portal.faults.add("status", route="ctdUsage", status=200, body=[{"iccid": ICCID}])
+    portal.faults.add("status", route="sessionInfo", status=200, body={"iccid": ICCID})
+    await set_up(ICCID)
+
+    assert state_of(hass, ICCID, "data_usage") == STATE_UNKNOWN
+    assert state_of(hass, ICCID, "last_ip") == STATE_UNKNOWN
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+
+async def test_session_is_read_only_when_it_can_have_changed(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """An idle SIM costs one request a poll."""
+    portal.sims[OTHER_ICCID].session_count = 3
+    portal.sims[OTHER_ICCID].open_session()
+    portal.sims[OTHER_ICCID].close_session()
+    await set_up(OTHER_ICCID)
+    portal.journal.clear()
+
+    await poll(hass, freezer)
+
+    assert [call.route for call in portal.journal] == ["ctdUsage"]
+
+    portal.sims[OTHER_ICCID].open_session("10.1.2.3")
+    await poll(hass, freezer)
+
+    assert state_of(hass, OTHER_ICCID, "last_ip") == "10.1.2.3"

@@ -1,0 +1,231 @@
+"""The actions: what is sent, what is answered, and what a person reads when it fails."""
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
+
+from custom_components.iot_portal.const import DOMAIN
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_sensor import state_of
+
+
+def device_id(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> str:
+    """Return the id of a device."""
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
+    assert device is not None
+    return device.id
+
+
+async def call(
+    hass: HomeAssistant, action: str, data: dict[str, Any], *, return_response: bool = True
+) -> Any:
+    """Call an action."""
+    response = await hass.services.async_call(
+        DOMAIN, action, data, blocking=True, return_response=return_response
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return response
+
+
+async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """An SMS is sent once and its id answered."""
+    entry = await set_up(ICCID)
+    sim = device_id(hass, entry, ICCID)
+
+    response = await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+
+    assert response == {"sims": [{"device_id": sim, "iccid": ICCID, "sms_id": "4711"}]}
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+    assert portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")[0].body == {"messageText": "Hello"}
+
+
+async def test_send_sms_to_many(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Several SIMs get the SMS in one call, which needs no answer."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    sims = [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)]
+
+    response = await call(
+        hass, "send_sms", {"device_id": sims, "message": "Hello"}, return_response=False
+    )
+
+    assert response is None
+    for iccid in (ICCID, OTHER_ICCID):
+        portal.journal.assert_called_once("PUT", f"/SendSMS/{iccid}/1")
+
+
+@pytest.mark.parametrize("status", ["activated", "ACTIVATED", " activated "])
+async def test_status_change(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, status: str
+) -> None:
+    """A status is asked for in the portal's spelling, and the sensor follows."""
+    entry = await set_up(ICCID)
+
+    response = await call(
+        hass,
+        "request_status_change",
+        {"device_id": device_id(hass, entry, ICCID), "status": status},
+    )
+
+    assert response["sims"][0]["status"] == "ACTIVATED"
+    portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
+    assert state_of(hass, ICCID, "status") == "activated"
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "says"),
+    [
+        ("send_sms", {"message": ""}, "The SMS has no text. Enter a message"),
+        ("send_sms", {"message": "  \n"}, "The SMS has no text. Enter a message"),
+        ("request_status_change", {"status": " "}, "No status was given"),
+    ],
+)
+async def test_bad_input(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    action: str,
+    data: dict[str, str],
+    says: str,
+) -> None:
+    """Bad input is refused before anything is sent."""
+    entry = await set_up(ICCID)
+    portal.journal.clear()
+
+    with pytest.raises(ServiceValidationError, match=says):
+        await call(hass, action, {"device_id": device_id(hass, entry, ICCID), **data})
+
+    assert len(portal.journal) == 0
+
+
+async def test_no_sim_at_all(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A call without a SIM is refused."""
+    await set_up(ICCID)
+
+    with pytest.raises(vol.Invalid):
+        await call(hass, "send_sms", {"device_id": [], "message": "Hello"})
+
+
+async def test_device_of_the_account(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """The device of an account gets no SMS, and then nobody gets it."""
+    entry = await set_up(ICCID)
+    devices = [device_id(hass, entry, ICCID), device_id(hass, entry, entry.entry_id)]
+
+    with pytest.raises(ServiceValidationError, match="demo-client is not a SIM"):
+        await call(hass, "send_sms", {"device_id": devices, "message": "Hello"})
+
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
+
+
+async def test_unknown_device(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A device that does not exist is refused in Home Assistant's words."""
+    await set_up(ICCID)
+
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, "send_sms", {"device_id": "nothing", "message": "Hello"})
+    assert raised.value.translation_key == "service_device_not_found"
+
+
+async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A status that the portal does not know is told with those that are known."""
+    entry = await set_up(ICCID)
+
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(
+            hass,
+            "request_status_change",
+            {"device_id": device_id(hass, entry, ICCID), "status": "Sleeping"},
+        )
+
+    assert f"did not take the status Sleeping for SIM {ICCID}" in str(raised.value)
+    assert "ACTIVATED, DEACTIVATED" in str(raised.value)
+    assert portal.sims[ICCID].status == "INVENTORY"
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"kind": "reset_after_read"}, "It may have been carried out and was not repeated"),
+        ({"kind": "status", "status": 504}, "It may have been carried out and was not repeated"),
+        ({"kind": "rate_limited"}, "is asked too often"),
+        ({"kind": "status", "status": 403}, "does not allow this for SIM"),
+        ({"kind": "status", "status": 404}, "does not know SIM"),
+        (
+            {"kind": "status", "status": 400, "body": {"errorMessage": "Too long."}},
+            f"The IoT Portal refused the request for SIM {ICCID}: Too long",
+        ),
+    ],
+)
+async def test_portal_fails(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fault: dict[str, Any], says: str
+) -> None:
+    """A failure is raised in words, the SMS was sent once at most, and the next one works."""
+    entry = await set_up(ICCID)
+    portal.faults.add(route="SendSMS", **fault)
+    data = {"device_id": device_id(hass, entry, ICCID), "message": "Hello"}
+
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, "send_sms", data)
+
+    assert says in str(raised.value)
+    assert ".." not in str(raised.value)
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+
+    portal.faults.clear()
+    assert (await call(hass, "send_sms", data))["sims"][0]["sms_id"]
+
+
+async def test_secret_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Refused credentials fail the action and are asked for again."""
+    entry = await set_up(ICCID)
+    portal.state.accounts["demo-client"].secret_key = "changed"
+    portal.state.revoke_tokens()
+
+    with pytest.raises(HomeAssistantError, match="refused the credentials of demo-client"):
+        await call(
+            hass, "send_sms", {"device_id": device_id(hass, entry, ICCID), "message": "Hello"}
+        )
+
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["step_id"] == "reauth_confirm"
+
+
+async def test_some_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """One SIM that fails does not keep the SMS from the others; the answer says which."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add("status", route="SendSMS", iccid=ICCID, status=404)
+    data = {
+        "device_id": [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)],
+        "message": "Hello",
+    }
+
+    failed, sent = (await call(hass, "send_sms", data))["sims"]
+
+    assert "does not know" in failed["error"]
+    assert sent["sms_id"]
+    with pytest.raises(HomeAssistantError, match=r"1 of 2 SIMs failed\. The IoT Portal does not"):
+        await call(hass, "send_sms", data, return_response=False)
+
+
+async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """When nothing was sent the action fails, also for those who asked for an answer."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add("status", route="SendSMS", status=404)
+
+    with pytest.raises(HomeAssistantError, match="2 of 2 SIMs failed"):
+        await call(
+            hass,
+            "send_sms",
+            {
+                "device_id": [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)],
+                "message": "Hello",
+            },
+        )
