@@ -111,7 +111,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """One control endpoint; `{}` in its path stands for an ICCID or an id."""
+    """One control endpoint; a name in braces stands for a part of its path that varies."""
 
     method: str
     path: str
@@ -140,13 +140,10 @@ def _find(request: Request) -> tuple[Endpoint, str]:
     """Return the endpoint of a request, and the part of the path that varies."""
     path = request.path.removeprefix(PREFIX).strip("/")
     for endpoint in ENDPOINTS:
-        start, _, end = endpoint.path.partition("{}")
-        item = path.removeprefix(start).removesuffix(end) if "{}" in endpoint.path else ""
-        fits = (
-            path == f"{start}{item}{end}"
-            and "/" not in item
-            and bool(item) == ("{}" in endpoint.path)
-        )
+        start, varies, rest = endpoint.path.partition("{")
+        end = rest.partition("}")[2]
+        item = path.removeprefix(start).removesuffix(end) if varies else ""
+        fits = path == f"{start}{item}{end}" and "/" not in item and bool(item) == bool(varies)
         if fits and endpoint.method == request.method:
             return endpoint, item
     msg = f"There is no {request.method} {request.path}; GET {PREFIX}/ lists what there is"
@@ -380,30 +377,30 @@ ENDPOINTS = (
         act=_add_fault,
     ),
     Endpoint(method="DELETE", path="faults", description="remove all", act=_clear_faults),
-    Endpoint(method="DELETE", path="faults/{}", description="remove one", act=_remove_fault),
+    Endpoint(method="DELETE", path="faults/{id}", description="remove one", act=_remove_fault),
     Endpoint(method="GET", path="sims", description="all SIMs", act=_sims),
-    Endpoint(method="GET", path="sims/{}", description="one SIM", act=_sim),
+    Endpoint(method="GET", path="sims/{iccid}", description="one SIM", act=_sim),
     Endpoint(
         method="PUT",
-        path="sims/{}",
+        path="sims/{iccid}",
         description='add a SIM, or replace it: {"status": "INVENTORY"}',
         act=_put_sim,
     ),
     Endpoint(
         method="PATCH",
-        path="sims/{}",
+        path="sims/{iccid}",
         description='change fields at once: {"status": "ACTIVATED", "data_usage": 1000}',
         act=_patch_sim,
     ),
     Endpoint(
         method="POST",
-        path="sims/{}/session",
+        path="sims/{iccid}/session",
         description='{"action": "open"} or {"action": "close", "after": 60}',
         act=_session,
     ),
     Endpoint(
         method="POST",
-        path="sims/{}/imei",
+        path="sims/{iccid}/imei",
         description='move the SIM to another device: {"imei": "3569380012345678"}',
         act=_imei,
     ),

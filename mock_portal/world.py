@@ -63,10 +63,10 @@ class World:
     def _apply(self, built: Scenario) -> None:
         """Take over what a scenario says."""
         self.clock.reset()
-        if built.clock.now:
-            self.clock.set(built.clock.now)
         if built.clock.frozen:
             self.clock.freeze()
+        if built.clock.now:
+            self.clock.set(built.clock.now)
         self.dialects.reset()
         self.dialects.update(built.dialects)
         self.faults.clear()

@@ -1,6 +1,7 @@
 """Fixtures: a portal on a real socket, and somebody who calls it."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 import json
 from typing import Any
@@ -78,6 +79,15 @@ class Caller:
     async def control(self, method: str, path: str, body: object = None) -> Answer:
         """Call the control interface."""
         return await self.call(method, f"{self.portal.control_url}/{path}", body)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something has become true in the background."""
+    for _ in range(300):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("It never became true")
 
 
 @pytest.fixture(autouse=True)

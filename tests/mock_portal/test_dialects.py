@@ -13,7 +13,7 @@ import pytest
 
 from mock_portal import DIALECTS, Dialects, SetupError
 
-from .conftest import ACTIVE, DOCUMENTED, Answer, Caller
+from .conftest import ACTIVE, DOCUMENTED, Answer, Caller, eventually
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
 ABZORB = "8944100000000000018"
@@ -38,7 +38,9 @@ async def _wrong_login(caller: Caller) -> Any:
 
 async def _login(caller: Caller) -> Any:
     """Log in, and return the answer with the token made recognisable."""
-    answer = await caller.call("POST", "/Login", {"clientId": "demo-client", "secretKey": "demo-secret"})
+    answer = await caller.call(
+        "POST", "/Login", {"clientId": "demo-client", "secretKey": "demo-secret"}
+    )
     token = list(caller.portal.state.tokens)[-1]
     return answer.text.replace(token, "T").replace("\n", "").replace(" ", ""), answer.is_assumed
 
@@ -109,7 +111,9 @@ async def _sms(caller: Caller) -> Any:
     """Read a text message, cut down to its text."""
     body = (await caller.get(f"/GetSMS/{caller.portal.state.receive_sms(ACTIVE, 'one').id}")).json
     outer = "array" if isinstance(body, list) else "data" if "data" in body else "object"
-    inner = {"array": lambda: body[0], "data": lambda: body["data"], "object": lambda: body}[outer]()
+    inner = {"array": lambda: body[0], "data": lambda: body["data"], "object": lambda: body}[
+        outer
+    ]()
     return outer, inner["messageText"]
 
 
@@ -163,12 +167,19 @@ async def _hurry(caller: Caller) -> Any:
     caller.portal.clock.advance(1)
     later = await caller.get(f"/getStatus/{DOCUMENTED}")
     codes = "40000029" in answers[5].text
-    return [a.status for a in answers[4:]], answers[5].headers.get("Retry-After"), codes, later.status
+    return (
+        [a.status for a in answers[4:]],
+        answers[5].headers.get("Retry-After"),
+        codes,
+        later.status,
+    )
 
 
 async def _abzorb(caller: Caller) -> Any:
     """Read status, usage and session of a SIM of the Abzorb network."""
-    await caller.control("POST", "scenario", {"extends": "abzorb", "dialects": dict(caller.portal.dialects)})
+    await caller.control(
+        "POST", "scenario", {"extends": "abzorb", "dialects": dict(caller.portal.dialects)}
+    )
     await caller.login()
     usage, session, device = [
         (await caller.get(f"/{route}/{ABZORB}")).status
@@ -412,9 +423,7 @@ async def test_bulk_webhook(
     assert (await caller.get(f"/getStatus/{ACTIVE}")).text == "ACTIVATED"
     caller.portal.clock.advance(10)
     assert (await caller.get(f"/getStatus/{ACTIVE}")).text == "DEACTIVATED"
-    async with asyncio.timeout(3):
-        while caller.portal.state.is_busy:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not caller.portal.state.is_busy)
     if variant == "silent":
         assert calls.empty()
         return
@@ -427,9 +436,7 @@ async def test_webhook_that_nobody_answers(caller: Caller) -> None:
     body = {"update": {}, "webhookUrl": "http://127.0.0.1:9/ping", "iccids": [ACTIVE]}
     await caller.put("/BulkEditDevice", body)
     caller.portal.clock.advance(10)
-    async with asyncio.timeout(3):
-        while not caller.portal.journal.webhooks:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: bool(caller.portal.journal.webhooks))
     assert caller.portal.journal.webhooks[0].outcome == "ClientConnectorError"
 
 

@@ -92,7 +92,7 @@ async def test_both_base_urls(caller: Caller) -> None:
         ({"apiToken": "demo-token"}, True),
     ],
 )
-async def test_both_logins(caller: Caller, body: dict[str, str], is_assumed: bool) -> None:  # noqa: FBT001
+async def test_both_logins(caller: Caller, body: dict[str, str], is_assumed: bool) -> None:
     """Account and core log-in hand out a token; only the account's answer is documented."""
     answer = await caller.call("POST", "/Login", body)
     assert answer.is_assumed is is_assumed

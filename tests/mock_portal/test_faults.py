@@ -1,0 +1,267 @@
+"""Every kind of fault on a real socket, and how faults are aimed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from http.client import HTTPConnection
+import json
+import time
+from typing import Any
+
+from aiohttp import ClientConnectionError, ClientPayloadError, ServerDisconnectedError
+import pytest
+
+from mock_portal import FaultKind, SetupError
+
+from .conftest import ACTIVE, DOCUMENTED, Caller
+
+USAGE = f"/ctdUsage/{DOCUMENTED}"
+SMS = f"/SendSMS/{ACTIVE}/1"
+
+
+async def _delay(caller: Caller) -> None:
+    """The right answer comes late."""
+    caller.portal.faults.add("delay", seconds=0.2)
+    start = time.monotonic()
+    assert (await caller.get(USAGE)).json[0]["iccid"] == DOCUMENTED
+    assert time.monotonic() - start >= 0.2
+
+
+async def _status(caller: Caller) -> None:
+    """Any status, body and headers can come, and nothing happens."""
+    faults = caller.portal.faults
+    faults.add("status", status=503, body={"errorMessage": "busy"}, times=1)
+    faults.add("status", status=302, body="moved", headers={"Location": "/x"}, times=1)
+    faults.add("status", times=1)
+    answers = [await caller.put(SMS, {"messageText": "Hello"}) for _ in range(4)]
+    assert [answer.status for answer in answers] == [503, 302, 500, 200]
+    assert answers[0].json == {"errorMessage": "busy"}
+    assert (answers[1].text, answers[1].headers["Location"]) == ("moved", "/x")
+    assert answers[2].text == ""
+    assert [sms.text for sms in caller.portal.state.sms.values()] == ["Hello"]
+
+
+async def _rate_limited(caller: Caller) -> None:
+    """429 comes, with Retry-After where it is asked for."""
+    caller.portal.faults.add("rate_limited", times=1)
+    caller.portal.faults.add("rate_limited", retry_after=7, times=1)
+    answers = [await caller.get(USAGE) for _ in range(3)]
+    assert [answer.status for answer in answers] == [429, 429, 200]
+    assert [answer.headers.get("Retry-After") for answer in answers] == [None, "7", None]
+
+
+async def _empty_body(caller: Caller) -> None:
+    """200 comes with nothing in it."""
+    caller.portal.faults.add("empty_body")
+    answer = await caller.get(USAGE)
+    assert (answer.status, answer.text, answer.is_assumed) == (200, "", True)
+
+
+async def _truncated_body(caller: Caller) -> None:
+    """Half of the body comes, and then the connection ends."""
+    caller.portal.faults.add("truncated_body")
+    with pytest.raises(ClientPayloadError):
+        await caller.get(USAGE)
+
+
+async def _garbage(caller: Caller) -> None:
+    """Bytes come that are no text, the same ones for the same seed."""
+    caller.portal.faults.add("garbage", size=100, seed=3)
+    first, second = await caller.get(USAGE), await caller.get(USAGE)
+    assert first.text == second.text
+    assert first.text.startswith("\N{REPLACEMENT CHARACTER}")
+    assert first.headers["Content-Type"] == "application/json"
+
+
+async def _wrong_content_type(caller: Caller) -> None:
+    """The right body comes under another type."""
+    caller.portal.faults.add("wrong_content_type")
+    answer = await caller.get(USAGE)
+    assert answer.headers["Content-Type"] == "text/html"
+    assert answer.json[0]["iccid"] == DOCUMENTED
+
+
+async def _wrong_json_type(caller: Caller) -> None:
+    """Valid JSON comes that is no list."""
+    caller.portal.faults.add("wrong_json_type", times=1)
+    caller.portal.faults.add("wrong_json_type", body=[0], times=1)
+    assert (await caller.get(USAGE)).json is True
+    assert (await caller.get(USAGE)).json == [0]
+
+
+def _send_once(url: str, token: str) -> None:
+    """Send a text message with a client that, unlike aiohttp, never repeats a PUT by itself."""
+    address, _, prefix = url.removeprefix("http://").partition("/")
+    connection = HTTPConnection(address)
+    body = json.dumps({"messageText": "Hello"})
+    connection.request("PUT", f"/{prefix}{SMS}", body, {"Authorization": token})
+    connection.getresponse()
+
+
+async def _reset_before_read(caller: Caller) -> None:
+    """The connection is reset, and nothing has happened."""
+    caller.portal.faults.add("reset_before_read")
+    with pytest.raises(ConnectionResetError):
+        await asyncio.to_thread(_send_once, caller.portal.url, str(caller.token))
+    assert not caller.portal.state.sms
+
+
+async def _reset_after_read(caller: Caller) -> None:
+    """The connection is reset, and the text message has been sent all the same."""
+    caller.portal.faults.add("reset_after_read")
+    with pytest.raises(ConnectionResetError):
+        await asyncio.to_thread(_send_once, caller.portal.url, str(caller.token))
+    assert len(caller.portal.state.sms) == 1
+    assert caller.portal.journal.exchanges[-1].status is None
+
+
+async def _slow_drip(caller: Caller) -> None:
+    """The bare word comes letter by letter."""
+    caller.portal.faults.add("slow_drip", seconds=0.02)
+    start = time.monotonic()
+    assert (await caller.get(f"/getStatus/{DOCUMENTED}")).text == "INVENTORY"
+    assert time.monotonic() - start >= 9 * 0.02
+
+
+async def _hang(caller: Caller) -> None:
+    """No answer comes, until the portal stops."""
+    caller.portal.faults.add("hang")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(caller.get(USAGE), 0.2)
+    waiting = asyncio.create_task(caller.get(USAGE))
+    await asyncio.sleep(0.05)
+    await caller.portal.stop()
+    with pytest.raises(ClientConnectionError):
+        await waiting
+
+
+async def _oversized_body(caller: Caller) -> None:
+    """A body comes that is valid and huge."""
+    caller.portal.faults.add("oversized_body", size=3_000_000)
+    answer = await caller.get(USAGE)
+    assert len(answer.text) == 3_000_000
+    assert answer.json[0]["iccid"] == DOCUMENTED
+
+
+EXPERIENCES: dict[str, Callable[[Caller], Awaitable[None]]] = {
+    kind: globals()[f"_{kind}"] for kind in FaultKind
+}
+
+
+@pytest.mark.parametrize("kind", EXPERIENCES)
+async def test_kind(caller: Caller, kind: str) -> None:
+    """A client experiences what the kind of fault says."""
+    await EXPERIENCES[kind](caller)
+
+
+async def _statuses(caller: Caller, *paths: str, count: int = 1) -> list[int]:
+    """Return the statuses of some reads."""
+    return [(await caller.get(path)).status for _ in range(count) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("aim", "hit"),
+    [
+        ({}, [500, 500, 500]),
+        ({"route": "ctdUsage"}, [500, 200, 200]),
+        ({"iccid": ACTIVE}, [200, 200, 500]),
+        ({"method": "GET"}, [500, 500, 500]),
+        ({"method": "PUT"}, [200, 200, 200]),
+        ({"route": "ctdUsage", "iccid": ACTIVE}, [200, 200, 200]),
+    ],
+)
+async def test_aim(caller: Caller, aim: dict[str, Any], hit: list[int]) -> None:
+    """A fault strikes the route, method and SIM it is aimed at."""
+    caller.portal.faults.add("status", **aim)
+    paths = (USAGE, f"/getStatus/{DOCUMENTED}", f"/getStatus/{ACTIVE}")
+    assert await _statuses(caller, *paths) == hit
+
+
+async def test_count(caller: Caller) -> None:
+    """A fault can let some requests pass, and then strike so many times."""
+    caller.portal.faults.add("status", after=2, times=2)
+    assert await _statuses(caller, USAGE, count=6) == [200, 200, 500, 500, 200, 200]
+
+
+async def test_probability(caller: Caller) -> None:
+    """A fault strikes by chance, and in the same way for the same seed."""
+    runs = []
+    for seed in (1, 1, 2):
+        caller.portal.faults.clear()
+        caller.portal.faults.add("status", probability=0.5, seed=seed)
+        runs.append(await _statuses(caller, USAGE, count=20))
+    assert runs[0] == runs[1] != runs[2]
+    assert set(runs[0]) == {200, 500}
+
+
+async def test_first_fault_counts(caller: Caller) -> None:
+    """Of two faults the older one strikes; once it is removed, the younger."""
+    older = caller.portal.faults.add("status", status=501)
+    caller.portal.faults.add("status", status=502)
+    assert await _statuses(caller, USAGE) == [501]
+    caller.portal.faults.remove(older.id)
+    assert await _statuses(caller, USAGE) == [502]
+    assert [(fault.id, fault.seen, fault.fired) for fault in caller.portal.faults] == [
+        ("fault-2", 1, 1)
+    ]
+
+
+async def test_unknown_routes_can_fail_too(caller: Caller) -> None:
+    """A fault without an aim strikes what is no route as well."""
+    caller.portal.faults.add("status", status=502)
+    assert (await caller.get("/nowhere")).status == 502
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "explode"}, "expected one of delay, status"),
+        ({"kind": "delay", "second": 1}, "there is no 'second'; did you mean seconds"),
+        ({"kind": "delay", "size": 1}, "A delay fault has no size; its details: seconds"),
+        ({"kind": "hang", "seconds": 1}, "A hang fault has no seconds; its details: none"),
+        ({"kind": "delay", "seconds": "soon"}, "expected a number, not 'soon'"),
+        ({"kind": "delay", "seconds": float("nan")}, "nan is not between 0 and"),
+        ({"kind": "status", "status": 99}, "99 is not between 200 and 599"),
+        ({"kind": "status", "status": 200.5}, "expected a number, not 200.5"),
+        ({"kind": "delay", "probability": 2}, "2.0 is not between 0 and 1"),
+        ({"kind": "delay", "route": "GetStatus"}, "did you mean getStatus?"),
+        ({"kind": "delay", "route": "zzz"}, "there are Login, ctdUsage"),
+    ],
+)
+async def test_a_fault_that_makes_no_sense(
+    caller: Caller, options: dict[str, Any], message: str
+) -> None:
+    """A fault that cannot be is refused with the reason."""
+    with pytest.raises(SetupError) as refused:
+        caller.portal.faults.add(**options)
+    assert message in str(refused.value)
+    assert len(caller.portal.faults) == 0
+
+
+async def test_removing_what_is_not_there(caller: Caller) -> None:
+    """An unknown id is told the known ones."""
+    with pytest.raises(SetupError, match="there are none"):
+        caller.portal.faults.remove("fault-9")
+
+
+async def test_a_restart_closes_connections(caller: Caller) -> None:
+    """A portal that stops refuses connections, and can come back at the same address."""
+    url = caller.portal.url
+    await caller.portal.stop()
+    with pytest.raises(ClientConnectionError):
+        await caller.get(USAGE)
+    await caller.portal.start()
+    assert caller.portal.url == url
+    assert (await caller.get(USAGE)).status == 200
+
+
+async def test_stopping_cuts_a_delay_short(caller: Caller) -> None:
+    """A portal that stops does not wait for its own delays."""
+    caller.portal.faults.add("delay", seconds=60)
+    waiting = asyncio.create_task(caller.get(USAGE))
+    await asyncio.sleep(0.05)
+    start = time.monotonic()
+    await caller.portal.stop()
+    assert time.monotonic() - start < 1
+    with suppress(ServerDisconnectedError):
+        await waiting

@@ -1,0 +1,86 @@
+"""The pytest plugin, in test runs of its own."""
+
+import pytest
+
+pytest_plugins = ("pytester",)
+
+PLUGIN = ("-p", "mock_portal.pytest_plugin")
+
+SYNC_TEST = """
+    import json
+    from urllib.request import Request, urlopen
+
+    import pytest
+
+    def log_in(portal):
+        body = json.dumps({"clientId": "demo-client", "secretKey": "demo-secret"}).encode()
+        with urlopen(Request(portal.url + "/Login", body)) as answer:
+            return json.load(answer)["data"]["token"]
+
+    def test_default(mock_portal):
+        assert log_in(mock_portal) in mock_portal.state.tokens
+        mock_portal.journal.assert_called_once("POST", "/Login")
+
+    def test_every_test_has_its_own(mock_portal):
+        assert len(mock_portal.journal) == 0
+        assert list(mock_portal.sims) == ["8931082322089353632"]
+
+    @pytest.mark.mock_portal(scenario="fleet", dialects={"sms_id": "bare"})
+    class TestMarked:
+        def test_scenario(self, mock_portal):
+            assert len(mock_portal.sims) == 101
+            assert mock_portal.dialects["sms_id"] == "bare"
+
+        @pytest.mark.mock_portal(scenario="demo", faults=[{"kind": "hang"}])
+        def test_nearer_marker_wins(self, mock_portal):
+            assert len(mock_portal.sims) == 4
+            assert mock_portal.dialects["sms_id"] == "bare"
+            assert [fault.kind for fault in mock_portal.faults] == ["hang"]
+"""
+ASYNC_TEST = """
+    from aiohttp import ClientSession
+
+    async def test_from_a_loop(mock_portal):
+        body = {"apiToken": "demo-token"}
+        async with (
+            ClientSession() as session,
+            session.post(mock_portal.url + "/Login", json=body) as answer,
+        ):
+            assert (await answer.json())["data"]["token"] in mock_portal.state.tokens
+"""
+
+
+@pytest.fixture(autouse=True)
+def only_named_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load no plugin but those a test names, whatever is installed."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def test_without_asyncio(pytester: pytest.Pytester) -> None:
+    """The fixture needs no other plugin, and obeys its marker."""
+    pytester.makepyfile(SYNC_TEST)
+    result = pytester.runpytest_inprocess(*PLUGIN, "--strict-markers")
+    result.assert_outcomes(passed=4)
+
+
+def test_with_asyncio(pytester: pytest.Pytester) -> None:
+    """The fixture serves tests that run in a loop."""
+    pytester.makepyfile(ASYNC_TEST)
+    result = pytester.runpytest_inprocess(*PLUGIN, "-p", "pytest_asyncio", "--asyncio-mode=auto")
+    result.assert_outcomes(passed=1)
+
+
+def test_where_sockets_are_forbidden(pytester: pytest.Pytester) -> None:
+    """The fixture allows sockets where pytest-socket forbids them, as Home Assistant's tests do."""
+    pytester.makepyfile(ASYNC_TEST)
+    result = pytester.runpytest_inprocess(
+        *PLUGIN, "-p", "pytest_asyncio", "-p", "pytest_socket", "--asyncio-mode=auto",
+        "--disable-socket", "--allow-unix-socket",
+    )  # fmt: skip
+    result.assert_outcomes(passed=1)
+
+
+def test_marker_is_declared(pytester: pytest.Pytester) -> None:
+    """`pytest --markers` explains the marker."""
+    result = pytester.runpytest_inprocess(*PLUGIN, "--markers")
+    result.stdout.fnmatch_lines(["@pytest.mark.mock_portal(scenario=...*"])
