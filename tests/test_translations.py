@@ -6,6 +6,7 @@ import re
 from string import Formatter
 from typing import Any
 
+from hass_frontend import where
 import pytest
 import yaml
 
@@ -87,3 +88,14 @@ def test_flow_errors() -> None:
     for texts in (TEXTS["config"]["error"], sims["error"], sims["abort"]):
         assert texts.keys() <= keys
     assert TEXTS["config"]["abort"].keys() == {"already_configured"}
+
+
+def test_icons_exist() -> None:
+    """Every icon is one that Home Assistant's frontend can draw."""
+    drawn = {
+        icon["name"]
+        for icon in json.loads((Path(where()) / "static" / "mdi" / "iconList.json").read_text())
+    }
+    used = set(re.findall(r'"mdi:([a-z-]+)"', (INTEGRATION / "icons.json").read_text()))
+
+    assert used <= drawn

@@ -1,0 +1,166 @@
+"""One journey through the integration in Home Assistant, under every variant of every dialect."""
+
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+
+from custom_components.iot_portal.api import client
+from custom_components.iot_portal.const import DOMAIN
+from mock_portal import MockPortal
+
+from .world import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
+
+USUAL: dict[str, Any] = {
+    "wrong secret": "invalid_auth",
+    "added": 4,
+    "unknown": {"iccids": "iccid_not_found"},
+    "used": ("activated", "1.5", "10.0.0.1"),
+    "fresh": ("activated", "0.0", STATE_UNKNOWN),
+    "refusing": ("activated", "0.0", STATE_UNAVAILABLE),
+    "abzorb": ("activated", "2.0", STATE_UNKNOWN),
+    "sms": "4711",
+    "changed": "deactivated",
+    "after the token's life": "deactivated",
+}
+DIFFERENT: dict[tuple[str, str], dict[str, Any]] = {
+    ("usage_body", "empty_array"): {
+        "fresh": ("activated", STATE_UNKNOWN, STATE_UNKNOWN),
+        "refusing": ("activated", STATE_UNKNOWN, STATE_UNAVAILABLE),
+    },
+    ("never_session", "404"): {
+        "fresh": ("activated", "0.0", STATE_UNAVAILABLE),
+        "abzorb": ("activated", "2.0", STATE_UNAVAILABLE),
+    },
+    ("sms_id", "none"): {"sms": None},
+    ("status_change", "never"): {"changed": "activated", "after the token's life": "activated"},
+    ("status_change", "refused"): {
+        "changed": "refused",
+        "after the token's life": "activated",
+    },
+    ("abzorb", "no_usage"): {"abzorb": ("activated", STATE_UNAVAILABLE, STATE_UNAVAILABLE)},
+}
+
+
+class Journey:
+    """What a user of Home Assistant does, and what there is to see."""
+
+    def __init__(self, hass: HomeAssistant, portal: MockPortal) -> None:
+        """Start with nothing set up."""
+        self._hass = hass
+        self._portal = portal
+
+    async def run(self) -> dict[str, Any]:
+        """Go all the way."""
+        form = {
+            "environment": "custom",
+            "client_id": "demo-client",
+            "secret_key": "wrong",
+            "other": {"base_url": self._portal.url},
+        }
+        flows = self._hass.config_entries.flow
+        result = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+        refused = await flows.async_configure(result["flow_id"], form)
+        self._portal.clock.advance(2)
+        added = await flows.async_configure(result["flow_id"], form | {"secret_key": "demo-secret"})
+        entry = added["result"]
+        return {
+            "wrong secret": (refused["errors"] or {}).get("base"),
+            **await self._add_sims(entry.entry_id),
+            "added": len(entry.subentries),
+            "used": self._sensors(USED),
+            "fresh": self._sensors(FRESH),
+            "refusing": self._sensors(REFUSING),
+            "abzorb": self._sensors(ABZORB),
+            **await self._write(),
+            "after the token's life": await self._later(),
+        }
+
+    async def _add_sims(self, entry_id: str) -> dict[str, Any]:
+        """Add a SIM that the portal does not know, and those that it does."""
+        flows = self._hass.config_entries.subentries
+        result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
+        self._portal.clock.advance(2)
+        unknown = await flows.async_configure(result["flow_id"], {"iccids": UNKNOWN})
+        for iccid in (USED, FRESH, REFUSING, ABZORB):
+            # One at a time, and never faster than any limit allows.
+            self._portal.clock.advance(2)
+            if iccid != USED:
+                result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
+            await flows.async_configure(result["flow_id"], {"iccids": iccid})
+            await self._hass.async_block_till_done(wait_background_tasks=True)
+        return {"unknown": unknown["errors"]}
+
+    def _sensors(self, iccid: str) -> tuple[str, ...]:
+        """Return the states of the three sensors of a SIM."""
+        return tuple(self._state(iccid, key) for key in ("status", "data_usage", "last_ip"))
+
+    def _state(self, iccid: str, key: str) -> str:
+        """Return the state of a sensor."""
+        entity_id = er.async_get(self._hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}")
+        assert entity_id is not None
+        state = self._hass.states.get(entity_id)
+        assert state is not None
+        return state.state
+
+    async def _write(self) -> dict[str, Any]:
+        """Send an SMS and change a status; look again a minute later."""
+        (entry,) = self._hass.config_entries.async_loaded_entries(DOMAIN)
+        device = dr.async_get(self._hass).async_get_device_by_identifier(
+            (DOMAIN, USED), entry.entry_id
+        )
+        assert device is not None
+        self._portal.clock.advance(2)
+        sms = await self._call("send_sms", device.id, message="Hello")
+        self._portal.clock.advance(2)
+        try:
+            await self._call("request_status_change", device.id, status="deactivated")
+        except HomeAssistantError:
+            return {"sms": sms["sms_id"], "changed": "refused"}
+        self._portal.clock.advance(60)
+        for _ in range(4):
+            await self._poll()
+        return {"sms": sms["sms_id"], "changed": self._state(USED, "status")}
+
+    async def _call(self, action: str, device_id: str, **data: str) -> Any:
+        """Call an action for one SIM and return what it answers."""
+        response: Any = await self._hass.services.async_call(
+            DOMAIN, action, {"device_id": device_id, **data}, blocking=True, return_response=True
+        )
+        return response["sims"][0]
+
+    async def _poll(self) -> None:
+        """Let the time of the next poll come, for one SIM after the other."""
+        (entry,) = self._hass.config_entries.async_loaded_entries(DOMAIN)
+        for coordinator in entry.runtime_data.sims.values():
+            self._portal.clock.advance(2)
+            await coordinator.async_refresh()
+            await self._hass.async_block_till_done(wait_background_tasks=True)
+
+    async def _later(self) -> str:
+        """Come back after two hours, when somebody else has logged in too."""
+        self._portal.clock.advance(7200)
+        self._portal.state.login("demo-client", "demo-secret")
+        await self._poll()
+        return self._state(USED, "status")
+
+
+@pytest.mark.parametrize(("dialect", "variant"), VARIANTS)
+async def test_variant(
+    hass: HomeAssistant,
+    enable_custom_integrations: None,
+    socket_enabled: None,
+    monkeypatch: pytest.MonkeyPatch,
+    dialect: str,
+    variant: str,
+) -> None:
+    """Under every variant the user sees what there is to see, and nothing breaks."""
+    monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
+    async with MockPortal(SCENARIO | {"dialects": {dialect: variant}}) as portal:
+        found = await Journey(hass, portal).run()
+
+    assert found == expected(USUAL, DIFFERENT, (dialect, variant))
