@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from html import escape
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -115,6 +116,7 @@ def device(sim: Sim) -> Response:
     return json_answer(record | fields, documented=True)
 
 
+@lru_cache
 def instant(moment: datetime | None) -> str | None:
     """Write a moment as the portal writes it: 2023-06-23 11:14:37.998+0000."""
     if moment is None:
@@ -152,7 +154,7 @@ def _never_session(sim: Sim, variant: str) -> Response:
     """Answer for a SIM that never had a session."""
     if variant == "404":
         msg = "No active session"
-        raise PortalError(msg, code=Code.NO_SESSION, status=404)
+        raise PortalError(msg, Code.NO_SESSION, status=404)
     return json_answer({"iccid": sim.iccid} | _NEVER_SESSION[variant])
 
 
@@ -269,15 +271,19 @@ def webhook(edit: BulkEdit, dialects: Dialects) -> WebhookCall | None:
     return WebhookCall(url=url, body=to_json(body))
 
 
+_EMPTY: Mapping[str | None, bytes] = {"ctdUsage": b"[]", "GetSMSIds": b"[]", "getStatus": b""}
+"""What a SIM that does not exist has on a route, in `200_empty`; `{}` on the others."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """How a variant refuses: a status with the error's code, or a body of its own."""
+    """How a variant refuses: a status and the usual envelope, or a body that depends on the route."""
 
-    status: int | None = None
+    status: int
     has_code: bool = True
-    body: bytes | None = None
     is_html: bool = False
     retry_after: str | None = None
+    body: Callable[[str | None], bytes] | None = None
 
 
 _REFUSALS: Mapping[type[PortalError], tuple[str, Mapping[str, Refusal]]] = {
@@ -287,14 +293,14 @@ _REFUSALS: Mapping[type[PortalError], tuple[str, Mapping[str, Refusal]]] = {
             "401": Refusal(status=401),
             "403": Refusal(status=403),
             "400": Refusal(status=400),
-            "200_no_token": Refusal(status=200, body=to_json({"data": {}})),
+            "200_no_token": Refusal(status=200, body=lambda _: to_json({"data": {}})),
         },
     ),
     TokenRefusedError: (
         "token_refused",
         {
             "401": Refusal(status=401),
-            "401_empty": Refusal(status=401, body=b""),
+            "401_empty": Refusal(status=401, body=lambda _: b""),
             "403_code": Refusal(status=403),
             "400_code": Refusal(status=400),
         },
@@ -305,7 +311,7 @@ _REFUSALS: Mapping[type[PortalError], tuple[str, Mapping[str, Refusal]]] = {
             "404": Refusal(status=404),
             "400": Refusal(status=400),
             "404_html": Refusal(status=404, is_html=True),
-            "200_empty": Refusal(status=200),
+            "200_empty": Refusal(status=200, body=lambda route: _EMPTY.get(route, b"{}")),
         },
     ),
     RouteRefusedError: (
@@ -327,8 +333,6 @@ _REFUSALS: Mapping[type[PortalError], tuple[str, Mapping[str, Refusal]]] = {
         },
     ),
 }
-_EMPTY: Mapping[str | None, bytes] = {"ctdUsage": b"[]", "GetSMSIds": b"[]", "getStatus": b""}
-"""What `unknown_iccid: 200_empty` answers, by route; `{}` for the others."""
 
 _ENVELOPE: Mapping[str, tuple[str, str, bool]] = {
     "cisco": ("errorMessage", "errorCode", False),
@@ -340,31 +344,29 @@ _ENVELOPE: Mapping[str, tuple[str, str, bool]] = {
 
 def error(err: PortalError, route: str | None, dialects: Dialects) -> Response:
     """Answer an error as the dialect of its kind and the envelope say."""
-    dialect, variants = _REFUSALS.get(type(err), (None, {}))
-    refusal = variants[dialects[dialect]] if dialect else Refusal()
-    status = refusal.status or err.status
-    if status == HTTPStatus.OK and refusal.body is None:
-        refusal = Refusal(body=_EMPTY.get(route, b"{}"))
+    refusal = Refusal(status=err.status)
+    if type(err) in _REFUSALS:
+        dialect, variants = _REFUSALS[type(err)]
+        refusal = variants[dialects[dialect]]
     if refusal.body is not None:
-        return _answer(refusal.body, documented=False, status=status)
-    code = err.code if refusal.has_code else None
+        return _answer(refusal.body(route), documented=False, status=refusal.status)
     envelope = "html" if refusal.is_html else dialects["error_envelope"]
-    headers = {
-        "Content-Type": _HTML_TYPE if envelope == "html" else JSON_TYPE,
-        **ASSUMED,
-        **({"Retry-After": refusal.retry_after} if refusal.retry_after else {}),
-    }
-    return Response(status=status, headers=headers, body=_enclose(err, code, status, envelope))
+    headers = {"Content-Type": _HTML_TYPE if envelope == "html" else JSON_TYPE, **ASSUMED}
+    if refusal.retry_after:
+        headers["Retry-After"] = refusal.retry_after
+    code = err.code if refusal.has_code else None
+    body = _enclose(err.message, code, refusal.status, envelope)
+    return Response(status=refusal.status, headers=headers, body=body)
 
 
-def _enclose(err: PortalError, code: Code | None, status: int, envelope: str) -> bytes:
+def _enclose(message: str, code: Code | None, status: int, envelope: str) -> bytes:
     """Put an error's message and code into an envelope."""
     if envelope == "html":
-        return _page(err.message, status)
+        return _page(message, status)
     if envelope == "plain":
-        return err.message.encode()
+        return message.encode()
     message_key, code_key, under_data = _ENVELOPE[envelope]
-    record: _Record = {message_key: err.message}
+    record: _Record = {message_key: message}
     if code:
         record[code_key] = code
     return to_json({"data": record} if under_data else record)

@@ -1,12 +1,13 @@
 """The program `mock-portal`."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 import signal
 import sys
 
-from . import scenario
+from . import probe, record, scenario
 from .errors import SetupError
 from .server import MockPortal
 
@@ -21,9 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     try:
         asyncio.run(options.command(options))
-    except (SetupError, OSError) as err:
-        sys.stderr.write(f"mock-portal: {_explain(err, options)}\n")
+    except SetupError as err:
+        sys.stderr.write(f"mock-portal: {err}\n")
         return 1
+    except KeyboardInterrupt:
+        # Only where an event loop cannot handle signals itself, as on Windows.
+        return 0
     return 0
 
 
@@ -41,20 +45,45 @@ def _parser() -> ArgumentParser:
         default="documented",
         help=f"{', '.join(scenario.shipped())}, or the path of a YAML or JSON file",
     )
+    serve.add_argument(
+        "--dialect",
+        action="append",
+        default=[],
+        metavar="NAME=VARIANT",
+        help="switch a dialect; may be given several times",
+    )
     serve.set_defaults(command=_serve)
+    for name, module in (("record", record), ("probe", probe)):
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.DESCRIPTION,
+            epilog=module.EPILOG,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(command=module.run)
     return parser
 
 
 async def _serve(options: Namespace) -> None:
     """Listen until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with MockPortal(options.scenario, host=options.host, port=options.port) as portal:
+    with suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    dialects = dict(given.partition("=")[::2] for given in options.dialect)
+    portal = MockPortal(options.scenario, host=options.host, port=options.port, dialects=dialects)
+    try:
+        await portal.start()
         sys.stdout.write(_describe(portal))
         sys.stdout.flush()
         await stop.wait()
+    except OSError as err:
+        msg = f"cannot listen on {options.host} port {options.port}: {err.strerror}"
+        raise SetupError(msg) from err
+    finally:
+        await portal.stop()
     sys.stdout.write("Stopped.\n")
 
 
@@ -69,10 +98,3 @@ def _describe(portal: MockPortal) -> str:
     return "\n".join(
         [f"Base URL  {portal.url}", f"Control   {portal.control_url}/", *accounts, *sims, ""]
     )
-
-
-def _explain(err: Exception, options: Namespace) -> str:
-    """Say in one sentence why the program cannot go on."""
-    if isinstance(err, OSError):
-        return f"cannot listen on {options.host} port {options.port}: {err.strerror}"
-    return str(err)

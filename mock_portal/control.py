@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 import json
+import re
 from typing import Any
 
 from . import plain, routes, scenario
@@ -17,6 +18,7 @@ from .world import World
 
 PREFIX = "/_mock"
 
+_FILTERS = ("method", "path", "route", "iccid")
 _SECONDS = plain.between(0, 365 * 24 * 3600)
 
 
@@ -140,12 +142,10 @@ def _find(request: Request) -> tuple[Endpoint, str]:
     """Return the endpoint of a request, and the part of the path that varies."""
     path = request.path.removeprefix(PREFIX).strip("/")
     for endpoint in ENDPOINTS:
-        start, varies, rest = endpoint.path.partition("{")
-        end = rest.partition("}")[2]
-        item = path.removeprefix(start).removesuffix(end) if varies else ""
-        fits = path == f"{start}{item}{end}" and "/" not in item and bool(item) == bool(varies)
-        if fits and endpoint.method == request.method:
-            return endpoint, item
+        pattern = re.sub(r"\{\w+\}", "([^/]+)", endpoint.path)
+        match = re.fullmatch(pattern, path)
+        if match and endpoint.method == request.method:
+            return endpoint, "".join(match.groups())
     msg = f"There is no {request.method} {request.path}; GET {PREFIX}/ lists what there is"
     raise NotFoundError(msg)
 
@@ -180,14 +180,11 @@ def _health(order: Order) -> Json:
 
 def _journal(order: Order) -> Json:
     """Show the journal; the query may name method, path, route and iccid."""
-    journal, wanted = order.world.journal, dict(order.request.query)
-    found = journal.find(
-        wanted.pop("method", None), wanted.pop("path", "*"), iccid=wanted.pop("iccid", None)
-    )
-    route = wanted.pop("route", None)
-    if wanted:
-        msg = f"There is no filter {next(iter(wanted))!r}; there are method, path, route, iccid"
-        raise SetupError(msg)
+    journal, wanted = order.world.journal, order.request.query
+    for name in wanted:
+        if name not in _FILTERS:
+            msg = f"There is no filter {name!r}; there are {', '.join(_FILTERS)}"
+            raise SetupError(msg)
     return {
         "total": journal.total,
         "logins": journal.logins,
@@ -195,7 +192,7 @@ def _journal(order: Order) -> Json:
         "peak_width": journal.peak_width,
         "near_misses": [plain.dump(miss) for miss in journal.near_misses],
         "webhooks": [plain.dump(webhook) for webhook in journal.webhooks],
-        "exchanges": [exchange.as_dict() for exchange in found if route in {None, exchange.route}],
+        "exchanges": [exchange.as_dict() for exchange in journal.find(**wanted)],
     }
 
 

@@ -45,15 +45,15 @@ DIALECTS = {
                 Variant("401", "wrong credentials: 401 with code 10000001"),
                 Variant("403", "403 with code 10000001"),
                 Variant("400", "400 with code 10000001"),
-                Variant("200_no_token", "200 with {'data': {}}"),
+                Variant("200_no_token", '200 with {"data": {}}'),
             ),
         ),
         Dialect(
             number="A2",
             name="login_answer",
             variants=(
-                Variant("data_token", "{'data': {'token'}}", documented=True),
-                Variant("token", "{'token'}"),
+                Variant("data_token", '{"data": {"token"}}', documented=True),
+                Variant("token", '{"token"}'),
                 Variant("quoted", "the token as a JSON string"),
                 Variant("bare", "the token as bare text, as getStatus answers its word"),
             ),
@@ -84,7 +84,7 @@ DIALECTS = {
             variants=(
                 Variant("array", "an array of one", documented=True),
                 Variant("object", "the object itself"),
-                Variant("data", "{'data': [...]}"),
+                Variant("data", '{"data": [...]}'),
                 Variant("text_numbers", "numbers as text"),
                 Variant("empty_array", "[] for a SIM without usage in this cycle"),
             ),
@@ -95,8 +95,8 @@ DIALECTS = {
             variants=(
                 Variant("bare", "the bare word", documented=True),
                 Variant("quoted", "the word as a JSON string"),
-                Variant("object", "{'iccid', 'status'}"),
-                Variant("array", "[{'iccid', 'status'}]"),
+                Variant("object", '{"iccid", "status"}'),
+                Variant("array", '[{"iccid", "status"}]'),
             ),
         ),
         Dialect(
@@ -104,18 +104,18 @@ DIALECTS = {
             name="open_session",
             variants=(
                 Variant("null", "the end of an open session is null"),
-                Variant("empty", "it is ''"),
-                Variant("missing", "the field is left out"),
+                Variant("empty", 'the end of an open session is ""'),
+                Variant("missing", "the end of an open session is left out"),
             ),
         ),
         Dialect(
             number="A8",
             name="sms_id",
             variants=(
-                Variant("smsMsgId", "{'smsMsgId': 4711}"),
-                Variant("text", "{'smsMsgId': '4711'}"),
-                Variant("smsMessageId", "{'smsMessageId': 4711}"),
-                Variant("data", "{'data': {'smsMsgId': 4711}}"),
+                Variant("smsMsgId", '{"smsMsgId": 4711}'),
+                Variant("text", '{"smsMsgId": "4711"}'),
+                Variant("smsMessageId", '{"smsMessageId": 4711}'),
+                Variant("data", '{"data": {"smsMsgId": 4711}}'),
                 Variant("bare", "4711"),
                 Variant("none", "{}: the id stays unknown"),
             ),
@@ -126,12 +126,12 @@ DIALECTS = {
             variants=(
                 Variant(
                     "smsMsgIds",
-                    "{'smsMsgIds': [...], 'pageNumber': 1, 'lastPage': true}, oldest first",
+                    '{"smsMsgIds": [...], "pageNumber": 1, "lastPage": true}, oldest first',
                 ),
                 Variant("bare", "[...]"),
-                Variant("objects", "[{'smsMsgId': 4711}, ...]"),
-                Variant("data", "{'data': [...]}"),
-                Variant("text", "{'smsMsgIds': ['4711', ...]}"),
+                Variant("objects", '[{"smsMsgId": 4711}, ...]'),
+                Variant("data", '{"data": [...]}'),
+                Variant("text", '{"smsMsgIds": ["4711", ...]}'),
             ),
         ),
         Dialect(
@@ -140,7 +140,7 @@ DIALECTS = {
             variants=(
                 Variant("object", "the SMS object"),
                 Variant("array", "an array of one"),
-                Variant("data", "{'data': {...}}"),
+                Variant("data", '{"data": {...}}'),
             ),
         ),
         Dialect(
@@ -156,10 +156,10 @@ DIALECTS = {
             number="A12",
             name="write_answer",
             variants=(
-                Variant("iccid", "a write answers {'iccid'} (BulkEditDevice and RuleUpdate: {})"),
+                Variant("iccid", 'a write answers {"iccid"} (BulkEditDevice and RuleUpdate: {})'),
                 Variant("empty", "200 with an empty body"),
                 Variant("text", "OK"),
-                Variant("queued", "202 with {'data': {'queued': true}}"),
+                Variant("queued", '202 with {"data": {"queued": true}}'),
             ),
         ),
         Dialect(
@@ -214,9 +214,9 @@ DIALECTS = {
                 Variant("same", "a SIM of the Abzorb network is answered like the others"),
                 Variant(
                     "object",
-                    "getStatus answers {'iccid', 'simStatus': 'Active'}: own key, own word",
+                    'getStatus answers {"iccid", "simStatus": "Active"}: own key, own word',
                 ),
-                Variant("nested", "getStatus answers {'data': {'status': 'Active'}}"),
+                Variant("nested", 'getStatus answers {"data": {"status": "Active"}}'),
                 Variant("no_usage", "ctdUsage and sessionInfo are refused (A15), getStatus works"),
             ),
         ),
@@ -226,9 +226,9 @@ DIALECTS = {
             variants=(
                 Variant(
                     "summary",
-                    "when a bulk edit ends, POST to the webhook: {'queueId', 'status': 'COMPLETED'}",
+                    'when a bulk edit ends, POST to the webhook: {"queueId", "status": "COMPLETED"}',
                 ),
-                Variant("per_sim", "the same with 'results': [{'iccid', 'success'}]"),
+                Variant("per_sim", 'the same with "results": [{"iccid", "success"}]'),
                 Variant("get", "GET on the webhook with ?queueId="),
                 Variant("silent", "the webhook is never called"),
             ),
@@ -237,9 +237,9 @@ DIALECTS = {
             number="A19",
             name="error_envelope",
             variants=(
-                Variant("cisco", "{'errorMessage', 'errorCode'}"),
-                Variant("message", "{'message', 'code'}"),
-                Variant("data_error", "{'data': {'error', 'errorCode'}}"),
+                Variant("cisco", '{"errorMessage", "errorCode"}'),
+                Variant("message", '{"message", "code"}'),
+                Variant("data_error", '{"data": {"error", "errorCode"}}'),
                 Variant("plain", "the message as plain text, no code"),
                 Variant("html", "an HTML page, no code"),
             ),
@@ -249,8 +249,8 @@ DIALECTS = {
             name="never_session",
             variants=(
                 Variant("nulls", "a SIM that never had a session: address and both dates null"),
-                Variant("empty", "all three ''"),
-                Variant("iccid_only", "{'iccid'}"),
+                Variant("empty", 'all three ""'),
+                Variant("iccid_only", '{"iccid"}'),
                 Variant("404", "404 with code 900100"),
             ),
         ),

@@ -14,7 +14,6 @@ class Code(StrEnum):
     NO_ACCESS = "10000030"
     INVALID_STATUS = "10000050"
     NOT_FOUND = "20000001"
-    SERVER_ERROR = "30000001"
     RATE_LIMIT = "40000029"
     NO_SESSION = "900100"
 
@@ -26,29 +25,41 @@ class SetupError(ValueError):
 class PortalError(Exception):
     """A request the portal refuses."""
 
-    def __init__(self, message: str, *, code: Code | None = None, status: int = 400) -> None:
+    code: Code | None = None
+
+    def __init__(self, message: str, code: Code | None = None, *, status: int = 400) -> None:
         """Keep what the answer will say."""
         super().__init__(message)
         self.message = message
-        self.code = code
+        self.code = code or self.code
         self.status = status
 
 
 class LoginRefusedError(PortalError):
     """Wrong credentials; the dialect `login_failure` decides the answer."""
 
+    code = Code.INVALID_CREDENTIALS
+
 
 class TokenRefusedError(PortalError):
     """No token, or not a valid one; the dialect `token_refused` decides the answer."""
+
+    code = Code.INVALID_CREDENTIALS
 
 
 class RouteRefusedError(PortalError):
     """A route this account, network or SIM cannot use; the dialect `route_refused` decides."""
 
+    code = Code.NO_ACCESS
+
 
 class UnknownIccidError(PortalError):
     """Nothing has that ICCID (or SMS id); the dialect `unknown_iccid` decides the answer."""
 
+    code = Code.NOT_FOUND
+
 
 class RateLimitError(PortalError):
     """Asked too often; the dialect `rate_limit` decides the answer."""
+
+    code = Code.RATE_LIMIT

@@ -79,12 +79,12 @@ def _send_sms(call: Call, sim: Sim) -> Response:
     version = call.params["apiVersion"]
     if version != _API_VERSION:
         msg = f"Invalid apiVersion {version!r}; the current version is {_API_VERSION}"
-        raise PortalError(msg, code=Code.INVALID_API_VERSION)
+        raise PortalError(msg, Code.INVALID_API_VERSION)
     text = str(_check(_object(call.request), {"messageText": str})["messageText"])
     length, limit, alphabet = gsm.measure(text)
     if not 0 < length <= limit:
         msg = f"A message has 1 to {limit} {alphabet} characters, this one has {length}"
-        raise PortalError(msg, code=Code.MESSAGE_LENGTH)
+        raise PortalError(msg, Code.MESSAGE_LENGTH)
     sms = call.state.send_sms(sim, text, call.account.client_id)
     return answers.sms_sent(sms, call.dialects)
 
@@ -153,7 +153,7 @@ def _json(request: Request) -> Json:
         value: Json = json.loads(request.body)
     except (ValueError, RecursionError) as err:
         msg = f"The body is not well-formed JSON: {err}"
-        raise PortalError(msg, code=Code.MALFORMED_JSON) from err
+        raise PortalError(msg, Code.MALFORMED_JSON) from err
     return value
 
 
@@ -162,7 +162,7 @@ def _object(request: Request) -> dict[str, Json]:
     value = _json(request)
     if not isinstance(value, dict):
         msg = "The body is not a JSON object"
-        raise PortalError(msg, code=Code.MALFORMED_JSON)
+        raise PortalError(msg, Code.MALFORMED_JSON)
     return value
 
 
@@ -203,4 +203,4 @@ def _text(value: Json) -> str | None:
 
 def _refuse(message: str) -> NoReturn:
     """Refuse a parameter that is missing, unknown or of a wrong type."""
-    raise PortalError(message, code=Code.UNRECOGNISED_PARAMETER)
+    raise PortalError(message, Code.UNRECOGNISED_PARAMETER)

@@ -61,6 +61,9 @@ class WebhookCall:
     body: bytes | None = None
 
 
+_ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
+
+
 def to_json(value: object) -> bytes:
     """Write JSON as the published examples are written: four spaces of indent."""
-    return json.dumps(value, indent=4, ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()

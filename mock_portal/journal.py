@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 import hashlib
@@ -14,6 +14,7 @@ from .http import Json, Request, WebhookCall
 from .routes import strip_prefix
 
 _LIMIT = 10_000
+_BODY_LIMIT = 10_000
 _SECRETS = ("secretKey", "apiToken")
 _SHOWN = 20
 
@@ -132,11 +133,6 @@ class Journal:
         """Return how many exchanges are kept."""
         return len(self.exchanges)
 
-    def arrive(self) -> None:
-        """Note that a request has arrived."""
-        self.total += 1
-        self.peak_rate = max(self.peak_rate, self._window.add(self._clock.steady()))
-
     def record(
         self,
         request: Request,
@@ -147,7 +143,11 @@ class Journal:
         fault: str | None,
     ) -> None:
         """Keep an exchange."""
+        self.total += 1
         self.logins += route == "Login"
+        self.peak_rate = max(self.peak_rate, self._window.add(self._clock.steady()))
+        if len(request.body) > _BODY_LIMIT:
+            request = replace(request, body=request.body[:_BODY_LIMIT])
         self.exchanges.append(
             Exchange(
                 time=self._clock.now(),
@@ -179,14 +179,20 @@ class Journal:
             self._width -= 1
 
     def find(
-        self, method: str | None = None, path: str = "*", *, iccid: str | None = None
+        self,
+        method: str | None = None,
+        path: str = "*",
+        *,
+        route: str | None = None,
+        iccid: str | None = None,
     ) -> list[Exchange]:
-        """Return the exchanges with that method and path; `*` in the path stands for anything."""
+        """Return the exchanges that fit; `*` in the path stands for anything."""
         below = strip_prefix(path)
         return [
             exchange
             for exchange in self.exchanges
             if method in {None, exchange.method}
+            and route in {None, exchange.route}
             and iccid in {None, exchange.iccid}
             and fnmatchcase(exchange.path, below)
         ]

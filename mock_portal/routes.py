@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from .errors import SetupError
+from .errors import PortalError, SetupError
 
 PREFIXES = ("/api", "/apiv2")
 """Paths of the two published base URLs: production and UAT."""
@@ -39,14 +39,6 @@ class Match:
     params: dict[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Miss:
-    """A request that fits no route: the status to answer, and a sentence that names the nearest."""
-
-    status: int
-    message: str
-
-
 ROUTES = {
     route.name: route
     for route in (
@@ -66,7 +58,7 @@ ROUTES = {
 }
 
 
-def find(method: str, path: str) -> Match | Miss:
+def find(method: str, path: str) -> Match | None:
     """Find the route of a request."""
     below = strip_prefix(path)
     if below is not path:
@@ -79,7 +71,28 @@ def find(method: str, path: str) -> Match | Miss:
             and all(values)
         ):
             return Match(route=route, params=dict(zip(route.params, values, strict=True)))
-    return _explain(method, path)
+    return None
+
+
+def explain(method: str, path: str) -> PortalError:
+    """Return the error for a request that fits no route; it names the nearest."""
+    below = strip_prefix(path)
+    name = below.strip("/").split("/")[0]
+    route = _nearest(name)
+    status, reason = 404, "the path has the wrong number of segments"
+    if route is None:
+        return PortalError(
+            f"No route {method} {path}; there are {', '.join(ROUTES)}", status=status
+        )
+    if below == path:
+        reason = "the path does not start with /api or /apiv2"
+    elif name != route.name:
+        reason = "paths are exact, and case-sensitive"
+    elif route.method != method:
+        status, reason = 405, f"{method} is the wrong method"
+    nearest = f"{route.method} {PREFIXES[0]}{route.path}"
+    message = f"No route {method} {path}: {reason}; the nearest route is {nearest}"
+    return PortalError(message, status=status)
 
 
 def strip_prefix(path: str) -> str:
@@ -101,25 +114,6 @@ def check_all(names: Iterable[str]) -> None:
     """Insist on the names of routes."""
     for name in names:
         check(name)
-
-
-def _explain(method: str, path: str) -> Miss:
-    """Say why a request fits no route."""
-    below = strip_prefix(path)
-    name = below.strip("/").split("/")[0]
-    route = _nearest(name)
-    if route is None:
-        return Miss(status=404, message=f"No route {method} {path}; there are {', '.join(ROUTES)}")
-    nearest = f"the nearest route is {route.method} {PREFIXES[0]}{route.path}"
-    if below == path:
-        reason = "the path does not start with /api or /apiv2"
-    elif name != route.name:
-        reason = "paths are exact, and case-sensitive"
-    elif route.method != method:
-        return Miss(status=405, message=f"No {method} on {path}; {nearest}")
-    else:
-        reason = "the path has the wrong number of segments"
-    return Miss(status=404, message=f"No route {method} {path}: {reason}; {nearest}")
 
 
 def _nearest(name: str) -> Route | None:

@@ -13,6 +13,7 @@ from . import dialects, plain
 from .errors import SetupError
 from .faults import Fault
 from .http import Json
+from .recording import Recorded
 from .sim import Sim
 from .state import Contents
 
@@ -34,11 +35,11 @@ class ClockSetting:
 
 @dataclass(kw_only=True)
 class Fleet:
-    """SIMs made up in numbers; each takes the fields of `sim`, a status and some usage."""
+    """SIMs made up in numbers, with the fields of `sim`, some usage, and the statuses in turn."""
 
     count: int = field(metadata={"check": plain.between(0, 100_000)})
     seed: int = 0
-    statuses: list[str] = field(default_factory=lambda: ["ACTIVATED"])
+    statuses: list[str] = field(default_factory=list)
     sim: dict[str, Json] = field(default_factory=dict)
 
 
@@ -50,6 +51,7 @@ class Scenario(Contents):
     clock: ClockSetting = field(default_factory=ClockSetting)
     dialects: dict[str, str] = field(default_factory=dict, metadata={"check": dialects.check})
     faults: list[Fault] = field(default_factory=list)
+    recorded: list[Recorded] = field(default_factory=list)
     fleet: Fleet | None = None
 
 
@@ -154,12 +156,13 @@ def _lay_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]
 def _make_fleet(fleet: Fleet, now: datetime) -> dict[str, Sim]:
     """Make up SIMs; the same seed makes the same SIMs."""
     random = Random(fleet.seed)  # noqa: S311
+    statuses = fleet.statuses or ["ACTIVATED"]
     sims = [
         plain.load(
             Sim,
             {
                 "iccid": iccid(index),
-                "status": fleet.statuses[index % len(fleet.statuses)],
+                "status": statuses[index % len(statuses)],
                 "data_usage": random.randrange(500_000_000),
                 "session_count": random.randrange(40),
                 **fleet.sim,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 import socket
 import struct
 from threading import Thread
@@ -49,9 +49,17 @@ class MockPortal(Portal):
 
     @classmethod
     @contextmanager
-    def in_thread(cls, scenario: Source = "documented", **options: Any) -> Iterator[Self]:
+    def in_thread(
+        cls,
+        scenario: Source = "documented",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        dialects: Mapping[str, str] | None = None,
+        faults: Sequence[Mapping[str, object]] | None = None,
+    ) -> Iterator[Self]:
         """Run a portal in a thread of its own, for tests without an event loop."""
-        portal = cls(scenario, **options)
+        portal = cls(scenario, host=host, port=port, dialects=dialects, faults=faults)
         loop = asyncio.new_event_loop()
         thread = Thread(target=loop.run_forever, name="mock-portal", daemon=True)
         thread.start()
@@ -122,9 +130,7 @@ class MockPortal(Portal):
             headers=raw.headers,
             body=body,
         )
-        if is_control:
-            return await self._send(raw, self.handle(request))
-        with self.journal.in_flight():
+        with nullcontext() if is_control else self.journal.in_flight():
             response = self.handle(request)
             if self.state.is_busy and (self._webhooks is None or self._webhooks.done()):
                 self._webhooks = asyncio.create_task(self._call_webhooks())

@@ -1,6 +1,5 @@
 """One SIM: what the portal knows of it, and how that changes as time passes."""
 
-from bisect import insort
 from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,8 +21,10 @@ STATUSES = (
     "PURGED",
     "REPLACED",
 )
-_COUNT = plain.between(0, 10**15)
 TERMINAL = frozenset({"RETIRED", "PURGED", "REPLACED"})
+
+_ADDRESS = "100.64.0.1"
+_COUNT = plain.between(0, 10**15)
 
 DEVICE: dict[str, Json] = {
     "ratePlan": "Mock EU 500MB",
@@ -111,7 +112,6 @@ class Sim:
         self.msisdn = self.msisdn or f"3197{digits[1:]}"
         self.imei = self.imei or f"3569380{digits[1:]}"
         self.device = DEVICE | self.device
-        self.agenda.sort(key=lambda event: event.due)
 
     def join(self, clock: Clock) -> None:
         """Begin to live by a clock."""
@@ -130,6 +130,7 @@ class Sim:
         until = until or now
         # A clock that was set back must not make usage wait until it has caught up.
         self.settled_at = min(self.settled_at or now, now)
+        self.agenda.sort(key=lambda event: event.due)
         while self.agenda and self.agenda[0].due <= until:
             event = self.agenda.pop(0)
             self._pass(event.due)
@@ -164,8 +165,8 @@ class Sim:
 
     def _plan(self, kind: EventKind, value: str | None, after: float) -> None:
         """Put an event on the agenda."""
-        event = Event(due=self.clock.now() + timedelta(seconds=after), kind=kind, value=value)
-        insort(self.agenda, event, key=lambda planned: planned.due)
+        due = self.clock.now() + timedelta(seconds=after)
+        self.agenda.append(Event(due=due, kind=kind, value=value))
         self.settle()
 
     def _happen(self, event: Event) -> None:
@@ -196,7 +197,7 @@ class Sim:
         """Begin a session; a first session activates a SIM that waits for it."""
         if self.status == "ACTIVATION_READY":
             self._become("ACTIVATED", now)
-        self.ip_address = ip_address or self.ip_address or f"100.64.0.{int(self.iccid[-3:-1]) + 1}"
+        self.ip_address = ip_address or self.ip_address or _ADDRESS
         self.session_started = now
         self.session_ended = None
         if self.session_count is not None:

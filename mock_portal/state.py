@@ -8,12 +8,13 @@ import secrets
 from typing import override
 
 from . import plain, routes
-from .clock import Clock
+from .clock import Clock, Window
 from .dialects import Dialects
 from .errors import (
     Code,
     LoginRefusedError,
     PortalError,
+    RateLimitError,
     SetupError,
     TokenRefusedError,
     UnknownIccidError,
@@ -25,10 +26,11 @@ ABZORB = "abzorb"
 """The one provider network the published document names."""
 
 _ABZORB_REFUSED = frozenset({"ctdUsage", "sessionInfo"})
-_FIRST_SMS_ID = 4711
+_CALLS_A_SECOND = 5
 _DURATION = plain.between(0, 30 * 24 * 3600)
-_HOUR = timedelta(hours=1)
-_HUNDRED = 100
+_FIRST_SMS_ID = 4711
+_TOKEN_CALLS = 100
+_TOKEN_LIFE = timedelta(hours=1)
 
 
 @dataclass(kw_only=True)
@@ -70,7 +72,7 @@ class Sms:
     modified: datetime
     status: str = "Pending"
     to_sim: bool = True
-    login: str = "Mobile Device"
+    login: str = ""
 
 
 @dataclass(kw_only=True)
@@ -154,6 +156,7 @@ class State:
         self.bulk_edits = contents.bulk_edits
         self.timings = contents.timings
         self.outbox: list[BulkEdit] = []
+        self._window = Window()
         self._jobs: list[Sms | BulkEdit] = [
             *(sms for sms in contents.sms if sms.status == "Pending"),
             *(edit for edit in contents.bulk_edits if not edit.finished),
@@ -178,12 +181,11 @@ class State:
     @property
     def is_busy(self) -> bool:
         """Tell whether a bulk edit is queued or a webhook waits to be called."""
-        return bool(self.outbox) or any(isinstance(job, BulkEdit) for job in self._jobs)
+        return bool(self.outbox) or not all(edit.finished for edit in self.bulk_edits)
 
     def settle(self) -> None:
         """Finish the text messages and bulk edits that are due."""
-        now = self.clock.now()
-        while self._jobs and self._jobs[0].due <= now:
+        while self._jobs and self._jobs[0].due <= self.clock.now():
             job = self._jobs.pop(0)
             if isinstance(job, Sms):
                 self._deliver(job)
@@ -196,12 +198,22 @@ class State:
         for sim in self.sims.values():
             sim.settle()
 
+    def check_rate(self) -> None:
+        """Refuse a request that comes too soon, where a limit is enforced."""
+        if self.dialects["rate_limit"] == "off":
+            return
+        now = self.clock.steady()
+        if self._window.count(now) >= _CALLS_A_SECOND:
+            msg = f"Rate limit exceeded: more than {_CALLS_A_SECOND} requests within a second"
+            raise RateLimitError(msg)
+        self._window.add(now)
+
     def login(self, client_id: str, secret_key: str) -> Token:
         """Log in with an account's id and key."""
         account = self.accounts.get(client_id)
         if account is None or account.secret_key != secret_key:
             msg = "Invalid clientId or secretKey"
-            raise LoginRefusedError(msg, code=Code.INVALID_CREDENTIALS, status=401)
+            raise LoginRefusedError(msg)
         return self._issue(account)
 
     def login_with_api_token(self, api_token: str) -> Token:
@@ -210,16 +222,17 @@ class State:
             if account.api_token == api_token:
                 return self._issue(account)
         msg = "Invalid apiToken"
-        raise LoginRefusedError(msg, code=Code.INVALID_CREDENTIALS, status=401)
+        raise LoginRefusedError(msg)
 
     def authorize(self, value: str) -> Account:
         """Return the account a token belongs to, as long as the token lives."""
         token = self.tokens.get(value)
-        if token is None or self._is_over(token):
+        account = self.accounts.get(token.client_id) if token else None
+        if token is None or account is None or self._is_over(token):
             msg = "The token is unknown or has expired"
-            raise TokenRefusedError(msg, code=Code.INVALID_CREDENTIALS, status=401)
+            raise TokenRefusedError(msg)
         token.calls += 1
-        return self.accounts[token.client_id]
+        return account
 
     def revoke_tokens(self) -> None:
         """Make every client log in again."""
@@ -248,7 +261,7 @@ class State:
         sim = self.sims.get(iccid)
         if sim is None:
             msg = f"Resource not found - Invalid ICCID {iccid}"
-            raise UnknownIccidError(msg, code=Code.NOT_FOUND, status=404)
+            raise UnknownIccidError(msg)
         return sim
 
     def add_sim(self, sim: Sim) -> Sim:
@@ -263,7 +276,7 @@ class State:
         when = self.dialects["status_change"]
         if sim.status in TERMINAL or when == "refused":
             msg = f"The SIM status provided is invalid: {sim.iccid} cannot leave {sim.status}"
-            raise PortalError(msg, code=Code.INVALID_STATUS)
+            raise PortalError(msg, Code.INVALID_STATUS)
         sim.requested_status = status
         if when == "immediate":
             sim.set_status(status)
@@ -309,10 +322,10 @@ class State:
 
     def receive_sms(self, iccid: str, text: str) -> Sms:
         """Let a text message from a SIM arrive."""
-        if iccid not in self.sims:
+        sim = self.sims.get(iccid)
+        if sim is None:
             msg = f"There is no SIM {iccid}"
             raise SetupError(msg)
-        sim = self.sims[iccid]
         sms = self._new_sms(sim, text)
         sms.to_sim = False
         sms.status = "Received"
@@ -326,7 +339,7 @@ class State:
             return self.sms[int(sms_id)]
         except ValueError, KeyError:
             msg = f"Resource not found - Invalid SMS id {sms_id}"
-            raise UnknownIccidError(msg, code=Code.NOT_FOUND, status=404) from None
+            raise UnknownIccidError(msg) from None
 
     def sms_of(self, sim: Sim) -> list[Sms]:
         """Return the text messages to and from a SIM, oldest first."""
@@ -344,9 +357,9 @@ class State:
         """Tell whether a token's life has ended."""
         match self.dialects["token_life"]:
             case "one_hour":
-                return self.clock.now() - token.issued >= _HOUR
+                return self.clock.now() - token.issued >= _TOKEN_LIFE
             case "hundred_calls":
-                return token.calls >= _HUNDRED
+                return token.calls >= _TOKEN_CALLS
             case "newest_only":
                 newest = next(
                     other
@@ -364,7 +377,7 @@ class State:
     def _new_sms(self, sim: Sim, text: str) -> Sms:
         """Put a text message into the book."""
         now = self.clock.now()
-        sms_id = next(reversed(self.sms), _FIRST_SMS_ID - 1) + 1
+        sms_id = max(self.sms, default=_FIRST_SMS_ID - 1) + 1
         sms = Sms(id=sms_id, iccid=sim.iccid, text=text, sent=now, due=now, modified=now)
         self.sms[sms_id] = sms
         return sms
@@ -409,4 +422,4 @@ def check_status(status: str) -> None:
     if status not in STATUSES:
         known = ", ".join(STATUSES)
         msg = f"The SIM status provided is invalid: {status!r} is none of {known}"
-        raise PortalError(msg, code=Code.INVALID_STATUS)
+        raise PortalError(msg, Code.INVALID_STATUS)

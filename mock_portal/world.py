@@ -9,6 +9,7 @@ from .dialects import Dialects
 from .faults import Faults
 from .http import Json
 from .journal import Journal
+from .recording import Recordings
 from .scenario import ClockSetting, Scenario, Source
 from .state import Sims, State
 
@@ -22,6 +23,7 @@ class World:
         self.dialects = Dialects()
         self.faults = Faults()
         self.journal = Journal(self.clock)
+        self.recordings = Recordings()
         self.state = State(self.clock, self.dialects)
         self.clock.on_move(self.state.settle_all)
         self.load(source)
@@ -51,6 +53,7 @@ class World:
                 clock=ClockSetting(now=self.clock.now(), frozen=self.clock.frozen),
                 dialects=dict(self.dialects),
                 faults=list(self.faults),
+                recorded=self.recordings.left(),
             )
         )
         assert isinstance(snapshot, dict)  # noqa: S101  a dataclass becomes a mapping
@@ -72,4 +75,5 @@ class World:
         self.faults.clear()
         for fault in built.faults:
             self.faults.put(fault)
+        self.recordings.fill(built.recorded)
         self.state.fill(built)

@@ -1,5 +1,16 @@
 """Fixtures for all tests."""
 
+import pytest
+
 # Home Assistant finds the integration in this checkout only when it is imported before the
 # testing plug-in puts its own custom_components in place.
-import custom_components.iot_portal  # noqa: F401
+from custom_components.iot_portal.api import client
+
+from .common import TirelessPacer
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read only once and at any pace, so that a test waits neither for a turn nor for a second try."""
+    monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
+    monkeypatch.setattr(client, "Pacer", TirelessPacer)

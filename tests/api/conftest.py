@@ -7,6 +7,7 @@ import pytest
 
 from custom_components.iot_portal.api import Credentials, IotPortalClient
 from mock_portal import MockPortal
+from tests.common import TirelessPacer
 
 ICCID = "8931082322089353632"
 CREDENTIALS = Credentials(client_id="demo-client", secret_key="demo-secret")
@@ -35,7 +36,14 @@ def make_client(portal: MockPortal, session: ClientSession) -> MakeClient:
     def make(
         credentials: Credentials = CREDENTIALS, *, base_url: str = portal.url, timeout: float = 5
     ) -> IotPortalClient:
-        return IotPortalClient(session, base_url, credentials, timeout=timeout, retry_wait=0.01)
+        return IotPortalClient(
+            session,
+            base_url,
+            credentials,
+            pacer=TirelessPacer(),
+            timeout=timeout,
+            retry_wait=0.01,
+        )
 
     return make
 

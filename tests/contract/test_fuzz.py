@@ -19,6 +19,7 @@ from custom_components.iot_portal.api import (
     Sms,
     Usage,
 )
+from tests.common import TirelessPacer
 
 ICCID = "8931082322089353632"
 FIELDS = [
@@ -83,6 +84,7 @@ async def any_portal(socket_enabled: None) -> AsyncIterator[tuple[AnyPortal, Iot
                 session,
                 str(server.make_url("/")),
                 Credentials(client_id="a", secret_key="b"),
+                pacer=TirelessPacer(),
                 timeout=5,
                 retry_wait=0,
             ),

@@ -9,7 +9,6 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
-from custom_components.iot_portal.api import client
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
@@ -154,12 +153,11 @@ async def test_variant(
     hass: HomeAssistant,
     enable_custom_integrations: None,
     socket_enabled: None,
-    monkeypatch: pytest.MonkeyPatch,
+    no_waiting: None,
     dialect: str,
     variant: str,
 ) -> None:
     """Under every variant the user sees what there is to see, and nothing breaks."""
-    monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
     async with MockPortal(SCENARIO | {"dialects": {dialect: variant}}) as portal:
         found = await Journey(hass, portal).run()
 

@@ -8,7 +8,6 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.iot_portal.api import client
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
@@ -20,14 +19,8 @@ type SetUp = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
 
 
 @pytest.fixture(autouse=True)
-def integration(enable_custom_integrations: None, socket_enabled: None) -> None:
+def integration(enable_custom_integrations: None, socket_enabled: None, no_waiting: None) -> None:
     """Let Home Assistant find the integration, and the integration the portal."""
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read only once, so that a test of a failure does not wait for the repetitions."""
-    monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
 
 
 @pytest.fixture

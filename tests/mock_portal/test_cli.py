@@ -1,16 +1,17 @@
 """The program `mock-portal`."""
 
+import asyncio
 from contextlib import closing
+from http.client import HTTPConnection
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 from threading import Thread
 import time
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
@@ -31,11 +32,14 @@ def wait_until_up(port: int) -> None:
     """Wait until a portal answers."""
     for _ in range(300):
         try:
-            with urlopen(f"http://127.0.0.1:{port}/_mock/health", timeout=5) as answer:
-                assert json.load(answer)["status"] == "ok"
-                return
-        except URLError:
+            connection = HTTPConnection("127.0.0.1", port)
+            connection.request("GET", "/_mock/health")
+            assert json.load(connection.getresponse())["status"] == "ok"
+        except ConnectionRefusedError:
             time.sleep(0.05)
+        else:
+            connection.close()
+            return
     pytest.fail("The portal does not answer")
 
 
@@ -51,7 +55,8 @@ def test_serve(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     port = free_port()
     watcher = Thread(target=_interrupt_when_up, args=(port,))
     watcher.start()
-    assert main([*command, "--port", str(port), "--scenario", "demo"]) == 0
+    options = ["--port", str(port), "--scenario", "demo", "--dialect", "sms_id=bare"]
+    assert main([*command, *options]) == 0
     watcher.join()
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
@@ -61,6 +66,23 @@ def test_serve(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     ]
     assert f"SIM       {ACTIVE}  ACTIVATED" in lines
     assert lines[-1] == "Stopped."
+
+
+def test_ctrl_c_on_windows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an event loop cannot handle signals, Ctrl-C ends the program without a fuss, too."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", refuse)
+    port = free_port()
+    watcher = Thread(target=_interrupt_when_up, args=(port,))
+    watcher.start()
+    assert main(["--port", str(port)]) == 0
+    watcher.join()
+    assert capsys.readouterr().err == ""
 
 
 def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,16 +95,26 @@ def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert error.count("\n") == 1
 
 
-def test_unknown_scenario(capsys: pytest.CaptureFixture[str]) -> None:
-    """A scenario nobody knows is one sentence and exit code 1."""
-    assert main(["--scenario", "nonsense"]) == 1
-    assert capsys.readouterr().err.startswith("mock-portal: There is no scenario 'nonsense'")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scenario", "nonsense"], "There is no scenario 'nonsense'"),
+        (["--dialect", "sms_id"], "scenario.dialects: Dialect sms_id has no variant ''"),
+    ],
+)
+def test_mistakes(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:
+    """A scenario or a dialect nobody knows is one sentence and exit code 1."""
+    assert main(options) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"mock-portal: {message}")
+    assert error.count("\n") == 1
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The program explains itself."""
+    monkeypatch.setattr(sys, "argv", ["mock-portal", "--help"])
     with pytest.raises(SystemExit) as left:
-        main(["--help"])
+        runpy.run_module("mock_portal", run_name="__main__")
     assert left.value.code == 0
     assert "serve" in capsys.readouterr().out
 
@@ -90,7 +122,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_as_a_module() -> None:
     """`python -m mock_portal` runs the same program, and stops cleanly when told to."""
     port = free_port()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  our own program
         [sys.executable, "-m", "mock_portal", "--port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

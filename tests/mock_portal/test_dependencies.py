@@ -12,16 +12,17 @@ PACKAGE = Path(mock_portal.__file__).parent
 
 # A module may import from lines above its own only; within a line, from those to its left.
 LINES = (
-    ("errors", "clock", "http", "routes", "gsm", "plain"),
-    ("journal", "faults", "dialects"),
-    ("sim",),
+    ("errors", "clock", "http", "routes", "gsm", "plain", "signals", "files", "upstream", "shapes"),
+    ("journal", "faults", "dialects", "recording"),
+    ("sim", "redaction", "assumptions"),
     ("state",),
     ("scenario",),
     ("world",),
     ("answers",),
     ("handlers", "control"),
     ("app",),
-    ("server",),
+    ("server", "respx", "record", "prober"),
+    ("probe",),
     ("cli", "pytest_plugin"),
     ("__init__", "__main__"),
 )

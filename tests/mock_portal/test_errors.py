@@ -46,7 +46,7 @@ async def test_wrong_credentials(caller: Caller, body: object) -> None:
     [
         ("GET", "/GetStatus/1", 404, "case-sensitive; the nearest route is GET /api/getStatus/"),
         ("GET", "/GetDevces/1", 404, "the nearest route is GET /api/GetDevice/{ICCID}"),
-        ("POST", "/ctdUsage/1", 405, "No POST"),
+        ("POST", "/ctdUsage/1", 405, "POST is the wrong method"),
         ("POST", "/SendSMS/1/1", 405, "the nearest route is PUT /api/SendSMS/{ICCID}/{apiVersion}"),
         ("PUT", "/SendSMS/1", 404, "number of segments"),
         ("GET", "/getStatus/", 404, "number of segments"),

@@ -5,6 +5,11 @@ import pytest
 pytest_plugins = ("pytester",)
 
 PLUGIN = ("-p", "mock_portal.pytest_plugin")
+ASYNCIO = (
+    *("-p", "pytest_asyncio.plugin"),
+    "--asyncio-mode=auto",
+    *("-o", "asyncio_default_fixture_loop_scope=function"),
+)
 
 SYNC_TEST = """
     import json
@@ -66,17 +71,16 @@ def test_without_asyncio(pytester: pytest.Pytester) -> None:
 def test_with_asyncio(pytester: pytest.Pytester) -> None:
     """The fixture serves tests that run in a loop."""
     pytester.makepyfile(ASYNC_TEST)
-    result = pytester.runpytest_inprocess(*PLUGIN, "-p", "pytest_asyncio", "--asyncio-mode=auto")
+    forbidden = ("-p", "pytest_socket", "--disable-socket", "--allow-unix-socket")
+    result = pytester.runpytest_inprocess(*PLUGIN, *ASYNCIO, *forbidden)
     result.assert_outcomes(passed=1)
 
 
 def test_where_sockets_are_forbidden(pytester: pytest.Pytester) -> None:
     """The fixture allows sockets where pytest-socket forbids them, as Home Assistant's tests do."""
     pytester.makepyfile(ASYNC_TEST)
-    result = pytester.runpytest_inprocess(
-        *PLUGIN, "-p", "pytest_asyncio", "-p", "pytest_socket", "--asyncio-mode=auto",
-        "--disable-socket", "--allow-unix-socket",
-    )  # fmt: skip
+    forbidden = ("-p", "pytest_socket", "--disable-socket", "--allow-unix-socket")
+    result = pytester.runpytest_inprocess(*PLUGIN, *ASYNCIO, *forbidden)
     result.assert_outcomes(passed=1)
 
 

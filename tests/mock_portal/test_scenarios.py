@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientSession
+from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from mock_portal import MockPortal, Portal, SetupError
@@ -191,6 +193,21 @@ def test_times(text: object, moment: datetime) -> None:
         }
     )
     assert portal.sims["1"].date_created == moment
+
+
+async def test_under_a_frozen_test(freezer: FrozenDateTimeFactory, session: ClientSession) -> None:
+    """The portal follows the time of a test that freezes it, and can be reset there."""
+    async with MockPortal("demo") as portal:
+        caller = Caller(portal=portal, session=session)
+        await caller.login()
+        before = portal.sims[ACTIVE].data_usage
+        portal.sims[ACTIVE].posted_every = 0
+        freezer.tick(60)
+        grown = (await caller.get(f"/ctdUsage/{ACTIVE}")).json[0]["ctdDataUsage"] - before
+        assert grown == 60 * 50_000
+        portal.reset()
+        portal.restore(portal.snapshot())
+        assert portal.sims[ACTIVE].data_usage == before
 
 
 def test_relative_times_move_with_a_reset() -> None:

@@ -1,7 +1,7 @@
 """The portal as a library: in a loop, in a thread, and without a socket."""
 
+from http.client import HTTPConnection
 import json
-from urllib.request import Request as UrlRequest, urlopen
 
 from aiohttp import ClientSession
 import pytest
@@ -16,11 +16,12 @@ LOGIN = {"clientId": "demo-client", "secretKey": "demo-secret"}
 def test_in_a_thread() -> None:
     """Code without an event loop gets its answers from a portal in a thread."""
     with MockPortal.in_thread("demo") as portal:
-        request = UrlRequest(f"{portal.url}/Login", json.dumps(LOGIN).encode())
-        with urlopen(request, timeout=5) as answer:
-            assert json.load(answer)["data"]["token"] in portal.state.tokens
-    with pytest.raises(OSError, match="refused"):
-        urlopen(request, timeout=5)
+        connection = HTTPConnection("127.0.0.1", int(portal.url.split(":")[2].split("/")[0]))
+        connection.request("POST", "/api/Login", json.dumps(LOGIN))
+        assert json.load(connection.getresponse())["data"]["token"] in portal.state.tokens
+    connection.close()
+    with pytest.raises(ConnectionRefusedError):
+        connection.request("POST", "/api/Login", json.dumps(LOGIN))
 
 
 def test_a_port_that_is_taken() -> None:
@@ -48,7 +49,7 @@ def test_without_a_socket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")]
+    ("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")]
 )
 async def test_addresses(host: str, shown: str) -> None:
     """The URL is one that can be called, wherever the portal listens."""

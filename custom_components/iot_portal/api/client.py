@@ -47,6 +47,7 @@ from .models import (
     sms_ids,
     status_word,
 )
+from .pacing import Pacer
 
 # The largest documented answer has under 2 kB; whatever is larger than this is no answer of the portal.
 MAX_ANSWER_BYTES: Final = 1024 * 1024
@@ -119,13 +120,18 @@ class IotPortalClient:
         base_url: str,
         credentials: Credentials,
         *,
+        pacer: Pacer | None = None,
         timeout: float = 30,
         retry_wait: float = 1,
     ) -> None:
-        """Remember where the portal is; `timeout` and `retry_wait` are in seconds."""
+        """Remember where the portal is; `timeout` and `retry_wait` are in seconds.
+
+        Clients of one account share a pacer. A time-out does not count the wait for one's turn.
+        """
         self._session = session
         self._base_url = URL(base_url)
         self._credentials = credentials
+        self._pacer = pacer or Pacer()
         # Connecting ends before the whole time is over, so that a write that never left is told apart.
         self._timeout = ClientTimeout(total=timeout, connect=timeout / 2)
         self._retry_wait = retry_wait
@@ -276,6 +282,8 @@ class IotPortalClient:
             msg = f"HTTP status {reply.status}"
             raise IotPortalOutcomeUnknownError(msg)
         if error := reply.as_error(secrets=(*self._credentials.secrets, self._token)):
+            if isinstance(error, IotPortalRateLimitError):
+                self._pacer.refused(error.retry_after)
             raise error
         return reply.body
 
@@ -286,17 +294,20 @@ class IotPortalClient:
         body: Mapping[str, Json] | None = None,
         token: str | None = None,
     ) -> _Reply:
-        """Put one request on the wire and return the reply."""
+        """Put one request on the wire, when it is its turn, and return the reply."""
         try:
-            async with self._session.request(
-                method,
-                self._base_url.joinpath(*path),
-                json=body,
-                headers={} if token is None else {"Authorization": token},
-                timeout=self._timeout,
-                allow_redirects=False,
-                middlewares=(_send_once,),
-            ) as response:
+            async with (
+                self._pacer.turn(),
+                self._session.request(
+                    method,
+                    self._base_url.joinpath(*path),
+                    json=body,
+                    headers={} if token is None else {"Authorization": token},
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    middlewares=(_send_once,),
+                ) as response,
+            ):
                 return _Reply(
                     status=response.status,
                     body=_parse(await _read_body(response)),

@@ -1,0 +1,1 @@
+"""Programs that measure; `scripts/bench` runs them."""

@@ -1,0 +1,24 @@
+"""The least an aiohttp server can do: one handler, one body. `python -m benchmarks._bare PORT FILE`."""
+
+import asyncio
+from pathlib import Path
+import sys
+
+from aiohttp import web
+
+
+async def serve(port: int, body: bytes) -> None:
+    """Answer every request with the same body, until stopped."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        return web.Response(body=body, content_type="application/json")
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]).read_bytes()))

@@ -1,0 +1,79 @@
+"""The mock servers that npm has, installed on first use into .tools/node."""
+
+import asyncio
+import json
+from pathlib import Path
+import shutil
+import sys
+from tempfile import mkdtemp
+import time
+
+TOOLS = Path(__file__).parent.parent / ".tools"
+FOLDER = TOOLS / "node"
+# The newest Prism wants Node 24; this is the newest one for Node 18 to 22.
+PACKAGES = {"@stoplight/prism-cli": "5.14.2", "@mockoon/cli": "9.9.0"}
+
+
+def program(name: str) -> str:
+    """Return the path of an installed program."""
+    return str(FOLDER / "node_modules" / ".bin" / name)
+
+
+async def install() -> bool:
+    """Install what is missing, and tell whether all is there."""
+    if all(_installed(name) == version for name, version in PACKAGES.items()):
+        return True
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        _say("There is no node or no npm here, so Prism and Mockoon are not measured")
+        return False
+    _say(f"Installing {_list()} into .tools/node, once, some 200 MB")
+    TOOLS.mkdir(exist_ok=True)
+    # Built beside its place and moved there in one step, so that nothing half-installed stays.
+    work = Path(mkdtemp(prefix="node.", dir=TOOLS))
+    try:
+        if not await _run_npm(npm, work):
+            _say("npm could not install them (see above), so Prism and Mockoon are not measured")
+            return False
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        work.rename(FOLDER)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return True
+
+
+def _installed(name: str) -> str | None:
+    """Return the version of a package that is installed."""
+    try:
+        text = (FOLDER / "node_modules" / name / "package.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    version: str = json.loads(text)["version"]
+    return version
+
+
+def _list() -> str:
+    """Return the packages with their versions."""
+    return " and ".join(f"{name} {version}" for name, version in PACKAGES.items())
+
+
+async def _run_npm(npm: str, folder: Path) -> bool:
+    """Let npm install the packages into a folder, and tell whether it did."""
+    process = await asyncio.create_subprocess_exec(
+        npm,
+        "install",
+        f"--prefix={folder}",
+        *("--no-package-lock", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"),
+        *(f"{name}@{version}" for name, version in PACKAGES.items()),
+        stdout=sys.stderr,
+    )
+    began = time.monotonic()
+    waiting = asyncio.create_task(process.wait())
+    while not (await asyncio.wait({waiting}, timeout=5))[0]:
+        _say(f"  {time.monotonic() - began:.0f} s")
+    return waiting.result() == 0
+
+
+def _say(text: str) -> None:
+    """Tell the person at the terminal; standard output is for the results."""
+    print(text, file=sys.stderr, flush=True)

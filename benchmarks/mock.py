@@ -1,0 +1,316 @@
+"""How fast the mock portal starts and answers, beside a bare handler, Prism and Mockoon.
+
+Every server answers `GET /ctdUsage/{ICCID}` with the published body, which is checked first. In
+each round each server is started, asked until it answers well, loaded with a fixed number of
+requests, and stopped. The table shows medians over the rounds.
+"""
+
+from argparse import ArgumentParser, Namespace
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+import json
+import os
+from pathlib import Path
+import platform
+import socket
+from statistics import median
+import sys
+from tempfile import TemporaryDirectory
+import time
+
+from aiohttp import ClientConnectionError, ClientSession
+
+from . import _node
+
+ROOT = Path(__file__).parent.parent
+COLLECTION = ROOT / "docs" / "iot-portal-core-api.postman_collection.json"
+ROUTE = "/ctdUsage/8931082322089353632"
+LOGIN = {"clientId": "demo-client", "secretKey": "demo-secret"}
+
+BARE = "bare aiohttp handler"
+START_TIMEOUT = 60
+STOP_TIMEOUT = 5
+POLL_INTERVAL = 0.002
+
+# Compiled as pip would have done it, also where the environment forbids Python to do so.
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+    "PYTHONPYCACHEPREFIX": str(_node.TOOLS / "pycache"),
+}
+
+
+class BenchmarkError(Exception):
+    """A server that does not start, or does not answer as it should."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One server to be measured; `base` is its base path."""
+
+    name: str
+    command: Sequence[str]
+    base: str = ""
+    has_login: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What one round says of a server: seconds until the first good answer, requests a second."""
+
+    start: float
+    rate: float
+
+
+type Results = Mapping[str, Sequence[Sample]]
+"""The samples of each server; none when it was not measured."""
+
+
+def main() -> None:
+    """Measure, and print the results."""
+    parser = ArgumentParser(prog="scripts/bench mock", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=4000, help="by round and server")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
+    options = parser.parse_args()
+    try:
+        results = asyncio.run(_measure(options))
+    except BenchmarkError as err:
+        sys.exit(f"bench: {err}")
+    print(_as_json(results, options) if options.json else _as_table(results))
+
+
+async def _measure(options: Namespace) -> Results:
+    """Take the samples, round by round."""
+    has_node = await _node.install()
+    results: dict[str, list[Sample]] = {}
+    with TemporaryDirectory() as folder:
+        for number in range(options.rounds + 1):
+            for server, is_there in _servers(Path(folder), has_node=has_node):
+                samples = results.setdefault(server.name, [])
+                if is_there:
+                    _say(f"Round {number} of {options.rounds}: {server.name}")
+                    samples.append(await _sample(server, Path(folder) / "log", options))
+    # Round 0 compiled Python's modules and filled the machine's caches.
+    return {name: samples[1:] for name, samples in results.items()}
+
+
+def _servers(folder: Path, *, has_node: bool) -> list[tuple[Server, bool]]:
+    """Return the servers, and whether each can be measured."""
+    body, environment = folder / "body.json", folder / "mockoon.json"
+    body.write_text(_published_body())
+    environment.write_text(json.dumps(_mockoon_environment(_published_body())))
+    mock_portal = Server(
+        name="mock-portal",
+        command=(str(Path(sys.executable).parent / "mock-portal"), "serve", "--port", "{port}"),
+        base="/api",
+        has_login=True,
+    )
+    bare = Server(
+        name=BARE, command=(sys.executable, "-m", "benchmarks._bare", "{port}", str(body))
+    )
+    prism = Server(
+        name="Prism",
+        command=(
+            *(_node.program("prism"), "mock", "--port", "{port}", "--verboseLevel", "silent"),
+            str(ROOT / "mock_portal" / "openapi.yaml"),
+        ),
+    )
+    mockoon = Server(
+        name="Mockoon",
+        command=(
+            *(_node.program("mockoon-cli"), "start", "--port", "{port}", "--hostname", "127.0.0.1"),
+            *("--data", str(environment), "--disable-log-to-file", "--disable-admin-api"),
+        ),
+    )
+    return [(mock_portal, True), (bare, True), (prism, has_node), (mockoon, has_node)]
+
+
+def _published_body() -> str:
+    """Return the published answer to CTD Usage."""
+    folders = json.loads(COLLECTION.read_text(encoding="utf-8"))["item"]
+    items = {item["name"]: item for folder in folders for item in folder["item"]}
+    body: str = items["CTD Usage"]["response"][0]["body"]
+    return body
+
+
+def _mockoon_environment(body: str) -> dict[str, object]:
+    """Return a Mockoon data file with one route."""
+    response = {
+        "uuid": "response",
+        "default": True,
+        "statusCode": 200,
+        "headers": [{"key": "Content-Type", "value": "application/json"}],
+        "bodyType": "INLINE",
+        "body": body,
+        "disableTemplating": True,
+    }
+    route = {
+        "uuid": "route",
+        "type": "http",
+        "method": "get",
+        "endpoint": "ctdUsage/:ICCID",
+        "responses": [response],
+    }
+    return {
+        "uuid": "environment",
+        "lastMigration": 33,
+        "name": "benchmark",
+        "port": 0,
+        "routes": [route],
+        "rootChildren": [{"type": "route", "uuid": "route"}],
+    }
+
+
+async def _sample(server: Server, log: Path, options: Namespace) -> Sample:
+    """Start a server, wait for its first good answer, load it, and stop it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    began = time.perf_counter()
+    async with _running(server, port, log) as process:
+        token = await _first_good_answer(server, port, process, log)
+        start = time.perf_counter() - began
+        # Node compiles what it runs often, so the first requests do not count.
+        await _load(server, port, token, options.requests // 4, options.connections)
+        rate = await _load(server, port, token, options.requests, options.connections)
+    return Sample(start=start, rate=rate)
+
+
+@asynccontextmanager
+async def _running(
+    server: Server, port: int, log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a server."""
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(part.format(port=port) for part in server.command),
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _first_good_answer(
+    server: Server, port: int, process: asyncio.subprocess.Process, log: Path
+) -> str:
+    """Ask until the published body comes back, and return the token that was used."""
+    deadline = time.monotonic() + START_TIMEOUT
+    url = f"http://127.0.0.1:{port}{server.base}"
+    async with ClientSession() as session:
+        while process.returncode is None and time.monotonic() < deadline:
+            with suppress(ClientConnectionError):
+                return await _ask(server, url, session)
+            await asyncio.sleep(POLL_INTERVAL)
+    msg = f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}"
+    raise BenchmarkError(msg)
+
+
+async def _ask(server: Server, url: str, session: ClientSession) -> str:
+    """Log in, check the answer, and return the token."""
+    token = "none"  # noqa: S105  the others take anything
+    if server.has_login:
+        async with session.post(f"{url}/Login", json=LOGIN) as answer:
+            token = (await answer.json())["data"]["token"]
+    async with session.get(url + ROUTE, headers={"Authorization": token}) as answer:
+        text = await answer.text()
+    if json.loads(text) != json.loads(_published_body()):
+        msg = f"{server.name} answers something else: {text}"
+        raise BenchmarkError(msg)
+    return token
+
+
+async def _load(server: Server, port: int, token: str, requests: int, connections: int) -> float:
+    """Let a process of its own send requests, and return how many a second were answered."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks._load"),
+        *(str(port), server.base + ROUTE, token, str(requests), str(connections)),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        msg = f"{server.name} could not be loaded (see above)"
+        raise BenchmarkError(msg)
+    return float(output)
+
+
+def _as_table(results: Results) -> str:
+    """Return the medians, as a table in Markdown."""
+    rows = [
+        "| server | start | requests a second | of the bare handler |",
+        "|---|---:|---:|---:|",
+    ]
+    bare = _median(results[BARE]).rate
+    for name, samples in results.items():
+        cells = ("not measured", "", "")
+        if samples:
+            middle = _median(samples)
+            cells = f"{middle.start:.2f} s", f"{middle.rate:.0f}", f"{middle.rate / bare:.2f}"
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in _machine().items())])
+
+
+def _as_json(results: Results, options: Namespace) -> str:
+    """Return everything, as JSON."""
+    servers = {
+        name: {
+            "median": asdict(_median(samples)) if samples else None,
+            "samples": [asdict(sample) for sample in samples],
+        }
+        for name, samples in results.items()
+    }
+    return json.dumps(
+        {"machine": _machine(), "options": vars(options), "servers": servers}, indent=2
+    )
+
+
+def _median(samples: Sequence[Sample]) -> Sample:
+    """Return the medians of both measures."""
+    return Sample(
+        start=median(sample.start for sample in samples),
+        rate=median(sample.rate for sample in samples),
+    )
+
+
+def _machine() -> dict[str, str]:
+    """Describe what was measured on."""
+    models = [
+        line.partition(":")[2].strip()
+        for line in _read_lines(Path("/proc/cpuinfo"))
+        if line.startswith("model name")
+    ]
+    return {
+        "cores": str(os.cpu_count()),
+        "processor": models[0] if models else platform.processor(),
+        platform.system(): platform.release(),
+        "Python": platform.python_version(),
+        **_node.PACKAGES,
+    }
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Return the lines of a file, or none when there is no such file."""
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _say(text: str) -> None:
+    """Tell the person at the terminal; standard output is for the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""How fast and how many at once an account may ask; requests are the scarce resource."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
+import heapq
+from itertools import count
+from typing import Final, Protocol
+
+DEFAULT_RATE: Final = 4.0
+DEFAULT_WIDTH: Final = 2
+
+# The slowest that a refused account is asked, in requests a second.
+SLOWEST_RATE: Final = 0.2
+# How long to leave the portal alone when it does not say, and how often to dare a little more again.
+REFUSED_PAUSE: Final = 5.0
+RECOVERY_SECONDS: Final = 30.0
+RECOVERY_FACTOR: Final = 1.5
+# Requests wander a little on their way, and the portal counts them where they arrive.
+SPACING_MARGIN: Final = 1.03
+
+
+class Priority(IntEnum):
+    """Who goes first."""
+
+    USER = 0
+    CONFIRMATION = 1
+    FIRST_READ = 2
+    POLL = 3
+
+
+_PRIORITY: ContextVar[Priority] = ContextVar("iot_portal_priority", default=Priority.USER)
+
+
+@contextmanager
+def priority(value: Priority) -> Iterator[None]:
+    """Give all requests within the context a priority; what a person asks for needs none."""
+    token = _PRIORITY.set(value)
+    try:
+        yield
+    finally:
+        _PRIORITY.reset(token)
+
+
+class Timer(Protocol):
+    """The part of an event loop that the pacer needs."""
+
+    def time(self) -> float:
+        """Return the seconds of a clock that never jumps."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> object:
+        """Call back at a time of that clock."""
+
+
+class Pacer:
+    """Lets requests go one after the other: at most `rate` a second, `width` under way at once.
+
+    Within a priority first come is first served. A refusal for asking too often halves the rate and
+    makes it one at a time; it is raised again slowly. Cancelling a waiting request is safe.
+    """
+
+    def __init__(
+        self, *, rate: float = DEFAULT_RATE, width: int = DEFAULT_WIDTH, timer: Timer | None = None
+    ) -> None:
+        """Start at full speed."""
+        self._full_rate = self.rate = rate
+        self._full_width = self.width = width
+        self._timer = timer
+        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._ticket = count()
+        self._under_way = 0
+        self._next_start = 0.0
+        self._recover_at = 0.0
+        self._is_timer_set = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the turn of a request and hold it until the answer is there."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (_PRIORITY.get(), next(self._ticket), future))
+        self._let_go()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                self._done()
+            raise
+        try:
+            yield
+        finally:
+            self._done()
+
+    def refused(self, retry_after: float | None) -> None:
+        """Slow down: the portal said that it is asked too often."""
+        now = self._clock.time()
+        pause = REFUSED_PAUSE if retry_after is None else retry_after
+        self.rate = max(self.rate / 2, min(SLOWEST_RATE, self._full_rate))
+        self.width = 1
+        self._next_start = max(self._next_start, now + pause)
+        self._recover_at = self._next_start + RECOVERY_SECONDS
+
+    @property
+    def _clock(self) -> Timer:
+        """Return the clock; the event loop is not known before the first request."""
+        return self._timer or asyncio.get_running_loop()
+
+    def _done(self) -> None:
+        """Note that a request is no longer under way."""
+        self._under_way -= 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let as many waiting requests go as may."""
+        now = self._clock.time()
+        self._recover(now)
+        while self._waiting and self._under_way < self.width:
+            if self._waiting[0][2].done():
+                heapq.heappop(self._waiting)
+            elif now < self._next_start:
+                self._wake_at(self._next_start)
+                return
+            else:
+                _, _, future = heapq.heappop(self._waiting)
+                self._under_way += 1
+                self._next_start = max(now, self._next_start) + SPACING_MARGIN / self.rate
+                future.set_result(None)
+
+    def _recover(self, now: float) -> None:
+        """Dare a little more when nothing was refused for a while."""
+        if self.rate >= self._full_rate or now < self._recover_at:
+            return
+        self.rate = min(self.rate * RECOVERY_FACTOR, self._full_rate)
+        self._recover_at = now + RECOVERY_SECONDS
+        if self.rate >= self._full_rate:
+            self.width = self._full_width
+
+    def _wake_at(self, when: float) -> None:
+        """Look again at a time; once is enough."""
+        if not self._is_timer_set:
+            self._is_timer_set = True
+            self._clock.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        """Look again."""
+        self._is_timer_set = False
+        self._let_go()

@@ -1,0 +1,276 @@
+"""`mock-portal record`: a proxy that writes what passes through, redacted, as a scenario."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+import sys
+import time
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
+
+from . import routes
+from .errors import SetupError
+from .files import NewFile, to_yaml
+from .http import Request
+from .plain import dump
+from .recording import Recorded
+from .redaction import Redactor
+from .signals import stop_event
+from .upstream import Headers, NoReplyError, Reply, Upstream
+
+SUMMARY = "pass everything on to a real portal, and write a redacted recording"
+DESCRIPTION = """\
+Stands between your client and a real portal, passes everything on as it is, and writes the
+exchanges into a file that `mock-portal serve --scenario FILE` replays. Point your client to the
+address it prints, do what goes wrong, press Ctrl-C, read the file, attach it to your bug report.
+
+What is in the file:
+  - requests (method, path, body) and answers (status, a few headers, body), in order;
+  - made-up values in the place of ICCID, IMSI, MSISDN, IMEI, IPv4 addresses, client ids, message
+    texts, names, notes, plans, URLs and everything else not known to be harmless. The same value
+    is replaced by the same made-up one, of the same form and length;
+  - statuses, counters, dates, error codes and error messages as they are (identities in them
+    replaced), because a bug report is about them.
+What is not: tokens, secretKey, apiToken, the Authorization header, the portal's address.
+
+Redaction is careful, not clever: a message that names somebody in words nobody has seen before
+keeps the name. Read the file before you send it.
+"""
+EPILOG = """\
+examples:
+  mock-portal record --upstream https://api.iotportal.io/api
+  mock-portal record --upstream https://uat.api.iotportal.io/apiv2 --port 9000 --output bug.yaml
+  mock-portal serve --scenario bug.yaml
+      replays it to whoever logs in with the credentials the file states. Answers to the same
+      request come in the recorded order, and the last one repeats.
+
+never done: repeating a request, following a redirect, sending a token to another host or over
+plain http, overwriting a file, writing a file that others can read.
+"""
+
+_MOST_BYTES = 2 * 1024 * 1024
+_CONNECTION_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that belong to one connection and are not passed on to the other."""
+
+_RECORDED_HEADERS = {
+    name.lower(): name
+    for name in ("Allow", "Content-Type", "Location", "Retry-After", "server", "WWW-Authenticate")
+}
+"""The headers of an answer that are recorded, with their case."""
+
+_HEADER = {
+    "description": "Recorded from a real portal by mock-portal record; every identity is made up.",
+    "accounts": {
+        "recorded-client": {"secret_key": "recorded-secret", "api_token": "recorded-token"}
+    },
+}
+
+
+class Recorder:
+    """Redacts exchanges and keeps them in a file, which is complete after each of them."""
+
+    def __init__(self, file: NewFile, *, most_bytes: int = _MOST_BYTES) -> None:
+        """Write a recording without exchanges."""
+        self.is_full = False
+        self.count = 0
+        self._file = file
+        self._most_bytes = most_bytes
+        self._redactor = Redactor()
+        self._text = to_yaml(_HEADER)
+        file.write(self._text)
+
+    def record(self, request: Request, reply: Reply | None, at: float) -> str:
+        """Add an exchange, and return a line about it that may be shown."""
+        recorded = self._redact(request, reply, at)
+        outcome = "no answer" if recorded.status is None else recorded.status
+        self._add(recorded)
+        note = " (not recorded: the file is full)" if self.is_full else ""
+        return f"{recorded.method} {recorded.path} -> {outcome}{note}"
+
+    def _add(self, recorded: Recorded) -> None:
+        """Write an exchange, unless the file is full."""
+        start = "" if self.count else "recorded:\n"
+        text = f"{self._text}{start}{to_yaml([dump(recorded)])}"
+        self.is_full |= len(text) > self._most_bytes
+        if not self.is_full:
+            self._text = text
+            self.count += 1
+            self._file.write(text)
+
+    def _redact(self, request: Request, reply: Reply | None, at: float) -> Recorded:
+        """Return an exchange as it may be shown; what is sent is learned before what is answered."""
+        redactor = self._redactor
+        redactor.keep_secret((request.header("Authorization") or "").rpartition(" ")[2])
+        return Recorded(
+            method=request.method,
+            path=redactor.path(request.method, request.path),
+            query=redactor.query(request.query),
+            at=round(at, 3),
+            sent=redactor.sent(_decode(request.body, request.header("Content-Encoding"))[0]),
+            **({} if reply is None else self._redact_reply(reply, request)),
+        )
+
+    def _redact_reply(self, reply: Reply, request: Request) -> dict[str, Any]:
+        """Return the fields of a recorded answer."""
+        found = routes.find(request.method, f"{routes.PREFIXES[0]}{request.path}")
+        body, is_latin1 = _decode(reply.body, reply.header("Content-Encoding"))
+        return {
+            "status": reply.status,
+            "headers": {
+                _RECORDED_HEADERS[name.lower()]: self._redactor.text(value)
+                for name, value in reply.headers
+                if name.lower() in _RECORDED_HEADERS
+            },
+            "body": self._redactor.answered(
+                body, found.route.name if found else None, reply.status
+            ),
+            "is_latin1": is_latin1,
+        }
+
+
+class Proxy:
+    """Passes requests on to a real portal; use it with `async with`."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        recorder: Recorder,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        say: Callable[[str], object] = print,
+    ) -> None:
+        """Listen at an address, and say what passes through."""
+        self._upstream = upstream
+        self._recorder = recorder
+        self._host = host
+        self._port = port
+        self._say = say
+        self._start = time.monotonic()
+        self._runner = web.ServerRunner(
+            web.Server(self._relay, access_log=None, auto_decompress=False), shutdown_timeout=1.0
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start to listen."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as err:
+            msg = f"cannot listen on {self._host} port {self._port}: {err.strerror}"
+            raise SetupError(msg) from err
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Return the base URL for the client."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}{self._upstream.base_path}"
+
+    async def _relay(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Pass a request on, write the exchange down, and return the answer."""
+        at = time.monotonic() - self._start
+        body = await raw.read()
+        try:
+            reply = await self._upstream.send(
+                raw.method, raw.raw_path, _passed_on(raw.headers.items()), body or None
+            )
+        except NoReplyError as err:
+            self._say(f"No answer: {err}")
+            reply = None
+        self._record(raw, body, reply, at)
+        if reply is None:
+            return _hang_up(raw)
+        answer = web.Response(status=reply.status, reason=reply.reason, body=reply.body)
+        for name, value in _passed_on(reply.headers):
+            answer.headers.add(name, value)
+        return answer
+
+    def _record(self, raw: web.BaseRequest, body: bytes, reply: Reply | None, at: float) -> None:
+        """Write an exchange down; a full disk does not keep the client from its answer."""
+        path, _, query = raw.raw_path.partition("?")
+        request = Request(
+            method=raw.method,
+            path=unquote(self._upstream.below(path)),
+            query=dict(parse_qsl(query, keep_blank_values=True)),
+            headers=raw.headers,
+            body=body,
+        )
+        try:
+            self._say(self._recorder.record(request, reply, at))
+        except SetupError as err:
+            self._say(str(err))
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--upstream", required=True, metavar="URL", help="base URL of the portal")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8090, help="port to listen on; 0 takes any")
+    parser.add_argument(
+        "--output", default="recording.yaml", metavar="FILE", help="a file that does not exist yet"
+    )
+
+
+async def run(options: Namespace) -> None:
+    """Record until Ctrl-C or SIGTERM."""
+    stop = stop_event()
+    async with Upstream(options.upstream) as upstream:
+        recorder = Recorder(NewFile(options.output))
+        proxy = Proxy(upstream, recorder, host=options.host, port=options.port, say=_say)
+        async with proxy:
+            _say(f"Base URL  {proxy.url}\nRecording {options.output}")
+            await stop.wait()
+    _say(f"Stopped after {recorder.count} exchanges. Read {options.output} before you send it.")
+
+
+def _say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _passed_on(headers: Headers) -> list[tuple[str, str]]:
+    """Return the headers that do not belong to a single connection."""
+    return [(name, value) for name, value in headers if name.lower() not in _CONNECTION_HEADERS]
+
+
+def _hang_up(raw: web.BaseRequest) -> web.Response:
+    """Break the connection, as there is no answer to pass on."""
+    if raw.transport is not None:
+        raw.transport.abort()
+    return web.Response()
+
+
+def _decode(body: bytes, content_encoding: str | None) -> tuple[str, bool]:
+    """Return a body as text, and whether it is Latin-1, which any bytes are, instead of UTF-8.
+
+    A compressed body cannot be looked into: nothing of it is returned.
+    """
+    if content_encoding not in {None, "identity"}:
+        return "", False
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return body.decode("latin-1"), True

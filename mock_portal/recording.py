@@ -1,0 +1,85 @@
+"""Answers recorded from a real portal, replayed in the order in which they were given."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from . import plain
+from .http import Request, Response, Wire
+from .routes import strip_prefix
+
+TOKEN = "{{token}}"  # noqa: S105  stands for one
+"""In a recorded body, the place of the token that the replaying portal hands out."""
+
+MARK = {"X-Mock-Portal": "recorded"}
+"""Marks a replayed answer."""
+
+type _Key = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """One exchange; without a status there was no answer.
+
+    `path` lies below the base URL, `at` is seconds since the recording began, `sent` is what the
+    client sent; the last two are for the reader.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str] = field(default_factory=dict)
+    at: float = 0.0
+    sent: str = ""
+    status: int | None = plain.checked(None, plain.between(100, 599))
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    is_latin1: bool = False
+
+    def replay(self, token: str) -> Response:
+        """Return the answer, with a token in the place of the recorded one."""
+        if self.status is None:
+            return Response(wire=Wire.RESET)
+        body = self.body.replace(TOKEN, token)
+        return Response(
+            status=self.status,
+            headers=self.headers | MARK,
+            body=body.encode("latin-1" if self.is_latin1 else "utf-8", "replace"),
+        )
+
+
+class Recordings:
+    """Everything recorded, by request; the last answer to each request repeats."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._queues: dict[_Key, deque[Recorded]] = {}
+
+    def fill(self, exchanges: Iterable[Recorded]) -> None:
+        """Replace everything."""
+        self._queues = {}
+        for recorded in exchanges:
+            key = _key(recorded.method, recorded.path, recorded.query)
+            self._queues.setdefault(key, deque()).append(recorded)
+
+    def left(self) -> list[Recorded]:
+        """Return what is still to be replayed."""
+        return [recorded for queue in self._queues.values() for recorded in queue]
+
+    def __contains__(self, request: Request) -> bool:
+        """Tell whether there is an answer to a request."""
+        return _key_of(request) in self._queues
+
+    def take(self, request: Request) -> Recorded:
+        """Return the next answer to a request."""
+        queue = self._queues[_key_of(request)]
+        return queue.popleft() if len(queue) > 1 else queue[0]
+
+
+def _key_of(request: Request) -> _Key:
+    """Return what answers to a request are kept by."""
+    return _key(request.method, strip_prefix(request.path), dict(request.query))
+
+
+def _key(method: str, path: str, query: dict[str, str]) -> _Key:
+    """Return method, path and query as one key."""
+    return method, path, tuple(sorted(query.items()))

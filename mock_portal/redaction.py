@@ -1,0 +1,282 @@
+"""Real identities and secrets replaced by made-up ones; the same input gets the same output.
+
+What is not known to be harmless is replaced. What was replaced once is also replaced wherever it
+turns up later, as in an error message.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from http import HTTPStatus
+import json
+import re
+from secrets import choice
+from string import ascii_lowercase, ascii_uppercase, digits
+
+from . import routes
+from .recording import TOKEN
+
+GONE = "***"
+
+_ICCID_LENGTHS = range(18, 23)
+_LEARNED_LENGTH = 4
+_MOST_TRIES = 100
+_NUMBER_LENGTH = 7
+_TOKEN_LENGTH = 8192
+
+_IPV4 = r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"
+_EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+_TELLING = rf"{_IPV4}|{_EMAIL}|\d{{10,}}"
+"""What identifies somebody wherever it stands."""
+
+_HARMLESS = re.compile(
+    r"|true|false|null|none|n/a|0\.0\.0\.0|server|mobile device|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?",
+    re.IGNORECASE,
+)
+"""What tells nothing wherever it stands: dates and times, words for nothing, and Cisco's for both ends of an SMS."""
+
+_PIECE = re.compile(rf"^https?://|{_IPV4}|\d+|.", re.DOTALL)
+_LONG_NUMBER = re.compile(r"-?\d{6,}|-?\d+\.\d+")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_LEXEME = re.compile(r'"(?:\\.|[^"\\])*"?|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
+
+
+class Rule(Enum):
+    """What becomes of a value."""
+
+    KEEP = auto()
+    """It stays; a text loses what identifies somebody wherever it stands."""
+    CLEAN = auto()
+    """The same, also for a number."""
+    FAKE = auto()
+    """A text, a long number or a fraction is replaced by one of the same form and length."""
+    GONE = auto()
+    """Nothing of it stays."""
+    TOKEN = auto()
+    """Nothing of it stays; a portal that replays hands out a token of its own in its place."""
+
+
+_RULES = (
+    (re.compile(r".*(token|secret|secretkey|password)|authorization"), Rule.GONE),
+    (
+        re.compile(
+            r".*status|(sim|device)?state|.*type|(error|status)?code|apiversion"
+            r"|ctd.*|.*usage|.*bytes|(.+session|sms)?count|.*(date|time|timestamp)|date.*(ed|sent)"
+            r"|expir.*|isshared|dataquantity|datasize|commsplan|pagenumber|lastpage|success|queued"
+        ),
+        Rule.KEEP,
+    ),
+    (re.compile(r"(error)?message|error|reason|sms(msg|message)ids?"), Rule.CLEAN),
+)
+"""Rules by key, in lower case; FAKE where none fits."""
+
+_ANSWER_RULES = {"getStatus": Rule.KEEP, "Login": Rule.TOKEN}
+"""Rules for an answer without keys, by route; CLEAN for the others."""
+
+
+class Redactor:
+    """Replaces, and remembers what it has replaced by what."""
+
+    def __init__(self) -> None:
+        """Know nobody."""
+        self._fakes: dict[str, str] = {}
+        self._secrets: set[str] = set()
+        self._pattern = re.compile(_TELLING)
+        self._known = 0
+
+    def keep_secret(self, secret: str) -> None:
+        """Let nothing of a secret stay, wherever it stands."""
+        if len(secret) >= _LEARNED_LENGTH:
+            self._secrets.add(secret)
+
+    def path(self, method: str, path: str) -> str:
+        """Replace what a path names; it lies below the base URL."""
+        found = routes.find(method, f"{routes.PREFIXES[0]}{path}")
+        if found is None or not found.route.has_iccid:
+            return self.text(path)
+        params = found.params | {"ICCID": self.fake(found.params["ICCID"])}
+        return "/".join(("", found.route.name, *params.values()))
+
+    def query(self, query: Mapping[str, str]) -> dict[str, str]:
+        """Replace the values of a query."""
+        return {self.key(key): self.value(value, rule_of(key)) for key, value in query.items()}
+
+    def sent(self, body: str) -> str:
+        """Replace what a client sent."""
+        return self._body(body, Rule.FAKE)
+
+    def answered(self, body: str, route: str | None, status: int) -> str:
+        """Replace what the portal answered on a route."""
+        if status >= HTTPStatus.BAD_REQUEST or route is None:
+            return self._body(body, Rule.CLEAN)
+        return self._body(body, _ANSWER_RULES.get(route, Rule.CLEAN))
+
+    def text(self, text: str) -> str:
+        """Replace what identifies somebody wherever it stands, and what was replaced before."""
+        if self._known != len(self._fakes) + len(self._secrets):
+            self._known = len(self._fakes) + len(self._secrets)
+            self._pattern = re.compile("|".join((*self._learned(), _TELLING)))
+        return self._pattern.sub(
+            lambda found: GONE if found[0] in self._secrets else self.fake(found[0]), text
+        )
+
+    def key(self, key: str) -> str:
+        """Replace what identifies somebody in the key of an object."""
+        return re.sub(_TELLING, lambda found: self.fake(found[0]), key)
+
+    def value(self, value: str, rule: Rule) -> str:
+        """Replace a text as a rule says."""
+        if _HARMLESS.fullmatch(value):
+            return value
+        if rule in {Rule.KEEP, Rule.CLEAN}:
+            return self.text(value)
+        if rule is Rule.FAKE:
+            return self.fake(value)
+        self.keep_secret(value)
+        return TOKEN if rule is Rule.TOKEN else GONE
+
+    def number(self, number: str, rule: Rule) -> str:
+        """Replace a number of a JSON text as a rule says."""
+        if rule is Rule.KEEP:
+            return number
+        if rule is Rule.CLEAN:
+            return self.text(number)
+        if rule is Rule.FAKE:
+            return self.fake(number) if _LONG_NUMBER.fullmatch(number) else number
+        return json.dumps(self.value(number, rule))
+
+    def fake(self, value: str) -> str:
+        """Return the made-up value that stands for this one."""
+        if value not in self._fakes:
+            taken = {*self._fakes, *self._fakes.values()}
+            made = ""
+            for _ in range(_MOST_TRIES):
+                made = _PIECE.sub(lambda piece: self._fake_piece(piece[0], value), value)
+                if made not in taken and made != value:
+                    break
+            self._fakes[value] = made
+        return self._fakes[value]
+
+    def _fake_piece(self, piece: str, whole: str) -> str:
+        """Make up a part of a value; an address or a long number is the same wherever it stands."""
+        if piece.startswith("http"):
+            return piece
+        if len(piece) >= _NUMBER_LENGTH and piece != whole:
+            return self.fake(piece)
+        if piece.isdecimal():
+            return _fake_digits(piece)
+        if len(piece) == 1:
+            return _fake_letter(piece)
+        return ".".join(_fake_octet(octet) for octet in piece.split("."))
+
+    def _learned(self) -> list[str]:
+        """Return patterns for what was replaced before, the longest first."""
+        fakes = [fake for fake in self._fakes if len(fake) >= _LEARNED_LENGTH]
+        return [
+            *map(re.escape, sorted(self._secrets, key=len, reverse=True)),
+            *(rf"(?<!\w){re.escape(fake)}(?!\w)" for fake in sorted(fakes, key=len, reverse=True)),
+        ]
+
+    def _body(self, body: str, rule: Rule) -> str:
+        """Replace what a body holds; JSON that was cut off or is not quite JSON is JSON, too."""
+        if body.lstrip()[:1] in {"{", "[", '"'}:
+            return _LEXEME.sub(_Walk(self, rule).visit, body)
+        # A page in the place of a token is no token.
+        if rule is Rule.TOKEN and (len(body) > _TOKEN_LENGTH or re.search(r"[\s<]", body.strip())):
+            rule = Rule.CLEAN
+        return self.value(body, rule)
+
+
+class _Walk:
+    """A walk over the lexemes of a JSON text."""
+
+    def __init__(self, redactor: Redactor, rule: Rule) -> None:
+        """Begin outside any object, where a rule of its own holds."""
+        self._redactor = redactor
+        self._root = self._rule = rule
+        self._around: list[tuple[Rule, bool]] = []
+        self._at_key = False
+
+    def visit(self, found: re.Match[str]) -> str:
+        """Return what is written in the place of a lexeme."""
+        lexeme = found[0]
+        match lexeme[0]:
+            case "{" | "[":
+                self._at_key = lexeme == "{"
+                self._around.append((self._rule, self._at_key))
+            case "}" | "]" if self._around:
+                self._rule, _ = self._around.pop()
+            case ",":
+                self._at_key = bool(self._around) and self._around[-1][1]
+            case ":":
+                self._at_key = False
+            case '"' if self._at_key:
+                return self._key(lexeme)
+            case '"':
+                return _requote(lexeme, self._redactor.value(_unquote(lexeme), self._rule))
+            case _ if _NUMBER.fullmatch(lexeme):
+                return self._redactor.number(lexeme, self._rule)
+            case _:
+                return self._redactor.value(lexeme, self._rule)
+        return lexeme
+
+    def _key(self, lexeme: str) -> str:
+        """Find the rule for the value of a key."""
+        key = _unquote(lexeme)
+        outer = self._around[-1][0]
+        if key != "data" and outer is not Rule.GONE:
+            self._rule = rule_of(key)
+        else:
+            self._rule = outer
+        if self._root is Rule.TOKEN and self._rule in {Rule.FAKE, Rule.GONE}:
+            self._rule = Rule.TOKEN
+        return _requote(lexeme, self._redactor.key(key))
+
+
+def rule_of(key: str) -> Rule:
+    """Return the rule for the values of a key."""
+    return next((rule for keys, rule in _RULES if keys.fullmatch(key.lower())), Rule.FAKE)
+
+
+def _unquote(lexeme: str) -> str:
+    """Return the text of a JSON string, which may have been cut off."""
+    try:
+        return str(json.loads(lexeme, strict=False))
+    except ValueError:
+        return lexeme.strip('"')
+
+
+def _requote(lexeme: str, text: str) -> str:
+    """Return a JSON string with another text, or as it was where the text is the same."""
+    return lexeme if text == _unquote(lexeme) else json.dumps(text, ensure_ascii=False)
+
+
+def _fake_letter(char: str) -> str:
+    """Make up a letter; other characters stay."""
+    if char.isalpha():
+        return choice(ascii_uppercase if char.isupper() else ascii_lowercase)
+    return char
+
+
+def _fake_octet(octet: str) -> str:
+    """Make up a number of an IPv4 address, of as many digits."""
+    return str(choice((range(10), range(10, 100), range(100, 256))[len(octet) - 1]))
+
+
+def _fake_digits(number: str) -> str:
+    """Make up a number; an ICCID stays one, with a check digit where it had one."""
+    if len(number) not in _ICCID_LENGTHS:
+        first = "0" if number[0] == "0" else choice(digits[1:])
+        return first + "".join(choice(digits) for _ in number[1:])
+    made = number[:2] + "".join(choice(digits) for _ in number[2:])
+    if _luhn(number):
+        return made
+    return made[:-1] + next(digit for digit in digits if not _luhn(made[:-1] + digit))
+
+
+def _luhn(number: str) -> int:
+    """Return Luhn's sum modulo 10; it is zero where the last digit is the check digit."""
+    total = 0
+    for position, digit in enumerate(reversed(number)):
+        doubled = int(digit) * (1 + position % 2)
+        total += doubled // 10 + doubled % 10
+    return total % 10

@@ -1,0 +1,95 @@
+"""The portal for users of httpx: mounted on a respx router, without a socket."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import override
+from urllib.parse import parse_qsl, unquote
+
+import httpx
+import respx
+
+from .app import Portal
+from .http import Request, Response, Wire
+from .routes import PREFIXES
+from .scenario import Source
+
+_PRODUCTION = "https://api.iotportal.io/api"
+_PORTS = {"http": 80, "https": 443}
+
+
+def mount(
+    router: respx.Router, base_url: str = _PRODUCTION, scenario: Source = "documented"
+) -> Portal:
+    """Let a router answer whatever is asked of a base URL's host, and return the portal behind it.
+
+    No time passes: an answer that would come too late for the client's read timeout is a
+    `httpx.ReadTimeout` at once, any other delay is skipped. Nobody calls webhooks either;
+    `portal.take_webhooks()` returns those that are due.
+    """
+    portal = Portal(scenario)
+    base = httpx.URL(base_url)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        """Answer a request of a client."""
+        return _send(request, portal.handle(_read(request, base)))
+
+    route = router.route(scheme=base.scheme, host=base.host, port=base.port or _PORTS[base.scheme])
+    route.mock(side_effect=answer)
+    return portal
+
+
+class _BrokenBody(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that breaks off with an error."""
+
+    def __init__(self, start: bytes, error: httpx.TransportError) -> None:
+        """Take what comes before the error."""
+        self._start = start
+        self._error = error
+
+    @override
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._start
+        raise self._error
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+
+def _read(request: httpx.Request, base: httpx.URL) -> Request:
+    """Translate a request; below the base URL, whatever it is, lies the portal's own."""
+    path, _, query = request.url.raw_path.decode().partition("?")
+    path = unquote(path)
+    prefix = base.path.rstrip("/")
+    if path.startswith(f"{prefix}/"):
+        path = PREFIXES[0] + path.removeprefix(prefix)
+    return Request(
+        method=request.method,
+        path=path,
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        headers=request.headers,
+        body=request.content,
+    )
+
+
+def _send(request: httpx.Request, response: Response) -> httpx.Response:
+    """Translate a response, or raise what httpx raises where a socket would fail."""
+    patience = request.extensions.get("timeout", {}).get("read")
+    is_late = patience is not None and response.seconds > patience
+    timeout = httpx.ReadTimeout("The read operation timed out", request=request)
+    stream: httpx.ByteStream | _BrokenBody = httpx.ByteStream(response.body)
+    match response.wire:
+        case Wire.RESET:
+            msg = "Connection reset by peer"
+            raise httpx.ReadError(msg, request=request)
+        case Wire.HANG:
+            raise timeout
+        case Wire.SEND if is_late:
+            raise timeout
+        case Wire.DRIP if is_late and response.body:
+            stream = _BrokenBody(response.body[:1], timeout)
+        case Wire.TRUNCATE:
+            msg = "peer closed connection without sending complete message body"
+            error = httpx.RemoteProtocolError(msg, request=request)
+            stream = _BrokenBody(response.body[: len(response.body) // 2], error)
+    return httpx.Response(response.status, headers=response.headers, stream=stream)
