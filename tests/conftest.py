@@ -4,6 +4,7 @@ import pytest
 
 # Home Assistant finds the integration in this checkout only when it is imported before the
 # testing plug-in puts its own custom_components in place.
+from custom_components.iot_portal import coordinator
 from custom_components.iot_portal.api import client
 
 from .common import TirelessPacer
@@ -13,4 +14,4 @@ from .common import TirelessPacer
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read only once and at any pace, so that a test waits neither for a turn nor for a second try."""
     monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
-    monkeypatch.setattr(client, "Pacer", TirelessPacer)
+    monkeypatch.setattr(coordinator, "Pacer", TirelessPacer)

@@ -14,11 +14,11 @@ INTEGRATION_LINES = (
     ("api.models", "api.pacing"),
     ("api.client",),
     ("api",),
-    ("const",),
+    ("billing", "const"),
     ("errors",),
     ("coordinator",),
     ("entity",),
-    ("sensor", "config_flow", "services"),
+    ("binary_sensor", "button", "notify", "sensor", "switch", "config_flow", "services"),
     ("__init__",),
 )
 

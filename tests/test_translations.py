@@ -11,22 +11,37 @@ import pytest
 import yaml
 
 from custom_components.iot_portal.api import SimStatus
+from custom_components.iot_portal.binary_sensor import BINARY_SENSORS
+from custom_components.iot_portal.button import BUTTONS
+from custom_components.iot_portal.entity import IotPortalSimEntityDescription
 from custom_components.iot_portal.errors import _TRANSLATION_KEYS
+from custom_components.iot_portal.notify import NOTIFIERS
 from custom_components.iot_portal.sensor import SENSORS
+from custom_components.iot_portal.switch import SWITCHES
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / "iot_portal"
 TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations" / "en.json").read_text())
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 SERVICES: dict[str, Any] = yaml.safe_load((INTEGRATION / "services.yaml").read_text())
+PLATFORMS: dict[str, tuple[IotPortalSimEntityDescription[Any], ...]] = {
+    "binary_sensor": BINARY_SENSORS,
+    "button": BUTTONS,
+    "notify": NOTIFIERS,
+    "sensor": SENSORS,
+    "switch": SWITCHES,
+}
 SOURCE = "\n".join(path.read_text() for path in sorted(INTEGRATION.glob("*.py")))
 
 
 def test_entities() -> None:
-    """Every sensor has a name, and every name a sensor; statuses have words."""
-    keys = {description.translation_key for description in SENSORS}
+    """Every entity has a name and an icon, and every name and icon an entity; states have words."""
+    keys = {
+        platform: {description.key for description in descriptions}
+        for platform, descriptions in PLATFORMS.items()
+    }
 
-    assert TEXTS["entity"]["sensor"].keys() == keys
-    assert ICONS["entity"]["sensor"].keys() == keys
+    assert {platform: set(texts) for platform, texts in TEXTS["entity"].items()} == keys
+    assert {platform: set(icons) for platform, icons in ICONS["entity"].items()} == keys
     assert TEXTS["entity"]["sensor"]["status"]["state"].keys() == {
         status.lower() for status in SimStatus
     }
@@ -38,7 +53,7 @@ def test_exceptions() -> None:
     """Every error that is raised has words, and all words belong to one."""
     raised = {key for _, key in _TRANSLATION_KEYS}
     raised |= set(re.findall(r'(?:key|translation_key|otherwise)(?:: str)? ?= ?"(\w+)"', SOURCE))
-    raised -= {description.translation_key for description in SENSORS}
+    raised -= {item.key for descriptions in PLATFORMS.values() for item in descriptions}
     raised -= TEXTS["selector"].keys()
 
     assert TEXTS["exceptions"].keys() == raised
@@ -71,7 +86,10 @@ def test_selectors() -> None:
     assert TEXTS["selector"]["status"]["options"].keys() == set(options)
 
 
-@pytest.mark.parametrize(("flow", "steps"), [("config", ["user", "reauth_confirm"])])
+@pytest.mark.parametrize(
+    ("flow", "steps"),
+    [("config", ["user", "reauth_confirm", "reconfigure"]), ("options", ["init"])],
+)
 def test_flow_steps(flow: str, steps: list[str]) -> None:
     """Every field of a form has a name and a description."""
     assert list(TEXTS[flow]["step"]) == steps
@@ -85,7 +103,7 @@ def test_flow_errors() -> None:
     """Every error and every end of a dialog has words, and all words belong to one."""
     keys = set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', SOURCE)) | {"unknown"}
     sims = TEXTS["config_subentries"]["sim"]
-    for texts in (TEXTS["config"]["error"], sims["error"], sims["abort"]):
+    for texts in (TEXTS["config"]["error"], sims["error"], {"entry_not_loaded": None}):
         assert texts.keys() <= keys
     assert TEXTS["config"]["abort"].keys() == {"already_configured"}
 

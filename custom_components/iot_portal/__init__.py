@@ -13,7 +13,13 @@ from .coordinator import IotPortalConfigEntry, IotPortalData, async_create_clien
 from .errors import translate
 from .services import async_setup_services
 
-PLATFORMS = [Platform.SENSOR]
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.NOTIFY,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -26,7 +32,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
     """Log an account in and start to follow its SIMs."""
-    client = async_create_client(hass, entry.data)
+    client = async_create_client(hass, entry.data, entry.options)
     try:
         await client.login()
     except IotPortalAuthenticationError as err:
@@ -42,7 +48,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
         model="Account",
         name=entry.title,
     )
-    entry.runtime_data = IotPortalData(client=client)
+    entry.runtime_data = IotPortalData(client=client, options=entry.options)
     await entry.runtime_data.async_follow_subentries(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
@@ -55,5 +61,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
 
 
 async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
-    """Follow SIMs that were added or removed, without a reload of the others."""
+    """Follow SIMs that were added, changed or removed; only other options reload all of them."""
+    if entry.options != entry.runtime_data.options:
+        hass.config_entries.async_schedule_reload(entry.entry_id)
+        return
     await entry.runtime_data.async_follow_subentries(hass, entry)

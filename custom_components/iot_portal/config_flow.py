@@ -15,12 +15,17 @@ from homeassistant.config_entries import (
     ConfigSubentry,
     ConfigSubentryFlow,
     FlowType,
+    OptionsFlow,
     SubentryFlowContext,
     SubentryFlowResult,
 )
+from homeassistant.const import UnitOfInformation, UnitOfTime
 from homeassistant.core import callback
-from homeassistant.data_entry_flow import section
+from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -43,15 +48,27 @@ from .api import (
     IotPortalNotFoundError,
     IotPortalRateLimitError,
 )
+from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH
 from .const import (
+    CONF_ALLOWANCE,
     CONF_API_TOKEN,
     CONF_BASE_URL,
+    CONF_BILLING_DAY,
     CONF_CLIENT_ID,
+    CONF_DATA_UNIT,
     CONF_ENVIRONMENT,
     CONF_ICCID,
     CONF_ICCIDS,
+    CONF_POLL_INTERVAL,
+    CONF_REQUEST_RATE,
+    CONF_REQUEST_WIDTH,
     CONF_SECRET_KEY,
+    DATA_UNITS,
+    DEFAULT_BILLING_DAY,
+    DEFAULT_DATA_UNIT,
+    DEFAULT_POLL_INTERVAL,
     DOMAIN,
+    POLL_INTERVALS,
     SUBENTRY_TYPE_SIM,
 )
 from .coordinator import IotPortalConfigEntry, async_create_client
@@ -89,6 +106,47 @@ ACCOUNT_SCHEMA = vol.Schema(
         ),
     }
 )
+_BILLING_DAY = NumberSelector(NumberSelectorConfig(min=1, max=31, mode=NumberSelectorMode.BOX))
+_DATA_UNIT = SelectSelector(
+    SelectSelectorConfig(
+        options=list(DATA_UNITS),
+        mode=SelectSelectorMode.DROPDOWN,
+        translation_key=CONF_DATA_UNIT,
+    )
+)
+OPTIONS_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_POLL_INTERVAL, default=DEFAULT_POLL_INTERVAL): NumberSelector(
+            NumberSelectorConfig(
+                min=POLL_INTERVALS[0],
+                max=POLL_INTERVALS[1],
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement=UnitOfTime.MINUTES,
+            )
+        ),
+        vol.Required(CONF_REQUEST_RATE, default=DEFAULT_RATE): NumberSelector(
+            NumberSelectorConfig(min=0.5, max=20, step=0.5, mode=NumberSelectorMode.BOX)
+        ),
+        vol.Required(CONF_REQUEST_WIDTH, default=DEFAULT_WIDTH): NumberSelector(
+            NumberSelectorConfig(min=1, max=10, mode=NumberSelectorMode.BOX)
+        ),
+        vol.Required(CONF_BILLING_DAY, default=DEFAULT_BILLING_DAY): _BILLING_DAY,
+        vol.Required(CONF_DATA_UNIT, default=DEFAULT_DATA_UNIT): _DATA_UNIT,
+    }
+)
+SIM_SCHEMA = vol.Schema(
+    {
+        vol.Optional(CONF_ALLOWANCE): NumberSelector(
+            NumberSelectorConfig(
+                min=1,
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement=UnitOfInformation.MEGABYTES,
+            )
+        ),
+        vol.Optional(CONF_BILLING_DAY): _BILLING_DAY,
+        vol.Optional(CONF_DATA_UNIT): _DATA_UNIT,
+    }
+)
 SIMS_SCHEMA = vol.Schema(
     {vol.Required(CONF_ICCIDS): TextSelector(TextSelectorConfig(multiline=True))}
 )
@@ -106,28 +164,75 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
         """Return what can be added below an account."""
         return {SUBENTRY_TYPE_SIM: SimSubentryFlow}
 
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: IotPortalConfigEntry) -> IotPortalOptionsFlow:
+        """Return the dialog for how an account is polled."""
+        return IotPortalOptionsFlow()
+
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for an account and log it in."""
+        result, data = await self._ask_for_account("user", user_input, user_input)
+        if result is not None:
+            return result
+        return self.async_create_entry(title=_title(data), data=data)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for another address or other credentials of an account."""
+        entry = self._get_reconfigure_entry()
+        suggested = user_input or _as_form(entry.data)
+        result, data = await self._ask_for_account("reconfigure", user_input, suggested)
+        if result is not None:
+            return result
+        return self._reload_with(entry, data)
+
+    async def _ask_for_account(
+        self, step_id: str, user_input: dict[str, Any] | None, suggested: dict[str, Any] | None
+    ) -> tuple[ConfigFlowResult | None, dict[str, str]]:
+        """Return the form to show, or the data of an account that has logged in."""
         errors: dict[str, str] = {}
         reason = ""
         if user_input is not None:
             data, error = _read_account(user_input)
             if error is None:
-                await self.async_set_unique_id(_account_id(data))
-                self._abort_if_unique_id_configured()
+                self._abort_if_account_exists(_account_id(data))
                 error, reason = await self._try_login(data)
             if error is None:
-                return self.async_create_entry(
-                    title=data.get(CONF_CLIENT_ID, "IoT Portal"), data=data
-                )
+                await self.async_set_unique_id(_account_id(data))
+                return None, data
             errors["base"] = error
-        return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, user_input),
+        form = self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, suggested),
             errors=errors,
             description_placeholders={"reason": reason},
         )
+        return form, {}
+
+    def _abort_if_account_exists(self, account_id: str) -> None:
+        """Refuse an account that another entry has."""
+        own = self.context.get("entry_id")
+        if any(
+            entry.unique_id == account_id and entry.entry_id != own
+            for entry in self._async_current_entries()
+        ):
+            raise AbortFlow(reason="already_configured")
+
+    @callback
+    def _reload_with(
+        self, entry: IotPortalConfigEntry, data: Mapping[str, Any]
+    ) -> ConfigFlowResult:
+        """Keep what an account logs in with, and set it up again.
+
+        Always, and here only: also after a failed set-up, and with unchanged data.
+        """
+        result = self.async_update_and_abort(entry, unique_id=_account_id(data), data=data)
+        self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return result
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
@@ -155,10 +260,7 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
             data = {**entry.data, **user_input}
             error, reason = await self._try_login(data)
             if error is None:
-                result = self.async_update_and_abort(entry, unique_id=_account_id(data), data=data)
-                # Always, and here only: also after a failed set-up, and with an unchanged secret.
-                self.hass.config_entries.async_schedule_reload(entry.entry_id)
-                return result
+                return self._reload_with(entry, data)
             errors["base"] = error
         return self.async_show_form(
             step_id="reauth_confirm",
@@ -176,8 +278,23 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
         return None, ""
 
 
+class IotPortalOptionsFlow(OptionsFlow):
+    """Asks how an account is polled, and what its SIMs have in common."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for everything at once; the update listener reloads the account."""
+        if user_input is not None:
+            return self.async_create_entry(data=user_input)
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                OPTIONS_SCHEMA, self.config_entry.options
+            ),
+        )
+
+
 class SimSubentryFlow(ConfigSubentryFlow):
-    """Adds SIMs to an account."""
+    """Adds SIMs to an account, and asks what the user knows better of one."""
 
     def __init__(self) -> None:
         """Start without any SIM that was found."""
@@ -202,6 +319,23 @@ class SimSubentryFlow(ConfigSubentryFlow):
             data_schema=self.add_suggested_values_to_schema(SIMS_SCHEMA, user_input),
             errors=errors,
             description_placeholders=placeholders,
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for allowance, billing day and unit of a SIM; what is left empty follows the account."""
+        subentry = self._get_reconfigure_subentry()
+        if user_input is not None:
+            return self.async_update_and_abort(
+                self._get_entry(),
+                subentry,
+                data={CONF_ICCID: subentry.data[CONF_ICCID], **user_input},
+            )
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(SIM_SCHEMA, subentry.data),
+            description_placeholders={"sim": subentry.title},
         )
 
     async def _check(
@@ -271,6 +405,22 @@ def _read_account(user_input: dict[str, Any]) -> tuple[dict[str, str], str | Non
     if len(account) < 2:  # noqa: PLR2004
         return {}, "credentials_incomplete"
     return {CONF_BASE_URL: base_url, **account}, None
+
+
+def _as_form(data: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an entry keeps as the form asks for it, without the secrets."""
+    base_url = data[CONF_BASE_URL]
+    known = {url: name for name, url in ENVIRONMENTS.items()}
+    return {
+        CONF_ENVIRONMENT: known.get(base_url, ENVIRONMENT_CUSTOM),
+        CONF_CLIENT_ID: data.get(CONF_CLIENT_ID),
+        SECTION_OTHER: {} if base_url in known else {CONF_BASE_URL: base_url},
+    }
+
+
+def _title(data: Mapping[str, str]) -> str:
+    """Return the name of an account."""
+    return data.get(CONF_CLIENT_ID, "IoT Portal")
 
 
 def _base_url(text: str) -> str | None:

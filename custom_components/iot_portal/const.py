@@ -7,15 +7,34 @@ from typing import Final
 DOMAIN: Final = "iot_portal"
 LOGGER: Final = logging.getLogger(__package__)
 
+CONF_ALLOWANCE: Final = "allowance"
 CONF_API_TOKEN: Final = "api_token"
 CONF_BASE_URL: Final = "base_url"
+CONF_BILLING_DAY: Final = "billing_day"
 CONF_CLIENT_ID: Final = "client_id"
+CONF_DATA_UNIT: Final = "data_unit"
 CONF_ENVIRONMENT: Final = "environment"
 CONF_ICCID: Final = "iccid"
 CONF_ICCIDS: Final = "iccids"
+CONF_POLL_INTERVAL: Final = "poll_interval"
+CONF_REQUEST_RATE: Final = "request_rate"
+CONF_REQUEST_WIDTH: Final = "request_width"
 CONF_SECRET_KEY: Final = "secret_key"
 
 SUBENTRY_TYPE_SIM: Final = "sim"
 
 # Usage reaches the portal when a session's records close, so asking more often buys little.
-UPDATE_INTERVAL: Final = timedelta(minutes=15)
+DEFAULT_POLL_INTERVAL: Final = 15
+POLL_INTERVALS: Final = (5, 1440)
+
+DEFAULT_BILLING_DAY: Final = 1
+# What a network may count data in; the platform behind most of them counts bytes.
+DATA_UNITS: Final = {"bytes": 1, "kilobytes": 10**3, "megabytes": 10**6}
+DEFAULT_DATA_UNIT: Final = "bytes"
+MEGABYTE: Final = 10**6
+
+# Plan, owner and dates of a SIM seldom change.
+DEVICE_INTERVAL: Final = timedelta(hours=6)
+
+# How long a refused route is believed to stay refused.
+REFUSED_INTERVAL: Final = timedelta(days=1)

@@ -1,38 +1,72 @@
-"""Base of the entities of a SIM."""
+"""Base of the entities of a SIM, and how they come to be."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import override
+from typing import Any, override
 
+from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
-from homeassistant.helpers.entity import EntityDescription
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
-from .coordinator import IotPortalSimCoordinator, SimData
+from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator, SimData
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotPortalSimEntityDescription(EntityDescription):
-    """Describes an entity of a SIM and the part of the SIM that it needs."""
+class IotPortalSimEntityDescription[PartT](EntityDescription):
+    """Describes an entity of a SIM and the part of the SIM that it needs, None while it is missing."""
 
-    exists_fn: Callable[[SimData], bool]
+    part_fn: Callable[[SimData], PartT | None]
+
+
+@callback
+def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
+    entry: IotPortalConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    create: Callable[[IotPortalSimCoordinator, DescriptionT], Entity],
+    descriptions: tuple[DescriptionT, ...],
+) -> None:
+    """Add the entities of every SIM, each as soon as its part has been read once."""
+
+    @callback
+    def sim_added(coordinator: IotPortalSimCoordinator) -> None:
+        waiting = list(descriptions)
+
+        @callback
+        def add_those_that_are_ready() -> None:
+            if not coordinator.has_been_read:
+                return
+            ready = [item for item in waiting if item.part_fn(coordinator.data) is not None]
+            waiting[:] = [item for item in waiting if item not in ready]
+            if ready:
+                async_add_entities(
+                    [create(coordinator, description) for description in ready],
+                    config_subentry_id=coordinator.subentry.subentry_id,
+                )
+
+        entry.async_on_unload(coordinator.async_add_listener(add_those_that_are_ready))
+        add_those_that_are_ready()
+
+    entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
 
 
 class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     """An entity of a SIM."""
 
     _attr_has_entity_name = True
-    entity_description: IotPortalSimEntityDescription
+    entity_description: IotPortalSimEntityDescription[Any]
 
     def __init__(
-        self, coordinator: IotPortalSimCoordinator, description: IotPortalSimEntityDescription
+        self, coordinator: IotPortalSimCoordinator, description: IotPortalSimEntityDescription[Any]
     ) -> None:
         """Place the entity on the device of its SIM, below that of its account."""
         super().__init__(coordinator)
         self.entity_description = description
         entry_id = coordinator.config_entry.entry_id
+        self._attr_translation_key = description.key
         self._attr_unique_id = f"{coordinator.iccid}_{description.key}"
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, coordinator.iccid)},
@@ -49,8 +83,9 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     @override
     def available(self) -> bool:
         """Tell whether the part of the SIM that the entity shows could be read."""
-        return (
-            super().available
-            and self.coordinator.has_been_read
-            and self.entity_description.exists_fn(self.coordinator.data)
-        )
+        return super().available and self.part is not None
+
+    @property
+    def part(self) -> Any:
+        """Return the part of the SIM that the entity shows."""
+        return self.entity_description.part_fn(self.coordinator.data)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import override
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -10,59 +12,169 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import EntityCategory, UnitOfInformation
+from homeassistant.const import EntityCategory, UnitOfInformation, UnitOfRatio, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import SimStatus
+from .api import Device, Session, SimStatus, Usage
 from .const import LOGGER
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator, SimData
-from .entity import IotPortalSimEntity, IotPortalSimEntityDescription
+from .coordinator import Budget, IotPortalConfigEntry, IotPortalSimCoordinator
+from .entity import (
+    IotPortalSimEntity,
+    IotPortalSimEntityDescription,
+    async_add_sim_entities,
+)
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotPortalSensorEntityDescription(IotPortalSimEntityDescription, SensorEntityDescription):
+class IotPortalSensorEntityDescription[PartT](
+    IotPortalSimEntityDescription[PartT], SensorEntityDescription
+):
     """Describes a sensor of a SIM."""
 
-    value_fn: Callable[[SimData], StateType]
+    value_fn: Callable[[PartT], StateType | datetime]
 
 
-def _status_option(data: SimData) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class DataSizeDescription[PartT](IotPortalSensorEntityDescription[PartT]):
+    """Describes an amount of data: bytes, shown as megabytes."""
+
+    device_class: SensorDeviceClass = SensorDeviceClass.DATA_SIZE
+    state_class: SensorStateClass = SensorStateClass.MEASUREMENT
+    native_unit_of_measurement: str = UnitOfInformation.BYTES
+    suggested_unit_of_measurement: str = UnitOfInformation.MEGABYTES
+    suggested_display_precision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailDescription[PartT](IotPortalSensorEntityDescription[PartT]):
+    """Describes a detail for those who look closer."""
+
+    entity_category: EntityCategory = EntityCategory.DIAGNOSTIC
+
+
+def _status_option(status: str) -> str:
     """Return a known status as the key of its translation, another one as the portal reports it."""
-    status = data.status
-    return status.lower() if status is not None and status in SimStatus else status
+    return status.lower() if status in SimStatus else status
 
 
-SENSORS = (
-    IotPortalSensorEntityDescription(
+USAGE_SENSORS = (
+    DataSizeDescription[Usage](
+        key="data_usage",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        part_fn=lambda data: data.usage,
+        value_fn=lambda usage: usage.data_bytes,
+    ),
+    IotPortalSensorEntityDescription[Usage](
+        key="sms_usage",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        part_fn=lambda data: data.usage,
+        value_fn=lambda usage: usage.sms_count,
+    ),
+    IotPortalSensorEntityDescription[Usage](
+        key="voice_usage",
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        entity_registry_enabled_default=False,
+        part_fn=lambda data: data.usage,
+        value_fn=lambda usage: usage.voice_seconds,
+    ),
+    IotPortalSensorEntityDescription[Usage](
+        key="session_count",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_registry_enabled_default=False,
+        part_fn=lambda data: data.usage,
+        value_fn=lambda usage: usage.session_count,
+    ),
+    *(
+        DetailDescription[Usage](
+            key=key,
+            entity_registry_enabled_default=False,
+            part_fn=lambda data: data.usage,
+            value_fn=attrgetter(key),
+        )
+        for key in ("imei", "imsi", "msisdn")
+    ),
+)
+BUDGET_SENSORS = (
+    DataSizeDescription[int](
+        key="data_forecast",
+        entity_registry_enabled_default=False,
+        part_fn=lambda data: data.forecast,
+        value_fn=lambda forecast: forecast,
+    ),
+    DataSizeDescription[Budget](
+        key="data_remaining",
+        part_fn=lambda data: data.budget,
+        value_fn=lambda budget: budget.remaining,
+    ),
+    IotPortalSensorEntityDescription[Budget](
+        key="data_used_percent",
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
+        suggested_display_precision=0,
+        part_fn=lambda data: data.budget,
+        value_fn=lambda budget: budget.used_percent,
+    ),
+)
+SESSION_SENSORS = (
+    DetailDescription[Session](
+        key="last_ip",
+        part_fn=lambda data: data.session,
+        value_fn=lambda session: session.ip_address,
+    ),
+    DetailDescription[Session](
+        key="session_started",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        part_fn=lambda data: data.session,
+        value_fn=lambda session: session.started,
+    ),
+    DetailDescription[Session](
+        key="session_ended",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        part_fn=lambda data: data.session,
+        value_fn=lambda session: session.ended,
+    ),
+)
+DEVICE_SENSORS = (
+    DetailDescription[Device](
+        key="rate_plan",
+        part_fn=lambda data: data.device,
+        value_fn=lambda device: device.rate_plan,
+    ),
+    DetailDescription[Device](
+        key="date_activated",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_registry_enabled_default=False,
+        part_fn=lambda data: data.device,
+        value_fn=lambda device: device.date_activated,
+    ),
+    *(
+        DetailDescription[Device](
+            key=key,
+            entity_registry_enabled_default=False,
+            part_fn=lambda data: data.device,
+            value_fn=attrgetter(key),
+        )
+        for key in ("communication_plan", "customer", "fixed_ip")
+    ),
+)
+SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
+    IotPortalSensorEntityDescription[str](
         key="status",
-        translation_key="status",
         device_class=SensorDeviceClass.ENUM,
         options=[status.lower() for status in SimStatus],
-        exists_fn=lambda data: data.status is not None,
+        part_fn=lambda data: data.status,
         value_fn=_status_option,
     ),
-    IotPortalSensorEntityDescription(
-        key="data_usage",
-        translation_key="data_usage",
-        device_class=SensorDeviceClass.DATA_SIZE,
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        native_unit_of_measurement=UnitOfInformation.BYTES,
-        suggested_unit_of_measurement=UnitOfInformation.MEGABYTES,
-        suggested_display_precision=1,
-        exists_fn=lambda data: data.usage is not None,
-        value_fn=lambda data: data.usage.data_bytes if data.usage else None,
-    ),
-    IotPortalSensorEntityDescription(
-        key="last_ip",
-        translation_key="last_ip",
-        entity_category=EntityCategory.DIAGNOSTIC,
-        exists_fn=lambda data: data.session is not None,
-        value_fn=lambda data: data.session.ip_address if data.session else None,
-    ),
+    *USAGE_SENSORS,
+    *BUDGET_SENSORS,
+    *SESSION_SENSORS,
+    *DEVICE_SENSORS,
 )
 
 
@@ -71,25 +183,19 @@ async def async_setup_entry(
     entry: IotPortalConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the sensors of every SIM, also of those that are added later."""
-
-    @callback
-    def sim_added(coordinator: IotPortalSimCoordinator) -> None:
-        async_add_entities(
-            (IotPortalSensor(coordinator, description) for description in SENSORS),
-            config_subentry_id=coordinator.subentry.subentry_id,
-        )
-
-    entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
+    """Set up the sensors."""
+    async_add_sim_entities(entry, async_add_entities, IotPortalSensor, SENSORS)
 
 
 class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     """A sensor of a SIM."""
 
-    entity_description: IotPortalSensorEntityDescription
+    entity_description: IotPortalSensorEntityDescription[Any]
 
     def __init__(
-        self, coordinator: IotPortalSimCoordinator, description: IotPortalSensorEntityDescription
+        self,
+        coordinator: IotPortalSimCoordinator,
+        description: IotPortalSensorEntityDescription[Any],
     ) -> None:
         """Start with the states that are known."""
         super().__init__(coordinator, description)
@@ -97,9 +203,9 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
 
     @property
     @override
-    def native_value(self) -> StateType:
+    def native_value(self) -> StateType | datetime:
         """Return what the portal reported last."""
-        return self.entity_description.value_fn(self.coordinator.data)
+        return self.entity_description.value_fn(self.part)
 
     @callback
     @override

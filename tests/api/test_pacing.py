@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 import contextlib
+from dataclasses import dataclass
 
 import pytest
 
@@ -15,21 +16,36 @@ from custom_components.iot_portal.api.pacing import (
 )
 
 
+@dataclass
+class FakeAlarm:
+    """A call that is to come."""
+
+    when: float
+    callback: Callable[[], None]
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Call it off."""
+        self.is_cancelled = True
+
+
 class FakeTimer:
     """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
         """Start at zero."""
         self.now = 0.0
-        self._calls: list[tuple[float, Callable[[], None]]] = []
+        self._calls: list[FakeAlarm] = []
 
     def time(self) -> float:
         """Return the time."""
         return self.now
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> None:
+    def call_at(self, when: float, callback: Callable[[], None]) -> FakeAlarm:
         """Remember a call."""
-        self._calls.append((when, callback))
+        alarm = FakeAlarm(when, callback)
+        self._calls.append(alarm)
+        return alarm
 
     async def advance(self, seconds: float) -> None:
         """Move the time in small steps, in which everybody goes on."""
@@ -41,10 +57,11 @@ class FakeTimer:
     def jump(self, seconds: float) -> None:
         """Move the time and make the calls that are due; nobody else goes on."""
         self.now += seconds
-        due = [callback for when, callback in self._calls if when <= self.now]
-        self._calls = [call for call in self._calls if call[0] > self.now]
-        for callback in due:
-            callback()
+        due = [alarm for alarm in self._calls if alarm.when <= self.now]
+        self._calls = [alarm for alarm in self._calls if alarm.when > self.now]
+        for alarm in due:
+            if not alarm.is_cancelled:
+                alarm.callback()
 
 
 async def settle() -> None:

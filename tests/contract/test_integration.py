@@ -3,7 +3,7 @@
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER
-from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -14,13 +14,15 @@ from mock_portal import MockPortal
 
 from .world import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
 
+ABSENT = "absent"
+
 USUAL: dict[str, Any] = {
     "wrong secret": "invalid_auth",
     "added": 4,
     "unknown": {"iccids": "iccid_not_found"},
     "used": ("activated", "1.5", "10.0.0.1"),
     "fresh": ("activated", "0.0", STATE_UNKNOWN),
-    "refusing": ("activated", "0.0", STATE_UNAVAILABLE),
+    "refusing": ("activated", "0.0", ABSENT),
     "abzorb": ("activated", "2.0", STATE_UNKNOWN),
     "sms": "4711",
     "changed": "deactivated",
@@ -29,11 +31,11 @@ USUAL: dict[str, Any] = {
 DIFFERENT: dict[tuple[str, str], dict[str, Any]] = {
     ("usage_body", "empty_array"): {
         "fresh": ("activated", STATE_UNKNOWN, STATE_UNKNOWN),
-        "refusing": ("activated", STATE_UNKNOWN, STATE_UNAVAILABLE),
+        "refusing": ("activated", STATE_UNKNOWN, ABSENT),
     },
     ("never_session", "404"): {
-        "fresh": ("activated", "0.0", STATE_UNAVAILABLE),
-        "abzorb": ("activated", "2.0", STATE_UNAVAILABLE),
+        "fresh": ("activated", "0.0", ABSENT),
+        "abzorb": ("activated", "2.0", ABSENT),
     },
     ("sms_id", "none"): {"sms": None},
     ("status_change", "never"): {"changed": "activated", "after the token's life": "activated"},
@@ -41,7 +43,7 @@ DIFFERENT: dict[tuple[str, str], dict[str, Any]] = {
         "changed": "refused",
         "after the token's life": "activated",
     },
-    ("abzorb", "no_usage"): {"abzorb": ("activated", STATE_UNAVAILABLE, STATE_UNAVAILABLE)},
+    ("abzorb", "no_usage"): {"abzorb": ("activated", ABSENT, ABSENT)},
 }
 
 
@@ -99,12 +101,10 @@ class Journey:
         return tuple(self._state(iccid, key) for key in ("status", "data_usage", "last_ip"))
 
     def _state(self, iccid: str, key: str) -> str:
-        """Return the state of a sensor."""
+        """Return the state of a sensor; it is absent until its part has been read once."""
         entity_id = er.async_get(self._hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}")
-        assert entity_id is not None
-        state = self._hass.states.get(entity_id)
-        assert state is not None
-        return state.state
+        state = self._hass.states.get(entity_id or "")
+        return state.state if state is not None else ABSENT
 
     async def _write(self) -> dict[str, Any]:
         """Send an SMS and change a status; look again a minute later."""

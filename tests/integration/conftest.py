@@ -5,6 +5,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -68,3 +69,11 @@ def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
         return entry
 
     return set_up
+
+
+@pytest.fixture
+def all_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enable the entities that are disabled by default."""
+    monkeypatch.setattr(
+        Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
+    )

@@ -1,13 +1,17 @@
 """The dialogs: every error is told, loses nothing, and ends in success once it is mended."""
 
+from datetime import timedelta
 from typing import Any
 
 from aiohttp.test_utils import unused_port
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_translations
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -394,3 +398,111 @@ async def test_account_not_connected(hass: HomeAssistant, set_up: SetUp) -> None
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "entry_not_loaded"
+
+
+async def test_reconfigure(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
+    """An account can move to another address and secret, in a form that knows what it can."""
+    entry = await set_up(ICCID)
+    portal.state.accounts["demo-client"].secret_key = "new-secret"
+    portal.state.revoke_tokens()
+    result = await entry.start_reconfigure_flow(hass)
+    assert result["step_id"] == "reconfigure"
+    assert result["data_schema"] is not None
+    suggested = {
+        str(key): (key.description or {}).get("suggested_value")
+        for key in result["data_schema"].schema
+    }
+    assert suggested["client_id"] == "demo-client"
+    assert suggested["secret_key"] is None
+
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], account_form(portal, secret_key="wrong")
+    )
+    assert result["errors"] == {"base": "invalid_auth"}
+
+    apiv2 = portal.url.removesuffix("/api") + "/apiv2"
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], account_form(portal, base_url=apiv2, secret_key="new-secret")
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data["base_url"] == apiv2
+    assert entry.unique_id == f"demo-client@{apiv2}"
+    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+
+async def test_reconfigure_to_another_entry(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp
+) -> None:
+    """An account cannot become one that is there already."""
+    apiv2 = portal.url.removesuffix("/api") + "/apiv2"
+    await set_up(ICCID)
+    other = await set_up(base_url=apiv2)
+    result = await other.start_reconfigure_flow(hass)
+
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], account_form(portal))
+
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+
+
+async def test_options(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, freezer: FrozenDateTimeFactory
+) -> None:
+    """Polling and defaults can be changed, and hold at once."""
+    entry = await set_up(OTHER_ICCID)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["step_id"] == "init"
+
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {
+            "poll_interval": 5,
+            "request_rate": 2,
+            "request_width": 1,
+            "billing_day": 15,
+            "data_unit": "kilobytes",
+        },
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    # The mock reports 1,500,000 of them.
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
+    portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
+    freezer.tick(timedelta(minutes=6))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
+
+
+async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
+    """What the user knows better of a SIM holds for that SIM, at once and without a reload."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    subentry = next(sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID)
+    portal.journal.clear()
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"allowance": 10, "billing_day": 15, "data_unit": "bytes"}
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["reason"] == "reconfigure_successful"
+    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 15
+    assert {call.iccid for call in portal.journal} == {OTHER_ICCID}
+
+
+async def test_sim_renamed(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A SIM that is renamed renames its device."""
+    entry = await set_up(ICCID)
+    (subentry,) = entry.subentries.values()
+
+    hass.config_entries.async_update_subentry(entry, subentry, title="Pump")
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ICCID), entry.entry_id)
+    assert device is not None
+    assert device.name == "Pump"

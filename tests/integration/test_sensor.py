@@ -11,7 +11,12 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.iot_portal.const import DOMAIN, UPDATE_INTERVAL
+from custom_components.iot_portal.const import (
+    DEFAULT_POLL_INTERVAL,
+    DEVICE_INTERVAL,
+    DOMAIN,
+    REFUSED_INTERVAL,
+)
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -26,9 +31,14 @@ def state_of(hass: HomeAssistant, iccid: str, key: str) -> str:
     return state.state
 
 
+def exists(hass: HomeAssistant, iccid: str, key: str) -> bool:
+    """Tell whether there is a sensor of a SIM."""
+    return er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}") is not None
+
+
 async def poll(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     """Let the time of the next poll come."""
-    freezer.tick(UPDATE_INTERVAL + timedelta(minutes=1))
+    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
 
@@ -135,11 +145,11 @@ async def test_outage(
 async def test_unavailable_from_the_start(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that could not be read yet is unavailable; the other ones are not held up."""
+    """A SIM that could not be read yet has no sensors; the other ones are not held up."""
     portal.faults.add("status", iccid=ICCID, status=500)
     await set_up(ICCID, OTHER_ICCID)
 
-    assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
+    assert not exists(hass, ICCID, "status")
     assert state_of(hass, OTHER_ICCID, "status") == "activated"
 
     portal.faults.clear()
@@ -185,14 +195,28 @@ async def test_secret_refused_by_a_part(
     assert len(hass.config_entries.flow.async_progress()) == 1
 
 
-async def test_refused_usage(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Where a network has no usage route, the status comes from its own route."""
+async def test_refused_usage(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Where a network has no usage route, the status comes from its own; the other is tried daily."""
     portal.sims[ICCID].refused_routes = frozenset({"ctdUsage", "sessionInfo"})
     await set_up(ICCID)
 
     assert state_of(hass, ICCID, "status") == "inventory"
-    assert state_of(hass, ICCID, "data_usage") == STATE_UNAVAILABLE
-    assert state_of(hass, ICCID, "last_ip") == STATE_UNAVAILABLE
+    assert not exists(hass, ICCID, "data_usage")
+    assert not exists(hass, ICCID, "last_ip")
+    portal.journal.clear()
+
+    await poll(hass, freezer)
+
+    assert [call.route for call in portal.journal] == ["getStatus"]
+
+    portal.sims[ICCID].refused_routes = frozenset()
+    freezer.tick(REFUSED_INTERVAL)
+    await poll(hass, freezer)
+
+    assert float(state_of(hass, ICCID, "data_usage")) == 0
+    assert state_of(hass, ICCID, "last_ip") == "100.126.61.98"
 
 
 async def test_unknown_values(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -224,3 +248,80 @@ async def test_session_is_read_only_when_it_can_have_changed(
     await poll(hass, freezer)
 
     assert state_of(hass, OTHER_ICCID, "last_ip") == "10.1.2.3"
+
+
+async def test_budget(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Use stands against the allowance that the portal names."""
+    freezer.move_to("2026-03-16T00:00:00+00:00")
+    portal.sims[OTHER_ICCID].data_usage = 100_000_000
+    await set_up(OTHER_ICCID)
+
+    # 500 MB, of which 100 MB are used in half of the month.
+    assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == 400
+    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 20
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_over_pace", "off")
+
+    portal.sims[OTHER_ICCID].data_usage = 300_000_000
+    await poll(hass, freezer)
+
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_over_pace", "on")
+
+    portal.sims[OTHER_ICCID].data_usage = 600_000_000
+    await poll(hass, freezer)
+
+    assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == 0
+    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 120
+
+
+async def test_details(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    all_entities: None,
+) -> None:
+    """All that the portal tells about a SIM can be shown."""
+    await set_up(ICCID)
+
+    assert {key: state_of(hass, ICCID, key) for key in DETAILS} == DETAILS
+
+
+DETAILS = {
+    "communication_plan": "Pangea EU (pkp18-inet) DATA SMS Voice",
+    "customer": "#8941 Pangea Retired",
+    "data_forecast": "0.0",
+    "data_remaining": "1000.0",
+    "date_activated": "2023-06-23T11:14:37+00:00",
+    "fixed_ip": STATE_UNKNOWN,
+    "imei": "8613300585142338",
+    "imsi": "204080823514892",
+    "msisdn": "3197044863841",
+    "rate_plan": "Pangea EU Economy 300MB",
+    "session_count": STATE_UNKNOWN,
+    "session_ended": "2023-08-16T10:50:07+00:00",
+    "session_started": "2023-08-16T10:50:07+00:00",
+    "sms_usage": "0",
+    "voice_usage": "0",
+}
+
+
+async def test_device_is_read_seldom(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Plan and owner are asked for every few hours, and sooner after a failure."""
+    portal.faults.add("status", route="GetDevice", status=500)
+    await set_up(ICCID)
+    assert not exists(hass, ICCID, "rate_plan")
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+    assert state_of(hass, ICCID, "rate_plan") == "Pangea EU Economy 300MB"
+
+    portal.sims[ICCID].device["ratePlan"] = "Another"
+    await poll(hass, freezer)
+    assert state_of(hass, ICCID, "rate_plan") == "Pangea EU Economy 300MB"
+
+    freezer.tick(DEVICE_INTERVAL)
+    await poll(hass, freezer)
+    assert state_of(hass, ICCID, "rate_plan") == "Another"

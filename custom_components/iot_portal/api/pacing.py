@@ -44,13 +44,20 @@ def priority(value: Priority) -> Iterator[None]:
         _PRIORITY.reset(token)
 
 
+class Alarm(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """Call it off."""
+
+
 class Timer(Protocol):
     """The part of an event loop that the pacer needs."""
 
     def time(self) -> float:
         """Return the seconds of a clock that never jumps."""
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> object:
+    def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
         """Call back at a time of that clock."""
 
 
@@ -73,7 +80,7 @@ class Pacer:
         self._under_way = 0
         self._next_start = 0.0
         self._recover_at = 0.0
-        self._is_timer_set = False
+        self._alarm: Alarm | None = None
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -84,7 +91,9 @@ class Pacer:
         try:
             await future
         except asyncio.CancelledError:
-            if not future.cancelled():
+            if future.cancelled():
+                self._let_go()
+            else:
                 self._done()
             raise
         try:
@@ -112,20 +121,22 @@ class Pacer:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Let as many waiting requests go as may."""
+        """Let as many waiting requests go as may, and look again when the next one may."""
         now = self._clock.time()
         self._recover(now)
         while self._waiting and self._under_way < self.width:
-            if self._waiting[0][2].done():
-                heapq.heappop(self._waiting)
-            elif now < self._next_start:
-                self._wake_at(self._next_start)
-                return
-            else:
-                _, _, future = heapq.heappop(self._waiting)
+            if not self._waiting[0][2].done():
+                if now < self._next_start:
+                    break
                 self._under_way += 1
                 self._next_start = max(now, self._next_start) + SPACING_MARGIN / self.rate
-                future.set_result(None)
+                self._waiting[0][2].set_result(None)
+            heapq.heappop(self._waiting)
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._waiting and self._under_way < self.width:
+            self._alarm = self._clock.call_at(self._next_start, self._let_go)
 
     def _recover(self, now: float) -> None:
         """Dare a little more when nothing was refused for a while."""
@@ -135,14 +146,3 @@ class Pacer:
         self._recover_at = now + RECOVERY_SECONDS
         if self.rate >= self._full_rate:
             self.width = self._full_width
-
-    def _wake_at(self, when: float) -> None:
-        """Look again at a time; once is enough."""
-        if not self._is_timer_set:
-            self._is_timer_set = True
-            self._clock.call_at(when, self._wake)
-
-    def _wake(self) -> None:
-        """Look again."""
-        self._is_timer_set = False
-        self._let_go()

@@ -1,0 +1,43 @@
+"""Billing cycles and forecasts."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from custom_components.iot_portal.billing import Cycle
+
+ZONE = ZoneInfo("Europe/Amsterdam")
+
+
+def moment(text: str) -> datetime:
+    """Return a local moment."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE)
+
+
+@pytest.mark.parametrize(
+    ("now", "billing_day", "start", "end"),
+    [
+        ("2026-03-16 12:00", 1, "2026-03-01", "2026-04-01"),
+        ("2026-03-16 12:00", 16, "2026-03-16", "2026-04-16"),
+        ("2026-03-16 12:00", 17, "2026-02-17", "2026-03-17"),
+        ("2026-01-05 00:00", 10, "2025-12-10", "2026-01-10"),
+        ("2026-12-31 23:59", 31, "2026-12-31", "2027-01-31"),
+        ("2026-02-28 00:00", 31, "2026-02-28", "2026-03-31"),
+        ("2026-02-27 23:59", 31, "2026-01-31", "2026-02-28"),
+    ],
+)
+def test_cycle(now: str, billing_day: int, start: str, end: str) -> None:
+    """A cycle goes from billing day to billing day; a short month bills on its last day."""
+    cycle = Cycle.around(moment(now), billing_day)
+
+    assert cycle == Cycle(start=moment(start), end=moment(end))
+
+
+def test_forecast() -> None:
+    """Half of the cycle, half of the use; the first day counts as a whole one."""
+    cycle = Cycle.around(moment("2026-06-16 00:00"), 1)
+
+    assert cycle.forecast(100, moment("2026-06-16 00:00")) == 200
+    assert cycle.forecast(10, moment("2026-06-01 00:01")) == 300
+    assert cycle.forecast(0, moment("2026-06-16 00:00")) == 0

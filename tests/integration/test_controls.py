@@ -1,0 +1,81 @@
+"""Entities that do something: button, notify entity, switch; and the session's binary sensor."""
+
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    SERVICE_TURN_OFF,
+    SERVICE_TURN_ON,
+    STATE_OFF,
+    STATE_ON,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_sensor import state_of
+
+
+async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """The button reads the SIM now."""
+    await set_up(ICCID)
+    portal.sims[ICCID].set_status("ACTIVATED")
+
+    await hass.services.async_call(
+        "button",
+        "press",
+        {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"},
+        blocking=True,
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, ICCID, "status") == "activated"
+
+
+async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """The notify entity sends an SMS; a failure is raised."""
+    await set_up(ICCID)
+    data = {ATTR_ENTITY_ID: f"notify.sim_{ICCID}_sms", "message": "Hello"}
+
+    await hass.services.async_call("notify", "send_message", data, blocking=True)
+
+    (sent,) = portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")
+    assert sent.body == {"messageText": "Hello"}
+
+    portal.faults.add("status", route="SendSMS", status=403)
+    with pytest.raises(HomeAssistantError, match="does not allow this"):
+        await hass.services.async_call("notify", "send_message", data, blocking=True)
+
+
+async def test_switch(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    all_entities: None,
+) -> None:
+    """The switch asks for a status and shows what the portal reports, not what it hopes for."""
+    await set_up(ICCID)
+    switch = f"switch.sim_{ICCID}_active"
+    assert hass.states.is_state(switch, STATE_OFF)
+
+    for action, expected in ((SERVICE_TURN_ON, STATE_ON), (SERVICE_TURN_OFF, STATE_OFF)):
+        await hass.services.async_call("switch", action, {ATTR_ENTITY_ID: switch}, blocking=True)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert hass.states.is_state(switch, expected)
+
+    portal.dialects["status_change"] = "never"
+    await hass.services.async_call(
+        "switch", SERVICE_TURN_ON, {ATTR_ENTITY_ID: switch}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert hass.states.is_state(switch, STATE_OFF)
+
+
+async def test_in_session(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A session that has not ended is a connection."""
+    portal.sims[OTHER_ICCID].open_session()
+    await set_up(ICCID, OTHER_ICCID)
+
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_in_session", STATE_ON)
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_in_session", STATE_OFF)
