@@ -18,7 +18,8 @@ INTEGRATION_LINES = (
     ("errors",),
     ("coordinator",),
     ("entity",),
-    ("binary_sensor", "button", "notify", "sensor", "switch", "config_flow", "services"),
+    ("binary_sensor", "button", "notify", "sensor", "switch"),
+    ("config_flow", "diagnostics", "services"),
     ("__init__",),
 )
 

@@ -1,0 +1,62 @@
+"""Diagnostics of the IoT Portal integration: what helps to mend, and nothing that identifies."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.device_registry import AnyDeviceEntry
+
+from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+
+# What the portal's fields may show as it is: words, numbers and dates that belong to nobody.
+_SHOWN = {
+    *("status", "ctdDataUsage", "ctdSMSUsage", "ctdVoiceUsage", "ctdSessionCount"),
+    *("dateActivated", "dateCreated", "dateUpdated", "dateShipped"),
+    *("dateSessionStarted", "dateSessionEnded", "globalSimType", "isshared"),
+    *("dataquantity", "datasize", "commsplan"),
+}
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: IotPortalConfigEntry
+) -> dict[str, Any]:
+    """Return how an account and its SIMs are doing."""
+    return {
+        # Only which credentials there are: the address may be somebody's own.
+        "log_in_with": sorted(entry.data),
+        "options": dict(entry.options),
+        "sims": [_describe(sim) for sim in entry.runtime_data.sims.values()],
+    }
+
+
+async def async_get_device_diagnostics(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, device: AnyDeviceEntry
+) -> dict[str, Any]:
+    """Return how one SIM is doing, or the account for its own device."""
+    sim = entry.runtime_data.sims.get(device.config_subentry_id or "")
+    if sim is None:
+        return await async_get_config_entry_diagnostics(hass, entry)
+    return _describe(sim)
+
+
+def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
+    """Return the state of a SIM and the shape of what the portal said last."""
+    data = sim.data if sim.has_been_read else None
+    return {
+        "settings": {key: value for key, value in sim.subentry.data.items() if key != "iccid"},
+        "last_update_success": sim.last_update_success,
+        "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
+        "status": data.status if data else None,
+        "usage": _shape(data.usage.raw if data and data.usage else {}),
+        "session": _shape(data.session.raw if data and data.session else {}),
+        "device": _shape(data.device.raw if data and data.device else {}),
+    }
+
+
+def _shape(raw: Any) -> dict[str, Any]:
+    """Return the fields of an answer; of those that may identify, only whether there is something."""
+    fields: Iterable[tuple[str, Any]] = raw.items()
+    return {
+        key: value if key in _SHOWN or value in (None, "") else REDACTED for key, value in fields
+    }

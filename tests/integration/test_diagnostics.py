@@ -1,0 +1,78 @@
+"""Diagnostics help, and give nobody away."""
+
+from http import HTTPStatus
+import json
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.iot_portal.const import DOMAIN
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+
+IDENTIFYING = [
+    *(ICCID, "204080823514892", "3197044863841", "8613300585142338", "100.126.61.98"),
+    *("demo-client", "demo-secret", "127.0.0.1", "Pangea", "100096903", "test12345"),
+]
+
+
+async def download(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, entry: MockConfigEntry, path: str = ""
+) -> Any:
+    """Download diagnostics as a user does."""
+    assert await async_setup_component(hass, "diagnostics", {})
+    client = await hass_client()
+    response = await client.get(f"/api/diagnostics/config_entry/{entry.entry_id}{path}")
+    assert response.status == HTTPStatus.OK
+    return (await response.json())["data"]
+
+
+@pytest.mark.parametrize("identifier", [None, ICCID, "account"])
+async def test_nobody_is_identified(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    set_up: SetUp,
+    identifier: str | None,
+) -> None:
+    """No secret, no identifier and no address is in any of the downloads."""
+    entry = await set_up(ICCID)
+    path = ""
+    if identifier is not None:
+        key = entry.entry_id if identifier == "account" else identifier
+        device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, key), entry.entry_id)
+        assert device is not None
+        path = f"/device/{device.id}"
+
+    data = await download(hass, hass_client, entry, path)
+
+    text = json.dumps(data)
+    assert [secret for secret in IDENTIFYING if secret in text] == []
+    sim = data if identifier == ICCID else data["sims"][0]
+    assert sim["status"] == "INVENTORY"
+    assert sim["usage"]["ctdDataUsage"] == 0
+    assert sim["usage"]["ctdSessionCount"] is None
+    assert sim["device"]["fixedIPAddress"] is None
+    assert sim["device"]["ratePlan"] == "**REDACTED**"
+
+
+async def test_failing_sim(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    set_up: SetUp,
+    portal: MockPortal,
+) -> None:
+    """A SIM that cannot be read says why."""
+    portal.faults.add("status", iccid=OTHER_ICCID, status=500)
+    entry = await set_up(OTHER_ICCID)
+
+    (sim,) = (await download(hass, hass_client, entry))["sims"]
+
+    assert sim["last_update_success"] is False
+    assert sim["last_error"] == "UpdateFailed"
+    assert sim["usage"] == {}
