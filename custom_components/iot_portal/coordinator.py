@@ -51,7 +51,7 @@ from .const import (
     REFUSED_INTERVAL,
     SUBENTRY_TYPE_SIM,
 )
-from .errors import translate
+from .errors import check_message, translate
 
 type IotPortalConfigEntry = ConfigEntry[IotPortalData]
 type SimRead[T] = Callable[[str], Coroutine[Any, Any, T]]
@@ -240,6 +240,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
 
     async def async_send_sms(self, message: str) -> str | None:
         """Send an SMS to the SIM and return its id, where the portal tells it."""
+        check_message(message)
         with self._translated_errors():
             return await self.client.send_sms(self.iccid, message)
 
@@ -250,6 +251,36 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             await self.client.request_status_change(self.iccid, status)
         self._importance = Priority.CONFIRMATION
         await self.async_refresh()
+
+    async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
+        """Change fields of the SIM, look soon what came of it, and return the portal's answer."""
+        with self._translated_errors():
+            answer = await self.client.edit_device(self.iccid, changes)
+        self._device_due = dt_util.utcnow()
+        await self.async_refresh()
+        return answer
+
+    async def async_get_sim(self) -> dict[str, object]:
+        """Return all that the portal tells of the SIM now, under the portal's own names."""
+        reads = {
+            "usage": self.client.get_usage,
+            "session": self.client.get_session,
+            "device": self.client.get_device,
+        }
+        with self._translated_errors():
+            parts = {key: await self._part(read) for key, read in reads.items()}
+            status = await self.client.get_status(self.iccid)
+        return {"status": status} | {key: part.raw if part else None for key, part in parts.items()}
+
+    async def async_get_sms(self, identifier: str) -> object:
+        """Return an SMS and how far it got, under the portal's own names."""
+        with self._translated_errors():
+            return (await self.client.get_sms(identifier)).raw
+
+    async def async_list_sms(self) -> list[str]:
+        """Return the ids of the SMS of the SIM, in the portal's order."""
+        with self._translated_errors():
+            return await self.client.get_sms_ids(self.iccid)
 
     @contextmanager
     def _translated_errors(

@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+from homeassistant.exceptions import ServiceValidationError
+
 from .api import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
@@ -11,6 +13,7 @@ from .api import (
     IotPortalOutcomeUnknownError,
     IotPortalRateLimitError,
 )
+from .api.gsm import sms_length
 from .const import DOMAIN
 
 # The first class that fits gives the words.
@@ -50,3 +53,19 @@ def translate(
             **placeholders,
         },
     }
+
+
+def check_message(message: str) -> None:
+    """Refuse a text that does not fit into an SMS."""
+    if not message.strip():
+        raise invalid_input(key="message_empty")
+    length, limit = sms_length(message)
+    if length > limit:
+        raise invalid_input(key="message_too_long", length=str(length), limit=str(limit))
+
+
+def invalid_input(*, key: str, **placeholders: str) -> ServiceValidationError:
+    """Return the error for input that cannot be sent."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+    )

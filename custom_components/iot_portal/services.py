@@ -1,6 +1,7 @@
 """Actions of the IoT Portal integration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import (
@@ -10,54 +11,45 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv, service
-from homeassistant.util.json import JsonValueType
+from homeassistant.helpers.json import json_bytes
+from homeassistant.util.json import JsonValueType, json_loads
 import voluptuous as vol
 
-from .api import SimStatus
+from .api import TERMINAL_STATUSES, SimStatus
 from .const import DOMAIN
 from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+from .errors import check_message, invalid_input
 
-SERVICE_SEND_SMS = "send_sms"
-SERVICE_REQUEST_STATUS_CHANGE = "request_status_change"
-
+ATTR_CHANGES = "changes"
+ATTR_CONFIRM_TERMINAL = "confirm_terminal"
 ATTR_MESSAGE = "message"
+ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
 
 SIMS_SCHEMA = vol.Schema(
     {vol.Required(ATTR_DEVICE_ID): vol.All(cv.ensure_list, vol.Length(min=1), [cv.string])}
 )
-SEND_SMS_SCHEMA = SIMS_SCHEMA.extend({vol.Required(ATTR_MESSAGE): cv.string})
-REQUEST_STATUS_CHANGE_SCHEMA = SIMS_SCHEMA.extend({vol.Required(ATTR_STATUS): cv.string})
+STATUS_SCHEMA = SIMS_SCHEMA.extend({vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean})
 
-type SimWrite = Callable[[IotPortalSimCoordinator], Awaitable[dict[str, JsonValueType]]]
+type SimCall = Callable[[IotPortalSimCoordinator], Awaitable[dict[str, JsonValueType]]]
+type Handler = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
 
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
-    hass.services.async_register(
-        DOMAIN,
-        SERVICE_SEND_SMS,
-        _send_sms,
-        schema=SEND_SMS_SCHEMA,
-        supports_response=SupportsResponse.OPTIONAL,
-    )
-    hass.services.async_register(
-        DOMAIN,
-        SERVICE_REQUEST_STATUS_CHANGE,
-        _request_status_change,
-        schema=REQUEST_STATUS_CHANGE_SCHEMA,
-        supports_response=SupportsResponse.OPTIONAL,
-    )
+    for name, (handler, schema, supports_response) in ACTIONS.items():
+        hass.services.async_register(
+            DOMAIN, name, handler, schema=schema, supports_response=supports_response
+        )
 
 
 async def _send_sms(call: ServiceCall) -> ServiceResponse:
     """Send an SMS to each SIM."""
-    message: str = call.data[ATTR_MESSAGE]
-    if not message.strip():
-        raise _invalid(key="message_empty")
+    message = call.data[ATTR_MESSAGE]
+    check_message(message)
 
     async def send(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
         return {"sms_id": await sim.async_send_sms(message)}
@@ -67,21 +59,109 @@ async def _send_sms(call: ServiceCall) -> ServiceResponse:
 
 async def _request_status_change(call: ServiceCall) -> ServiceResponse:
     """Ask for another status of each SIM."""
-    status = call.data[ATTR_STATUS].strip()
-    if not status:
-        raise _invalid(key="status_empty")
-    # Known statuses are shown and chosen in small letters; words of other networks stay as they are.
-    word = status.upper() if status.upper() in SimStatus else status
+    status = _checked_status(call, call.data[ATTR_STATUS])
 
     async def request(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
-        await sim.async_request_status_change(word)
-        return {"status": word}
+        await sim.async_request_status_change(status)
+        return {"status": status}
 
     return await _for_each_sim(call, request)
 
 
-async def _for_each_sim(call: ServiceCall, write: SimWrite) -> ServiceResponse:
-    """Write to each SIM of a call, also after one that failed, and answer for each.
+async def _edit_device(call: ServiceCall) -> ServiceResponse:
+    """Change fields of each SIM, under the portal's names for them."""
+    changes = dict(call.data[ATTR_CHANGES])
+    if not changes:
+        raise invalid_input(key="changes_empty")
+    if ATTR_STATUS in changes:
+        changes[ATTR_STATUS] = _checked_status(call, str(changes[ATTR_STATUS]))
+
+    async def edit(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+        return {"answer": _plain(await sim.async_edit_device(changes))}
+
+    return await _for_each_sim(call, edit)
+
+
+async def _get_sim(call: ServiceCall) -> ServiceResponse:
+    """Read everything the portal tells of each SIM, now."""
+
+    async def read(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+        return _plain_dict(await sim.async_get_sim())
+
+    return await _for_each_sim(call, read)
+
+
+async def _get_sms(call: ServiceCall) -> ServiceResponse:
+    """Read an SMS and how far it got."""
+
+    async def read(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+        return {"sms": _plain(await sim.async_get_sms(call.data[ATTR_SMS_ID]))}
+
+    return await _for_each_sim(call, read)
+
+
+async def _list_sms(call: ServiceCall) -> ServiceResponse:
+    """List the ids of the SMS of each SIM."""
+
+    async def read(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+        return {"sms_ids": _plain(await sim.async_list_sms())}
+
+    return await _for_each_sim(call, read)
+
+
+ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse]] = {
+    "send_sms": (
+        _send_sms,
+        SIMS_SCHEMA.extend({vol.Required(ATTR_MESSAGE): cv.string}),
+        SupportsResponse.OPTIONAL,
+    ),
+    "request_status_change": (
+        _request_status_change,
+        STATUS_SCHEMA.extend({vol.Required(ATTR_STATUS): cv.string}),
+        SupportsResponse.OPTIONAL,
+    ),
+    "edit_device": (
+        _edit_device,
+        STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
+        SupportsResponse.OPTIONAL,
+    ),
+    "get_sim": (_get_sim, SIMS_SCHEMA, SupportsResponse.ONLY),
+    "get_sms": (
+        _get_sms,
+        SIMS_SCHEMA.extend({vol.Required(ATTR_SMS_ID): vol.All(cv.string, vol.Match(r"\w+$"))}),
+        SupportsResponse.ONLY,
+    ),
+    "list_sms": (_list_sms, SIMS_SCHEMA, SupportsResponse.ONLY),
+}
+
+
+def _checked_status(call: ServiceCall, text: str) -> str:
+    """Return a status in the portal's spelling; a terminal one has to be confirmed.
+
+    Known statuses are shown and chosen in small letters; words of other networks stay as they are.
+    """
+    word = text.strip()
+    if not word:
+        raise invalid_input(key="status_empty")
+    if word.upper() in SimStatus:
+        word = word.upper()
+    if word in TERMINAL_STATUSES and not call.data[ATTR_CONFIRM_TERMINAL]:
+        raise invalid_input(key="status_terminal", status=word)
+    return word
+
+
+def _plain(value: object) -> JsonValueType:
+    """Return an answer of the portal as what an action can respond with."""
+    return json_loads(json_bytes(value))
+
+
+def _plain_dict(value: dict[str, Any]) -> dict[str, JsonValueType]:
+    """Return the parts of an answer as what an action can respond with."""
+    return {key: _plain(part) for key, part in value.items()}
+
+
+async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
+    """Act on each SIM of a call, also after one that failed, and answer for each.
 
     Raises what went wrong when nothing succeeded, or when nobody asked for the answer.
     """
@@ -91,7 +171,7 @@ async def _for_each_sim(call: ServiceCall, write: SimWrite) -> ServiceResponse:
     for device_id, sim in sims.items():
         answer: dict[str, JsonValueType] = {"device_id": device_id, "iccid": sim.iccid}
         try:
-            answer |= await write(sim)
+            answer |= await act(sim)
         except HomeAssistantError as err:
             answer["error"] = str(err)
             failures.append(err)
@@ -120,15 +200,8 @@ def _get_sims(call: ServiceCall) -> dict[str, IotPortalSimCoordinator]:
         account: IotPortalConfigEntry = entry
         sim = account.runtime_data.sims.get(device.config_subentry_id or "")
         if sim is None:
-            raise _invalid(
+            raise invalid_input(
                 key="device_is_not_a_sim", device=device.name_by_user or device.name or device_id
             )
         sims[device_id] = sim
     return sims
-
-
-def _invalid(*, key: str, **placeholders: str) -> ServiceValidationError:
-    """Return the error for input that cannot be sent."""
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )

@@ -83,7 +83,13 @@ async def test_status_change(
     [
         ("send_sms", {"message": ""}, "The SMS has no text. Enter a message"),
         ("send_sms", {"message": "  \n"}, "The SMS has no text. Enter a message"),
+        ("send_sms", {"message": "x" * 161}, "has 161 characters, and one SMS takes 160"),
+        ("send_sms", {"message": "x" * 159 + "€"}, "has 161 characters, and one SMS takes 160"),
+        ("send_sms", {"message": "ж" * 71}, "has 71 characters, and one SMS takes 70"),
         ("request_status_change", {"status": " "}, "No status was given"),
+        ("request_status_change", {"status": "retired"}, "RETIRED cannot be taken back"),
+        ("edit_device", {"changes": {}}, "No changes were given"),
+        ("edit_device", {"changes": {"status": "PURGED"}}, "PURGED cannot be taken back"),
     ],
 )
 async def test_bad_input(
@@ -91,7 +97,7 @@ async def test_bad_input(
     set_up: SetUp,
     portal: MockPortal,
     action: str,
-    data: dict[str, str],
+    data: dict[str, Any],
     says: str,
 ) -> None:
     """Bad input is refused before anything is sent."""
@@ -229,3 +235,83 @@ async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPor
                 "message": "Hello",
             },
         )
+
+
+@pytest.mark.parametrize("message", ["x" * 160, "ж" * 70, "x" * 158 + "€", "line\nbreak"])
+async def test_longest_sms(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, message: str
+) -> None:
+    """A text that fills an SMS is sent as it is."""
+    entry = await set_up(ICCID)
+
+    await call(hass, "send_sms", {"device_id": device_id(hass, entry, ICCID), "message": message})
+
+    (sent,) = portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")
+    assert sent.body == {"messageText": message}
+
+
+async def test_terminal_status(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A status that cannot be taken back is asked for once it is confirmed."""
+    entry = await set_up(ICCID)
+
+    await call(
+        hass,
+        "request_status_change",
+        {
+            "device_id": device_id(hass, entry, ICCID),
+            "status": "retired",
+            "confirm_terminal": True,
+        },
+    )
+
+    assert state_of(hass, ICCID, "status") == "retired"
+
+
+async def test_edit_device(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Fields are changed under the portal's names, and a status follows the same rules."""
+    entry = await set_up(ICCID)
+
+    response = await call(
+        hass,
+        "edit_device",
+        {
+            "device_id": device_id(hass, entry, ICCID),
+            "changes": {"status": "activated", "ratePlan": "Another"},
+        },
+    )
+
+    assert response["sims"][0]["answer"] == {"iccid": ICCID}
+    portal.journal.assert_called_once("PUT", f"/EditDevice/{ICCID}")
+    assert state_of(hass, ICCID, "status") == "activated"
+    assert state_of(hass, ICCID, "rate_plan") == "Another"
+
+
+async def test_get_sim(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Everything the portal tells is returned; a refused part is missing, not an error."""
+    portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
+    entry = await set_up(ICCID)
+
+    response = await call(hass, "get_sim", {"device_id": device_id(hass, entry, ICCID)})
+
+    (sim,) = response["sims"]
+    assert sim["status"] == "INVENTORY"
+    assert sim["usage"]["ctdDataUsage"] == 0
+    assert sim["device"]["zh_q_id"] == "test12345"
+    assert sim["session"] is None
+
+
+async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """An SMS can be found again, and how far it got."""
+    entry = await set_up(OTHER_ICCID)
+    sim = device_id(hass, entry, OTHER_ICCID)
+    sent = await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+    sms_id = sent["sims"][0]["sms_id"]
+    portal.clock.advance(60)
+
+    listed = await call(hass, "list_sms", {"device_id": sim})
+    found = await call(hass, "get_sms", {"device_id": sim, "sms_id": sms_id})
+
+    assert listed["sims"][0]["sms_ids"] == [sms_id]
+    assert found["sims"][0]["sms"]["status"] == "Delivered"
+    with pytest.raises(HomeAssistantError, match="does not know"):
+        await call(hass, "get_sms", {"device_id": sim, "sms_id": "1"})

@@ -1,7 +1,7 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
 from .client import IotPortalClient
-from .const import PRODUCTION_URL, UAT_URL, SimStatus
+from .const import PRODUCTION_URL, TERMINAL_STATUSES, UAT_URL, SimStatus
 from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
@@ -17,6 +17,7 @@ from .models import Credentials, Device, Session, Sms, Usage
 
 __all__ = [
     "PRODUCTION_URL",
+    "TERMINAL_STATUSES",
     "UAT_URL",
     "Credentials",
     "Device",

@@ -23,6 +23,10 @@ class SimStatus(StrEnum):
     REPLACED = "REPLACED"
 
 
+# An account user cannot lead a SIM out of these again.
+TERMINAL_STATUSES = frozenset({SimStatus.RETIRED, SimStatus.PURGED, SimStatus.REPLACED})
+
+
 class ErrorCode(StrEnum):
     """Codes that decide what an error means, whatever its HTTP status is."""
 

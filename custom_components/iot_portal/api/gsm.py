@@ -1,0 +1,22 @@
+"""How long an SMS is."""
+
+from typing import Final
+
+# The basic alphabet of GSM 03.38, and its extension, whose characters count twice.
+_BASIC: Final = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION: Final = frozenset("^{}\\[~]|€\f")
+GSM_LIMIT: Final = 160
+UCS2_LIMIT: Final = 70
+
+
+def sms_length(text: str) -> tuple[int, int]:
+    """Return how many characters a text takes in an SMS, and how many one SMS takes.
+
+    A single character outside the GSM alphabet makes the whole text UCS-2, with less room.
+    """
+    if set(text) <= _BASIC | _EXTENSION:
+        return len(text) + sum(character in _EXTENSION for character in text), GSM_LIMIT
+    return len(text.encode("utf-16-be")) // 2, UCS2_LIMIT
