@@ -1,4 +1,4 @@
-"""The least an aiohttp server can do: one handler, one body. `python -m benchmarks._bare PORT FILE`."""
+"""The least an aiohttp server can do: one route, one body. `python -m benchmarks._bare PORT FILE`."""
 
 import asyncio
 from pathlib import Path
@@ -8,13 +8,15 @@ from aiohttp import web
 
 
 async def serve(port: int, body: bytes) -> None:
-    """Answer every request with the same body, until stopped."""
+    """Answer every request for usage with the same body, until stopped."""
 
-    async def answer(_: web.BaseRequest) -> web.Response:
+    async def answer(_: web.Request) -> web.Response:
         """Answer one request."""
         return web.Response(body=body, content_type="application/json")
 
-    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    app = web.Application()
+    app.router.add_get("/ctdUsage/{ICCID}", answer)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     await asyncio.Event().wait()

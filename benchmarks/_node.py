@@ -1,9 +1,9 @@
 """The mock servers that npm has, installed on first use into .tools/node."""
 
-import asyncio
 import json
 from pathlib import Path
 import shutil
+import subprocess
 import sys
 from tempfile import mkdtemp
 import time
@@ -19,7 +19,7 @@ def program(name: str) -> str:
     return str(FOLDER / "node_modules" / ".bin" / name)
 
 
-async def install() -> bool:
+def install() -> bool:
     """Install what is missing, and tell whether all is there."""
     if all(_installed(name) == version for name, version in PACKAGES.items()):
         return True
@@ -32,7 +32,7 @@ async def install() -> bool:
     # Built beside its place and moved there in one step, so that nothing half-installed stays.
     work = Path(mkdtemp(prefix="node.", dir=TOOLS))
     try:
-        if not await _run_npm(npm, work):
+        if not _run_npm(npm, work):
             _say("npm could not install them (see above), so Prism and Mockoon are not measured")
             return False
         shutil.rmtree(FOLDER, ignore_errors=True)
@@ -57,21 +57,20 @@ def _list() -> str:
     return " and ".join(f"{name} {version}" for name, version in PACKAGES.items())
 
 
-async def _run_npm(npm: str, folder: Path) -> bool:
+def _run_npm(npm: str, folder: Path) -> bool:
     """Let npm install the packages into a folder, and tell whether it did."""
-    process = await asyncio.create_subprocess_exec(
-        npm,
-        "install",
-        f"--prefix={folder}",
-        *("--no-package-lock", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"),
+    command = [
+        *(npm, "install", f"--prefix={folder}", "--no-package-lock", "--no-save"),
+        *("--no-audit", "--no-fund", "--loglevel=error"),
         *(f"{name}@{version}" for name, version in PACKAGES.items()),
-        stdout=sys.stderr,
-    )
+    ]
     began = time.monotonic()
-    waiting = asyncio.create_task(process.wait())
-    while not (await asyncio.wait({waiting}, timeout=5))[0]:
-        _say(f"  {time.monotonic() - began:.0f} s")
-    return waiting.result() == 0
+    with subprocess.Popen(command, stdout=sys.stderr) as process:  # noqa: S603
+        while True:
+            try:
+                return process.wait(timeout=5) == 0
+            except subprocess.TimeoutExpired:
+                _say(f"  {time.monotonic() - began:.0f} s")
 
 
 def _say(text: str) -> None:

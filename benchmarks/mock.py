@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 import json
+from math import nan
 import os
 from pathlib import Path
 import platform
@@ -57,10 +58,15 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one round says of a server: seconds until the first good answer, requests a second."""
+    """What one round says of a server.
+
+    `start` is seconds until the first good answer, `rate` requests a second, `cpu` milliseconds of
+    the server's CPU a request, where the system tells.
+    """
 
     start: float
     rate: float
+    cpu: float
 
 
 type Results = Mapping[str, Sequence[Sample]]
@@ -76,15 +82,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print all samples as JSON")
     options = parser.parse_args()
     try:
-        results = asyncio.run(_measure(options))
+        results = asyncio.run(_measure(options, has_node=_node.install()))
     except BenchmarkError as err:
         sys.exit(f"bench: {err}")
     print(_as_json(results, options) if options.json else _as_table(results))
 
 
-async def _measure(options: Namespace) -> Results:
+async def _measure(options: Namespace, *, has_node: bool) -> Results:
     """Take the samples, round by round."""
-    has_node = await _node.install()
     results: dict[str, list[Sample]] = {}
     with TemporaryDirectory() as folder:
         for number in range(options.rounds + 1):
@@ -174,8 +179,19 @@ async def _sample(server: Server, log: Path, options: Namespace) -> Sample:
         start = time.perf_counter() - began
         # Node compiles what it runs often, so the first requests do not count.
         await _load(server, port, token, options.requests // 4, options.connections)
+        cpu = _cpu_seconds(process.pid)
         rate = await _load(server, port, token, options.requests, options.connections)
-    return Sample(start=start, rate=rate)
+        cpu = _cpu_seconds(process.pid) - cpu
+    return Sample(start=start, rate=rate, cpu=cpu / options.requests * 1000)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds a process has used, or NaN where there is no /proc."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return nan
+    user, system = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
@@ -214,8 +230,12 @@ async def _first_good_answer(
             with suppress(ClientConnectionError):
                 return await _ask(server, url, session)
             await asyncio.sleep(POLL_INTERVAL)
-    msg = f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}"
-    raise BenchmarkError(msg)
+    raise _failure(server, log)
+
+
+def _failure(server: Server, log: Path) -> BenchmarkError:
+    """Say that a server did not start, and what it wrote."""
+    return BenchmarkError(f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
 async def _ask(server: Server, url: str, session: ClientSession) -> str:
@@ -251,15 +271,20 @@ async def _load(server: Server, port: int, token: str, requests: int, connection
 def _as_table(results: Results) -> str:
     """Return the medians, as a table in Markdown."""
     rows = [
-        "| server | start | requests a second | of the bare handler |",
-        "|---|---:|---:|---:|",
+        "| server | start | requests a second | of the bare handler | CPU a request |",
+        "|---|---:|---:|---:|---:|",
     ]
     bare = _median(results[BARE]).rate
     for name, samples in results.items():
-        cells = ("not measured", "", "")
+        cells = ["not measured", "", "", ""]
         if samples:
             middle = _median(samples)
-            cells = f"{middle.start:.2f} s", f"{middle.rate:.0f}", f"{middle.rate / bare:.2f}"
+            cells = [
+                f"{middle.start:.2f} s",
+                f"{middle.rate:.0f}",
+                f"{middle.rate / bare:.2f}",
+                f"{middle.cpu:.2f} ms",
+            ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in _machine().items())])
 
@@ -279,10 +304,11 @@ def _as_json(results: Results, options: Namespace) -> str:
 
 
 def _median(samples: Sequence[Sample]) -> Sample:
-    """Return the medians of both measures."""
+    """Return the medians."""
     return Sample(
         start=median(sample.start for sample in samples),
         rate=median(sample.rate for sample in samples),
+        cpu=median(sample.cpu for sample in samples),
     )
 
 

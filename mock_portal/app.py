@@ -1,6 +1,5 @@
 """The portal itself: from a request to a response, without a socket."""
 
-from dataclasses import replace
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -10,7 +9,7 @@ from .http import JSON_TYPE, Request, Response, WebhookCall, Wire
 from .routes import Match
 from .world import World
 
-_UNSENT = frozenset({Wire.RESET, Wire.HANG})
+_UNSENT = (Wire.RESET, Wire.HANG)
 
 
 class Portal(World):
@@ -20,13 +19,12 @@ class Portal(World):
         """Answer a request, with the faults that strike it, and write it into the journal."""
         if request.path.startswith(control.PREFIX):
             return control.handle(self, request)
-        found = routes.find(request.method, request.path)
+        found = _find(request.method, request.path)
         route = found.route.name if found else None
         iccid = found.params.get("ICCID") if found else None
         fault = self.faults.pick(request.method, route, iccid)
-        response = Response()
-        if fault is None or fault.lets_through:
-            response = self._answer(request, found)
+        is_answered = fault is None or fault.lets_through
+        response = self._answer(request, found) if is_answered else Response()
         if fault is not None:
             response = fault.spoil(response)
         self.journal.record(
@@ -116,7 +114,18 @@ class Portal(World):
             "server": "Jetty(9.4.53.v20231009)",
             **response.headers,
         }
-        return replace(response, headers=headers)
+        # `replace` would do, at three times the cost.
+        return Response(
+            status=response.status,
+            headers=headers,
+            body=response.body,
+            wire=response.wire,
+            seconds=response.seconds,
+        )
+
+
+# A client asks for the same paths over and over.
+_find = lru_cache(maxsize=4096)(routes.find)
 
 
 @lru_cache

@@ -3,15 +3,38 @@
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-import signal
 import sys
 
 from . import probe, record, scenario
 from .errors import SetupError
 from .server import MockPortal
+from .signals import stop_event
 
 _DEFAULT_COMMAND = "serve"
+_DESCRIPTION = """\
+A stand-in for the IoT Portal Core API, and two tools that look at a real portal.
+Without a command it serves; each command explains itself with --help.
+"""
+_EPILOG = """\
+examples:
+  mock-portal                                  the published examples on port 8089
+  mock-portal --scenario demo --port 9000      SIMs that live
+  mock-portal probe --base-url https://...     ask a real portal which assumptions hold
+  mock-portal record --upstream https://...    write down what your client and a portal say
+"""
+_SERVE_DESCRIPTION = """\
+Listens as a portal, and prints its base URL, the credentials and the SIMs. Your client uses the
+base URL; tests use the control interface beside it, where GET /_mock/ explains everything.
+
+It keeps everything in memory, sends nothing to anybody (but the webhooks of a bulk edit) and
+protects nothing: do not expose it to a network you do not trust.
+"""
+_SERVE_EPILOG = """\
+examples:
+  mock-portal serve --scenario demo
+  mock-portal serve --scenario flaky --dialect sms_id=bare --dialect usage_body=object
+  mock-portal serve --scenario bug.yaml        replay what `mock-portal record` wrote
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     """Return the parser; a command is a sub-parser with a coroutine function."""
     parser = ArgumentParser(
-        prog="mock-portal", description="A stand-in for the IoT Portal Core API"
+        prog="mock-portal",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    serve = commands.add_parser(_DEFAULT_COMMAND, help="listen until stopped (the default)")
+    serve = commands.add_parser(
+        _DEFAULT_COMMAND,
+        help="listen until stopped (the default)",
+        description=_SERVE_DESCRIPTION,
+        epilog=_SERVE_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
     serve.add_argument("--port", type=int, default=8089, help="port to listen on; 0 takes any")
     serve.add_argument(
@@ -68,10 +100,7 @@ def _parser() -> ArgumentParser:
 
 async def _serve(options: Namespace) -> None:
     """Listen until Ctrl-C or SIGTERM."""
-    stop = asyncio.Event()
-    with suppress(NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_event()
     dialects = dict(given.partition("=")[::2] for given in options.dialect)
     portal = MockPortal(options.scenario, host=options.host, port=options.port, dialects=dialects)
     try:

@@ -186,7 +186,7 @@ class Prober:
         token: str | None = None,
         is_kept: bool = True,
     ) -> Answer | None:
-        """Ask once; a read is asked again where the portal was asked too often."""
+        """Ask; what is no write is asked again where the portal was asked too often."""
         answer = None
         for _ in range(_MOST_TRIES):
             answer = await self._send(route, values, body, self._token if token is None else token)

@@ -15,7 +15,7 @@ from .files import NewFile, to_yaml
 from .http import Request
 from .plain import dump
 from .recording import Recorded
-from .redaction import Redactor
+from .redaction import Redactor, Rule
 from .signals import stop_event
 from .upstream import Headers, NoReplyError, Reply, Upstream
 
@@ -46,10 +46,11 @@ examples:
       request come in the recorded order, and the last one repeats.
 
 never done: repeating a request, following a redirect, sending a token to another host or over
-plain http, overwriting a file, writing a file that others can read.
+plain http, overwriting a file, writing a file that others can read. The file grows to 2 MB at
+most; what comes later is passed on, not written.
 """
 
-_MOST_BYTES = 2 * 1024 * 1024
+_MOST_CHARACTERS = 2 * 1024 * 1024
 _CONNECTION_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -69,10 +70,14 @@ _CONNECTION_HEADERS = frozenset(
 """Headers that belong to one connection and are not passed on to the other."""
 
 _RECORDED_HEADERS = {
-    name.lower(): name
-    for name in ("Allow", "Content-Type", "Location", "Retry-After", "server", "WWW-Authenticate")
+    "allow": ("Allow", Rule.CLEAN),
+    "content-type": ("Content-Type", Rule.CLEAN),
+    "location": ("Location", Rule.FAKE),
+    "retry-after": ("Retry-After", Rule.CLEAN),
+    "server": ("server", Rule.CLEAN),
+    "www-authenticate": ("WWW-Authenticate", Rule.CLEAN),
 }
-"""The headers of an answer that are recorded, with their case."""
+"""The headers of an answer that are recorded: how they are written, and what becomes of them."""
 
 _HEADER = {
     "description": "Recorded from a real portal by mock-portal record; every identity is made up.",
@@ -85,13 +90,16 @@ _HEADER = {
 class Recorder:
     """Redacts exchanges and keeps them in a file, which is complete after each of them."""
 
-    def __init__(self, file: NewFile, *, most_bytes: int = _MOST_BYTES) -> None:
-        """Write a recording without exchanges."""
+    def __init__(
+        self, file: NewFile, host: str = "", *, most_characters: int = _MOST_CHARACTERS
+    ) -> None:
+        """Write a recording without exchanges; the host is not to be named in it."""
         self.is_full = False
         self.count = 0
         self._file = file
-        self._most_bytes = most_bytes
+        self._most_characters = most_characters
         self._redactor = Redactor()
+        self._redactor.keep_secret(host)
         self._text = to_yaml(_HEADER)
         file.write(self._text)
 
@@ -107,7 +115,7 @@ class Recorder:
         """Write an exchange, unless the file is full."""
         start = "" if self.count else "recorded:\n"
         text = f"{self._text}{start}{to_yaml([dump(recorded)])}"
-        self.is_full |= len(text) > self._most_bytes
+        self.is_full |= len(text) > self._most_characters
         if not self.is_full:
             self._text = text
             self.count += 1
@@ -133,9 +141,9 @@ class Recorder:
         return {
             "status": reply.status,
             "headers": {
-                _RECORDED_HEADERS[name.lower()]: self._redactor.text(value)
+                known[0]: self._redactor.value(value, known[1])
                 for name, value in reply.headers
-                if name.lower() in _RECORDED_HEADERS
+                if (known := _RECORDED_HEADERS.get(name.lower()))
             },
             "body": self._redactor.answered(
                 body, found.route.name if found else None, reply.status
@@ -237,7 +245,7 @@ async def run(options: Namespace) -> None:
     """Record until Ctrl-C or SIGTERM."""
     stop = stop_event()
     async with Upstream(options.upstream) as upstream:
-        recorder = Recorder(NewFile(options.output))
+        recorder = Recorder(NewFile(options.output), upstream.host)
         proxy = Proxy(upstream, recorder, host=options.host, port=options.port, say=_say)
         async with proxy:
             _say(f"Base URL  {proxy.url}\nRecording {options.output}")

@@ -32,7 +32,7 @@ _HARMLESS = re.compile(
     r"|true|false|null|none|n/a|0\.0\.0\.0|server|mobile device|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?",
     re.IGNORECASE,
 )
-"""What tells nothing wherever it stands: dates and times, words for nothing, and Cisco's for both ends of an SMS."""
+"""What tells nothing wherever it stands: dates, words for nothing, Cisco's for the ends of an SMS."""
 
 _PIECE = re.compile(rf"^https?://|{_IPV4}|\d+|.", re.DOTALL)
 _LONG_NUMBER = re.compile(r"-?\d{6,}|-?\d+\.\d+")
@@ -56,7 +56,7 @@ class Rule(Enum):
 
 
 _RULES = (
-    (re.compile(r".*(token|secret|secretkey|password)|authorization"), Rule.GONE),
+    (re.compile(r".*(token|secret(key)?|password)|authorization"), Rule.GONE),
     (
         re.compile(
             r".*status|(sim|device)?state|.*type|(error|status)?code|apiversion"
@@ -79,14 +79,16 @@ class Redactor:
     def __init__(self) -> None:
         """Know nobody."""
         self._fakes: dict[str, str] = {}
+        self._taken: set[str] = set()
         self._secrets: set[str] = set()
-        self._pattern = re.compile(_TELLING)
-        self._known = 0
+        self._learned: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
 
     def keep_secret(self, secret: str) -> None:
         """Let nothing of a secret stay, wherever it stands."""
-        if len(secret) >= _LEARNED_LENGTH:
+        if len(secret) >= _LEARNED_LENGTH and secret not in self._secrets:
             self._secrets.add(secret)
+            self._pattern = None
 
     def path(self, method: str, path: str) -> str:
         """Replace what a path names; it lies below the base URL."""
@@ -112,10 +114,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Replace what identifies somebody wherever it stands, and what was replaced before."""
-        if self._known != len(self._fakes) + len(self._secrets):
-            self._known = len(self._fakes) + len(self._secrets)
-            self._pattern = re.compile("|".join((*self._learned(), _TELLING)))
-        return self._pattern.sub(
+        pattern = self._pattern = self._pattern or self._compile()
+        return pattern.sub(
             lambda found: GONE if found[0] in self._secrets else self.fake(found[0]), text
         )
 
@@ -125,7 +125,8 @@ class Redactor:
 
     def value(self, value: str, rule: Rule) -> str:
         """Replace a text as a rule says."""
-        if _HARMLESS.fullmatch(value):
+        is_counter = rule is Rule.KEEP and value.isdecimal() and len(value) not in _ICCID_LENGTHS
+        if is_counter or _HARMLESS.fullmatch(value):
             return value
         if rule in {Rule.KEEP, Rule.CLEAN}:
             return self.text(value)
@@ -147,13 +148,17 @@ class Redactor:
     def fake(self, value: str) -> str:
         """Return the made-up value that stands for this one."""
         if value not in self._fakes:
-            taken = {*self._fakes, *self._fakes.values()}
             made = ""
             for _ in range(_MOST_TRIES):
                 made = _PIECE.sub(lambda piece: self._fake_piece(piece[0], value), value)
-                if made not in taken and made != value:
+                if made not in self._taken and made != value:
                     break
             self._fakes[value] = made
+            self._taken |= {value, made}
+            # What is recognised by its form need not be learned.
+            if len(value) >= _LEARNED_LENGTH and not re.fullmatch(_TELLING, value):
+                self._learned.add(value)
+                self._pattern = None
         return self._fakes[value]
 
     def _fake_piece(self, piece: str, whole: str) -> str:
@@ -168,13 +173,14 @@ class Redactor:
             return _fake_letter(piece)
         return ".".join(_fake_octet(octet) for octet in piece.split("."))
 
-    def _learned(self) -> list[str]:
-        """Return patterns for what was replaced before, the longest first."""
-        fakes = [fake for fake in self._fakes if len(fake) >= _LEARNED_LENGTH]
-        return [
-            *map(re.escape, sorted(self._secrets, key=len, reverse=True)),
-            *(rf"(?<!\w){re.escape(fake)}(?!\w)" for fake in sorted(fakes, key=len, reverse=True)),
-        ]
+    def _compile(self) -> re.Pattern[str]:
+        """Return a pattern of secrets, of what was replaced before, and of what tells by its form."""
+        secrets, learned = (
+            "|".join(map(re.escape, sorted(values, key=len, reverse=True)))
+            for values in (self._secrets, self._learned)
+        )
+        parts = (secrets, learned and rf"(?<!\w)(?:{learned})(?!\w)", _TELLING)
+        return re.compile("|".join(filter(None, parts)))
 
     def _body(self, body: str, rule: Rule) -> str:
         """Replace what a body holds; JSON that was cut off or is not quite JSON is JSON, too."""
@@ -203,8 +209,8 @@ class _Walk:
             case "{" | "[":
                 self._at_key = lexeme == "{"
                 self._around.append((self._rule, self._at_key))
-            case "}" | "]" if self._around:
-                self._rule, _ = self._around.pop()
+            case "}" | "]":
+                self._close()
             case ",":
                 self._at_key = bool(self._around) and self._around[-1][1]
             case ":":
@@ -218,6 +224,12 @@ class _Walk:
             case _:
                 return self._redactor.value(lexeme, self._rule)
         return lexeme
+
+    def _close(self) -> None:
+        """Leave an object or a list; what follows the outermost is no JSON that could be trusted."""
+        rule = self._around.pop()[0] if self._around else Rule.FAKE
+        self._rule = rule if self._around else Rule.FAKE
+        self._at_key = False
 
     def _key(self, lexeme: str) -> str:
         """Find the rule for the value of a key."""
@@ -246,8 +258,11 @@ def _unquote(lexeme: str) -> str:
 
 
 def _requote(lexeme: str, text: str) -> str:
-    """Return a JSON string with another text, or as it was where the text is the same."""
-    return lexeme if text == _unquote(lexeme) else json.dumps(text, ensure_ascii=False)
+    """Return a JSON string with another text, cut off where it was, or as it was."""
+    if text == _unquote(lexeme):
+        return lexeme
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted if lexeme.endswith('"') else quoted[:-1]
 
 
 def _fake_letter(char: str) -> str:
@@ -268,9 +283,10 @@ def _fake_digits(number: str) -> str:
         first = "0" if number[0] == "0" else choice(digits[1:])
         return first + "".join(choice(digits) for _ in number[1:])
     made = number[:2] + "".join(choice(digits) for _ in number[2:])
-    if _luhn(number):
-        return made
-    return made[:-1] + next(digit for digit in digits if not _luhn(made[:-1] + digit))
+    is_wrong = bool(_luhn(number))
+    return made[:-1] + choice(
+        [digit for digit in digits if bool(_luhn(made[:-1] + digit)) is is_wrong]
+    )
 
 
 def _luhn(number: str) -> int:

@@ -153,6 +153,8 @@ def _matches(value: Any, pattern: Pattern) -> bool:
             and value != []
             and all(_matches(item, pattern[0]) for item in value)
         )
+    if pattern is object:
+        return value is not ABSENT
     if isinstance(pattern, type):
-        return pattern is object or (type(value) is pattern and value != "")
+        return type(value) is pattern and value != ""
     return value is pattern or (type(value) is type(pattern) and value == pattern)

@@ -53,6 +53,7 @@ class Upstream:
         """Take the base URL, and how long an answer may take."""
         self.base_url = _check(base_url)
         self.base_path = self.base_url.raw_path.rstrip("/")
+        self.host = self.base_url.host or ""
         self._timeout = ClientTimeout(total=seconds)
 
     async def __aenter__(self) -> Self:

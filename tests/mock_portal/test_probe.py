@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 import json
 from pathlib import Path
 import re
 from typing import Any, override
+from unittest.mock import patch
 from urllib.parse import unquote
 
 import pytest
@@ -115,7 +117,8 @@ class Direct(Upstream):
         )
         response = self.portal.handle(request)
         if response.status == 599:
-            raise NoReplyError("it hung up")
+            msg = "it hung up"
+            raise NoReplyError(msg)
         headers = list(response.headers.items())
         return Reply(status=response.status, headers=headers, body=response.body)
 
@@ -335,7 +338,7 @@ async def test_the_report_identifies_nobody() -> None:
         (b"secrettoken", "Login", "a bare word"),
         (b"two words", "Login", "plain text"),
         (b"Not active", "getStatus", "Not active"),
-        (b"8931082322089353632", "getStatus", "19 digits"),
+        (b'"8931082322089353632"', "getStatus", "19 digits"),
         (b'{"8931082322089353632": "+31 6"}', "ctdUsage", {"(a key)": "a text"}),
         (
             b'{"status": "Anna (1)", "code": 77}',
@@ -375,6 +378,24 @@ async def test_retry_after() -> None:
     assert seen(judge(prober.evidence))["rate_limit"] == "429_retry_after"
 
 
+async def test_a_limit_that_does_not_end() -> None:
+    """A portal that refuses for too long is not asked for ever."""
+    portal = world()
+    portal.faults.add("rate_limited", route="sessionInfo")
+    assert seen(judge((await probe(portal, Plan(iccids=(USED,)))).evidence))["rate_limit"] == "429"
+    assert len(portal.journal.find(path="/sessionInfo/*")) == 3
+
+
+async def test_a_token_that_dies_early() -> None:
+    """A token that is refused after fewer calls than any variant says is a contradiction."""
+    portal = world()
+    portal.faults.add("status", route="getStatus", after=20, status=401)
+    evidence = (await probe(portal, Plan(iccids=(USED,), try_token_life=True))).evidence
+    finding = next(each for each in judge(evidence) if each.name == "token_life")
+    assert finding.result is Result.CONTRADICTED
+    assert 0 < evidence.token_calls < 20
+
+
 async def test_no_answer() -> None:
     """A request without an answer is passed over, except the first."""
     portal = world()
@@ -386,9 +407,10 @@ async def test_no_answer() -> None:
 
 
 def _run(portal: MockPortal, folder: Path, *options: str) -> int:
-    """Run the command with its files in a folder."""
+    """Run the command in a hurry, with its files in a folder."""
     files = ["--report", str(folder / "r.yaml"), "--scenario", str(folder / "s.yaml")]
-    return main(["probe", "--base-url", portal.url, *files, *options])
+    with patch("mock_portal.probe.Prober", partial(Prober, pause=0)):
+        return main(["probe", "--base-url", portal.url, *files, *options])
 
 
 @pytest.fixture
