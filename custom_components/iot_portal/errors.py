@@ -1,4 +1,4 @@
-"""How errors of the portal are told to people: the one place for it."""
+"""What people are told when the portal refuses, or when their input cannot be sent."""
 
 from typing import TypedDict
 
