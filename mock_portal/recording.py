@@ -67,7 +67,7 @@ class Recordings:
 
     def __contains__(self, request: Request) -> bool:
         """Tell whether there is an answer to a request."""
-        return _key_of(request) in self._queues
+        return bool(self._queues) and _key_of(request) in self._queues
 
     def take(self, request: Request) -> Recorded:
         """Return the next answer to a request."""

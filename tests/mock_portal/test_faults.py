@@ -8,10 +8,16 @@ import json
 import time
 from typing import Any
 
-from aiohttp import ClientConnectionError, ClientPayloadError, ServerDisconnectedError
+from aiohttp import (
+    ClientConnectionError,
+    ClientPayloadError,
+    ClientSession,
+    ClientTimeout,
+    ServerDisconnectedError,
+)
 import pytest
 
-from mock_portal import FaultKind, SetupError
+from mock_portal import FaultKind, MockPortal, SetupError
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
 
@@ -265,3 +271,17 @@ async def test_stopping_cuts_a_delay_short(caller: Caller) -> None:
     assert time.monotonic() - start < 1
     with suppress(ServerDisconnectedError):
         await waiting
+
+
+async def test_hanging_ends_with_the_client(socket_enabled: None) -> None:
+    """A client that gives up a request that hangs no longer counts as one that waits."""
+    async with MockPortal() as portal, ClientSession() as session:
+        portal.faults.add("hang", times=1)
+        with pytest.raises(TimeoutError):
+            await session.get(f"{portal.url}/getStatus/1", timeout=ClientTimeout(total=0.1))
+        await asyncio.sleep(0.2)
+
+        async with session.get(f"{portal.url}/getStatus/1"):
+            pass
+
+        assert portal.journal.peak_width == 1
