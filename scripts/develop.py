@@ -105,7 +105,7 @@ async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict
     until = time.monotonic() + STATES_TIMEOUT
     sims: dict[str, Any] = {}
     while time.monotonic() < until:
-        sims = await hass.sensors()
+        sims = await hass.states()
         if all(
             sims.get(iccid, {}).get("status", {}).get("state", "unavailable") != "unavailable"
             for iccid in iccids
@@ -117,16 +117,15 @@ async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict
 
 
 def print_states(sims: dict[str, Any]) -> None:
-    """Print a table of the SIMs."""
-    keys = sorted({key for sensors in sims.values() for key in sensors})
-    rows = [["ICCID", *keys]]
-    for iccid, sensors in sims.items():
-        rows.append([iccid, *(_shown(sensors.get(key)) for key in keys)])
+    """Print a table: a column for each SIM, a row for each entity that shows something."""
+    keys = sorted({key for states in sims.values() for key in states})
+    rows = [["", *sims]]
+    rows += [[key, *(_shown(states.get(key)) for states in sims.values())] for key in keys]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print(
-            "    " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        )
+        if row is rows[0] or any(cell != "unknown" for cell in row[1:]):
+            cells = zip(row, widths, strict=True)
+            print("    " + "  ".join(cell.ljust(width) for cell, width in cells))
 
 
 def _shown(state: dict[str, Any] | None) -> str:
@@ -166,7 +165,7 @@ async def check(hass: HomeAssistantProcess, portal: Portal, iccids: list[str]) -
 async def _wait_for_status(hass: HomeAssistantProcess, iccid: str, status: str) -> None:
     """Wait until Home Assistant shows a status of a SIM."""
     until = time.monotonic() + STATES_TIMEOUT
-    while (await hass.sensors())[iccid]["status"]["state"] != status:
+    while (await hass.states())[iccid]["status"]["state"] != status:
         if time.monotonic() > until:
             msg = f"Home Assistant did not show {status} within {STATES_TIMEOUT} s"
             raise DemoError(msg)

@@ -225,8 +225,8 @@ class HomeAssistantProcess:
             raise HomeAssistantError(msg)
         return step
 
-    async def sensors(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the states of our sensors: by ICCID, then by key."""
+    async def states(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return the states of our entities: by ICCID, then by key."""
         entities = await self.command("config/entity_registry/list")
         states = {state["entity_id"]: state for state in await self.request("GET", "/api/states")}
         sims: dict[str, dict[str, dict[str, Any]]] = {}

@@ -23,7 +23,7 @@ WAIT = 30
 async def wait_for(hass: HomeAssistantProcess, key: str, state: str) -> dict[str, Any]:
     """Wait until a sensor of the SIM has a state, and return all of them."""
     until = time.monotonic() + WAIT
-    while (sensors := (await hass.sensors()).get(ICCID, {})).get(key, {}).get("state") != state:
+    while (sensors := (await hass.states()).get(ICCID, {})).get(key, {}).get("state") != state:
         assert time.monotonic() < until, sensors
         await asyncio.sleep(0.2)
     return sensors
