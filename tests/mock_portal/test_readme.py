@@ -1,16 +1,19 @@
 """Every example of the README runs, and its tables say what the code says."""
 
+from collections.abc import Iterator
+import os
 from pathlib import Path
 import re
 import signal
 import subprocess
 import sys
+from urllib.request import urlopen
 
 import pytest
 import yaml
 
 import mock_portal
-from mock_portal import DIALECTS, Portal
+from mock_portal import DIALECTS, MockPortal, Portal
 from mock_portal.control import ENDPOINTS
 from mock_portal.faults import KINDS
 from mock_portal.scenario import shipped
@@ -105,3 +108,55 @@ def test_shell() -> None:
     assert '"ctdDataUsage": 0' in result.stdout
     assert '"status_body": "object"' in result.stdout
     assert result.stdout.endswith('"iccid": "8931082322089353632",\n    "status": "INVENTORY"\n}')
+
+
+@pytest.fixture
+def real_portal() -> Iterator[MockPortal]:
+    """Return what stands in for the real portal that `record` and `probe` talk to."""
+    with MockPortal.in_thread("demo") as portal:
+        yield portal
+
+
+def _console(command: str, portal: MockPortal) -> list[str]:
+    """Return the example of a command, aimed at the stand-in and one of its SIMs."""
+    (line,) = (block for block in _blocks("console") if block.startswith(f"mock-portal {command} "))
+    line = line.replace("https://api.iotportal.io/api", portal.url).replace("8931...", ACTIVE)
+    program, *arguments = line.split()
+    return [str(PROGRAMS / program), *arguments]
+
+
+def test_probe_example(real_portal: MockPortal, tmp_path: Path) -> None:
+    """The example of `probe` writes the two files that the README names."""
+    result = subprocess.run(  # noqa: S603  ours
+        _console("probe", real_portal),
+        cwd=tmp_path,
+        env=os.environ | {"IOT_PORTAL_API_TOKEN": "demo-token"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "A5   usage_body                     confirmed  array" in result.stdout
+    assert (tmp_path / "probe-report.yaml").exists()
+    Portal(str(tmp_path / "probe-scenario.yaml"))
+
+
+def test_record_example(real_portal: MockPortal, tmp_path: Path) -> None:
+    """The example of `record` passes a log-in through and leaves a file that can be replayed."""
+    port = free_port()
+    process = subprocess.Popen(  # noqa: S603  ours
+        [*_console("record", real_portal), "--port", str(port)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_up(port)
+        body = b'{"clientId": "demo-client", "secretKey": "demo-secret"}'
+        with urlopen(f"http://127.0.0.1:{port}/api/Login", body) as answer:
+            assert "token" in answer.read().decode()
+    finally:
+        process.terminate()
+    assert process.wait() == 0
+    text = (tmp_path / "bug.yaml").read_text()
+    assert "demo-secret" not in text
+    assert Portal(str(tmp_path / "bug.yaml")).recordings.left()
