@@ -90,14 +90,15 @@ def show_progress(seconds: float) -> None:
         print(f"    still starting ({seconds:.0f} s)", flush=True)
 
 
-async def set_up(hass: HomeAssistantProcess, portal: Portal) -> list[str]:
-    """Add the demo account and its SIMs as a person would; return the ICCIDs."""
+async def set_up(hass: HomeAssistantProcess, portal: Portal) -> tuple[str, list[str]]:
+    """Add the demo account and its SIMs as a person would; return the id of its entry and the ICCIDs."""
     await hass.create_user(USER, PASSWORD)
     print("==> Adding the demo account and its SIMs", flush=True)
     account = await hass.add_account(portal.base_url, client_id=CLIENT_ID, secret_key=SECRET_KEY)
     iccids = list(await portal.control("sims"))
-    await hass.add_sims(account["result"]["entry_id"], iccids)
-    return iccids
+    entry_id: str = account["result"]["entry_id"]
+    await hass.add_sims(entry_id, iccids)
+    return entry_id, iccids
 
 
 async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict[str, Any]:
@@ -116,11 +117,11 @@ async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict
     raise DemoError(msg)
 
 
-def print_states(sims: dict[str, Any]) -> None:
-    """Print a table: a column for each SIM, a row for each entity that shows something."""
-    keys = sorted({key for states in sims.values() for key in states})
-    rows = [["", *sims]]
-    rows += [[key, *(_shown(states.get(key)) for states in sims.values())] for key in keys]
+def print_states(owners: dict[str, Any]) -> None:
+    """Print a table: a column for each SIM or account, a row for each entity that shows something."""
+    keys = sorted({key for states in owners.values() for key in states})
+    rows = [["", *owners]]
+    rows += [[key, *(_shown(states.get(key)) for states in owners.values())] for key in keys]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         if row is rows[0] or any(cell != "unknown" for cell in row[1:]):
@@ -129,15 +130,19 @@ def print_states(sims: dict[str, Any]) -> None:
 
 
 def _shown(state: dict[str, Any] | None) -> str:
-    """Return a state with its unit."""
+    """Return a state with its unit, or what an event entity told last."""
     if state is None:
         return ""
-    return " ".join(filter(None, (state["state"], state["attributes"].get("unit_of_measurement"))))
+    attributes = state["attributes"]
+    told = attributes.get("event_type") or state["state"]
+    return " ".join(filter(None, (told, attributes.get("unit_of_measurement"))))
 
 
-async def check(hass: HomeAssistantProcess, portal: Portal, iccids: list[str]) -> None:
+async def check(
+    hass: HomeAssistantProcess, portal: Portal, entry_id: str, iccids: list[str]
+) -> None:
     """Do the main job once and prove it by the portal's journal."""
-    print_states(await wait_for_states(hass, iccids))
+    await print_everything(hass, entry_id, iccids)
     devices = await hass.device_ids()
     sim = iccids[1]
     print(f"==> Sending an SMS to {sim} and asking for another status of it", flush=True)
@@ -145,12 +150,14 @@ async def check(hass: HomeAssistantProcess, portal: Portal, iccids: list[str]) -
         "iot_portal", "send_sms", {"device_id": devices[sim], "message": "Hello"}
     )
     print(f"    the portal gave the SMS the id {sent['sims'][0]['sms_id']}")
+    await _wait_for(hass, sim, "sms_event", "delivered")
     await hass.call_action(
         "iot_portal",
         "request_status_change",
         {"device_id": devices[sim], "status": "deactivated"},
     )
-    await _wait_for_status(hass, sim, "deactivated")
+    await _wait_for(hass, sim, "status", "deactivated")
+    await _wait_for(hass, sim, "lifecycle_event", "status_change_confirmed")
     journal = (await portal.control("journal"))["exchanges"]
     print("==> What the portal saw")
     for path in (f"/SendSMS/{sim}/1", f"/RequestStatusChange/{sim}"):
@@ -159,15 +166,26 @@ async def check(hass: HomeAssistantProcess, portal: Portal, iccids: list[str]) -
             msg = f"PUT {path} is in the portal's journal {len(seen)} times instead of once"
             raise DemoError(msg)
         print(f"    PUT {seen[0]['path']} {seen[0]['body']} -> {seen[0]['status']}")
-    print(f"==> All is well: {sim} is now deactivated in Home Assistant")
+    print(f"==> All is well: the SMS was delivered, and {sim} is now deactivated in Home Assistant")
 
 
-async def _wait_for_status(hass: HomeAssistantProcess, iccid: str, status: str) -> None:
-    """Wait until Home Assistant shows a status of a SIM."""
+async def print_everything(hass: HomeAssistantProcess, entry_id: str, iccids: list[str]) -> None:
+    """Print what Home Assistant shows of the SIMs, and of the account once it has summed them up."""
+    states = await wait_for_states(hass, iccids)
+    print_states({iccid: states[iccid] for iccid in iccids})
+    await _wait_for(hass, entry_id, "sims_active", "3")
+    print_states({"account": (await hass.states())[entry_id]})
+
+
+async def _wait_for(hass: HomeAssistantProcess, owner: str, key: str, shown: str) -> None:
+    """Wait until an entity of a SIM or an account shows a state, or the type of an event."""
     until = time.monotonic() + STATES_TIMEOUT
-    while (await hass.states())[iccid]["status"]["state"] != status:
+    while True:
+        state = (await hass.states())[owner][key]
+        if shown in (state["state"], state["attributes"].get("event_type")):
+            return
         if time.monotonic() > until:
-            msg = f"Home Assistant did not show {status} within {STATES_TIMEOUT} s"
+            msg = f"{key} of {owner} did not become {shown} within {STATES_TIMEOUT} s: {state}"
             raise DemoError(msg)
         await asyncio.sleep(0.5)
 
@@ -208,11 +226,11 @@ async def _main_job(
 ) -> None:
     """Bring Home Assistant up with the demo account; then check it, or leave it to the person."""
     await hass.start(show_progress)
-    iccids = await set_up(hass, portal)
+    entry_id, iccids = await set_up(hass, portal)
     if options.check:
-        await check(hass, portal, iccids)
+        await check(hass, portal, entry_id, iccids)
         return
-    print_states(await wait_for_states(hass, iccids))
+    await print_everything(hass, entry_id, iccids)
     print(f"==> Home Assistant: {hass.url}  (user {USER}, password {PASSWORD})")
     print(f"    Mock portal:    {portal.base_url}  (control: {portal.root}/_mock/)")
     print(f"    Log:            {Path(hass.log_file).relative_to(REPOSITORY)}")

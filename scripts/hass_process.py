@@ -218,23 +218,32 @@ class HomeAssistantProcess:
         )
 
     async def _submit(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Fill in the form of a flow, which is to create something."""
+        """Fill in the form of a flow, which is to create something, and wait through its progress."""
         step: dict[str, Any] = await self.request("POST", path, data)
+        while step["type"] == "progress":
+            await asyncio.sleep(POLL_INTERVAL)
+            step = await self.request("GET", path)
         if step["type"] != "create_entry":
             msg = f"The dialog did not end well: {step}"
             raise HomeAssistantError(msg)
         return step
 
     async def states(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the states of our entities: by ICCID, then by key."""
+        """Return the states of our entities: by ICCID or the id of the account's entry, then by key.
+
+        The key of an event entity ends in `_event`: a SIM has two entities for its SMS.
+        """
         entities = await self.command("config/entity_registry/list")
         states = {state["entity_id"]: state for state in await self.request("GET", "/api/states")}
-        sims: dict[str, dict[str, dict[str, Any]]] = {}
+        owners: dict[str, dict[str, dict[str, Any]]] = {}
         for entity in entities:
             if entity["platform"] == "iot_portal" and entity["entity_id"] in states:
-                iccid, _, key = entity["unique_id"].partition("_")
-                sims.setdefault(iccid, {})[key] = states[entity["entity_id"]]
-        return sims
+                owner, _, key = entity["unique_id"].partition("_")
+                is_event = entity["entity_id"].startswith("event.")
+                owners.setdefault(owner, {})[f"{key}_event" if is_event else key] = states[
+                    entity["entity_id"]
+                ]
+        return owners
 
     async def device_ids(self) -> dict[str, str]:
         """Return the device id of each SIM by its ICCID."""

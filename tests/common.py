@@ -14,4 +14,5 @@ class TirelessPacer(Pacer):
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Go."""
+        self.count()
         yield

@@ -1,5 +1,7 @@
-"""What the code names has words, and no words are left over."""
+"""What the code names has words in every language, and no words are left over."""
 
+import ast
+from collections.abc import Iterator, Mapping
 import json
 from pathlib import Path
 import re
@@ -10,102 +12,299 @@ from hass_frontend import where
 import pytest
 import yaml
 
-from custom_components.iot_portal.api import SimStatus
-from custom_components.iot_portal.binary_sensor import BINARY_SENSORS
+from custom_components.iot_portal import config_flow, event, services
+from custom_components.iot_portal.api import SimStatus, SmsStatus
+from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.iot_portal.button import BUTTONS
-from custom_components.iot_portal.entity import IotPortalSimEntityDescription
+from custom_components.iot_portal.const import CONF_API_TOKEN, CONF_BASE_URL, DATA_UNITS
 from custom_components.iot_portal.errors import _TRANSLATION_KEYS
+from custom_components.iot_portal.happenings import BulkEditEnd, Lifecycle, SmsProgress
+from custom_components.iot_portal.issues import Issue
 from custom_components.iot_portal.notify import NOTIFIERS
-from custom_components.iot_portal.sensor import SENSORS
+from custom_components.iot_portal.sensor import ACCOUNT_SENSORS, SENSORS
 from custom_components.iot_portal.switch import SWITCHES
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / "iot_portal"
-TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations" / "en.json").read_text())
+TRANSLATIONS = INTEGRATION / "translations"
+LANGUAGES = ("en",)
+TEXTS: dict[str, Any] = json.loads((TRANSLATIONS / "en.json").read_text())
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 SERVICES: dict[str, Any] = yaml.safe_load((INTEGRATION / "services.yaml").read_text())
-PLATFORMS: dict[str, tuple[IotPortalSimEntityDescription[Any], ...]] = {
-    "binary_sensor": BINARY_SENSORS,
-    "button": BUTTONS,
-    "notify": NOTIFIERS,
-    "sensor": SENSORS,
-    "switch": SWITCHES,
+ENTITIES: dict[str, set[str]] = {
+    platform: {description.key for description in descriptions}
+    for platform, descriptions in {
+        "binary_sensor": (*BINARY_SENSORS, *ACCOUNT_BINARY_SENSORS),
+        "button": BUTTONS,
+        "event": (*event.SIM_EVENTS, *event.ACCOUNT_EVENTS),
+        "notify": NOTIFIERS,
+        "sensor": (*SENSORS, *ACCOUNT_SENSORS),
+        "switch": SWITCHES,
+    }.items()
 }
-SOURCE = "\n".join(path.read_text() for path in sorted(INTEGRATION.glob("*.py")))
+STATES: dict[tuple[str, str], set[str]] = {
+    ("binary_sensor", "change_pending"): {"on", "off"},
+    ("sensor", "status"): {status.lower() for status in SimStatus},
+    ("sensor", "last_sms_status"): set(SmsStatus),
+}
+SOURCES = {path.stem: path.read_text() for path in sorted(INTEGRATION.glob("*.py"))}
+SOURCE = "\n".join(SOURCES.values())
+TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
+# The most of a language that may read like English: Status, SMS, IMEI and the like.
+SAME_AS_ENGLISH = 0.15
+
+
+def flat(texts: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text by its dotted path."""
+    for key, value in texts.items():
+        if isinstance(value, str):
+            yield f"{path}{key}", value
+        else:
+            yield from flat(value, f"{path}{key}.")
+
+
+def placeholders(*texts: str) -> set[str]:
+    """Return the names of the gaps in texts."""
+    return {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def calls(function: str, *modules: str) -> Iterator[ast.Call]:
+    """Yield the calls of a function or method."""
+    for module in modules or TREES:
+        for node in ast.walk(TREES[module]):
+            if isinstance(node, ast.Call):
+                called = node.func
+                name = (
+                    called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+                )
+                if name == function:
+                    yield node
+
+
+def names(call: ast.Call) -> set[str]:
+    """Return the names of a call's keyword arguments."""
+    return {keyword.arg for keyword in call.keywords if keyword.arg}
+
+
+def keys(*nodes: ast.AST) -> set[str]:
+    """Return the literal keys of the dicts in some code."""
+    return {
+        str(key.value)
+        for node in nodes
+        for item in ast.walk(node)
+        if isinstance(item, ast.Dict)
+        for key in item.keys
+        if isinstance(key, ast.Constant)
+    }
+
+
+def returned(function: str) -> set[str]:
+    """Return the texts that a function of the dialogs returns, by themselves or at the end of a tuple."""
+    (found,) = [
+        node
+        for node in ast.walk(TREES["config_flow"])
+        if isinstance(node, ast.FunctionDef) and node.name == function
+    ]
+    values = [node.value for node in ast.walk(found) if isinstance(node, ast.Return)]
+    last = [value.elts[-1] if isinstance(value, ast.Tuple) else value for value in values]
+    return {str(value.value) for value in last if isinstance(value, ast.Constant) and value.value}
+
+
+def test_all_languages() -> None:
+    """There is a file for each language, and no other."""
+    assert {path.stem for path in TRANSLATIONS.iterdir()} == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_language(language: str) -> None:
+    """Every language has the same keys and gaps as English, and words of its own."""
+    english = dict(flat(TEXTS))
+    texts = dict(flat(json.loads((TRANSLATIONS / f"{language}.json").read_text())))
+
+    assert texts.keys() == english.keys()
+    for path, text in texts.items():
+        assert text == text.strip() != "", path
+        assert placeholders(text) == placeholders(english[path]), path
+        assert not re.search(r"<\w|https?://|'\{|\}'", text), path
+    same = [path for path, text in texts.items() if text == english[path] and len(text) > 3]
+    assert language == "en" or len(same) < SAME_AS_ENGLISH * len(english), same
 
 
 def test_entities() -> None:
-    """Every entity has a name and an icon, and every name and icon an entity; states have words."""
-    keys = {
-        platform: {description.key for description in descriptions}
-        for platform, descriptions in PLATFORMS.items()
+    """Every entity has a name and an icon, and every name and icon an entity."""
+    for told in (TEXTS["entity"], ICONS["entity"]):
+        assert {platform: set(entities) for platform, entities in told.items()} == ENTITIES
+    assert all(text["name"] for texts in TEXTS["entity"].values() for text in texts.values())
+
+
+def test_states() -> None:
+    """Every state that an entity can have has words, and icons are for states that there are."""
+    for platform, entities in TEXTS["entity"].items():
+        for key, texts in entities.items():
+            assert set(texts.get("state", ())) == STATES.get((platform, key), set())
+            states = set(texts.get("state", ())) or {"on", "off"}
+            assert set(ICONS["entity"][platform][key].get("state", ())) <= states
+
+
+def test_attributes() -> None:
+    """Every attribute of an event and every kind of it has words, and none is left over."""
+    told = TEXTS["entity"]["event"]
+    kinds = {"lifecycle": Lifecycle, "sms": SmsProgress, "bulk_edit": BulkEditEnd}
+    given = {
+        "lifecycle": keys(*calls("Happening", "sim", "status_changes"))
+        | set().union(*(names(call) for call in calls("_tell", "status_changes"))),
+        "sms": keys(*calls("Happening", "messages")),
+        "bulk_edit": keys(*calls("Happening", "bulk_edit"))
+        | set().union(*(names(call) for call in calls("_end", "bulk_edit"))),
     }
 
-    assert {platform: set(texts) for platform, texts in TEXTS["entity"].items()} == keys
-    assert {platform: set(icons) for platform, icons in ICONS["entity"].items()} == keys
-    assert TEXTS["entity"]["sensor"]["status"]["state"].keys() == {
-        status.lower() for status in SimStatus
-    }
-    states = ICONS["entity"]["sensor"]["status"]["state"]
-    assert states.keys() <= TEXTS["entity"]["sensor"]["status"]["state"].keys()
+    for key, texts in told.items():
+        attributes = texts["state_attributes"]
+        assert attributes["event_type"]["state"].keys() == set(kinds[key])
+        assert attributes.keys() - {"event_type"} == given[key]
+    (requested,) = [
+        node
+        for node in ast.walk(TREES["binary_sensor"])
+        if isinstance(node, ast.FunctionDef) and node.name == "_requested"
+    ]
+    pending = TEXTS["entity"]["binary_sensor"]["change_pending"]["state_attributes"]
+    assert pending.keys() == keys(requested)
 
 
 def test_exceptions() -> None:
-    """Every error that is raised has words, and all words belong to one."""
-    raised = {key for _, key in _TRANSLATION_KEYS}
-    raised |= set(re.findall(r'(?:key|translation_key|otherwise)(?:: str)? ?= ?"(\w+)"', SOURCE))
-    raised -= {item.key for descriptions in PLATFORMS.values() for item in descriptions}
-    raised -= TEXTS["selector"].keys()
+    """Every error that is raised has words that use what it brings, and all words belong to one."""
+    shared = {"subject", "error"}
+    brings: dict[str, set[str]] = {key: shared for _, key in _TRANSLATION_KEYS}
+    brings["portal_error"] = shared
+    for call in calls("translated_errors"):
+        for keyword in call.keywords:
+            if keyword.arg == "otherwise" and isinstance(keyword.value, ast.Constant):
+                brings[str(keyword.value.value)] = shared | names(call) - {"otherwise"}
+    for call in calls("invalid_input"):
+        (key,) = [keyword.value for keyword in call.keywords if keyword.arg == "key"]
+        assert isinstance(key, ast.Constant)
+        brings[str(key.value)] = names(call) - {"key"}
+    for call in calls("_try_each"):
+        (key,) = [keyword.value for keyword in call.keywords if keyword.arg == "translation_key"]
+        assert isinstance(key, ast.Constant)
+        brings[str(key.value)] = {"failed", "total", "errors"}
 
-    assert TEXTS["exceptions"].keys() == raised
+    assert TEXTS["exceptions"].keys() == brings.keys()
+    for key, texts in TEXTS["exceptions"].items():
+        assert placeholders(texts["message"]) <= brings[key], key
 
 
-def test_error_placeholders() -> None:
-    """Words about an error of the portal use what every such error brings."""
-    shared = [key for _, key in _TRANSLATION_KEYS] + ["portal_error"]
-    for key in shared:
-        fields = {name for _, name, _, _ in Formatter().parse(TEXTS["exceptions"][key]["message"])}
-        assert fields - {None} <= {"subject", "error"}
+def test_issues() -> None:
+    """Every repair has words that use what it brings, and all words belong to one."""
+    assert TEXTS["issues"].keys() == set(Issue)
+    for call in calls("async_raise_issue"):
+        issue = call.args[1]
+        assert isinstance(issue, ast.Attribute)
+        texts = TEXTS["issues"][Issue[issue.attr]]
+        assert placeholders(*(text for _, text in flat(texts))) == keys(call.args[-1])
+
+
+def test_system_health() -> None:
+    """Every line of the system health page has words."""
+    assert TEXTS["system_health"]["info"].keys() == keys(TREES["system_health"])
 
 
 def test_services() -> None:
-    """Every action and field has a name, a description and an icon."""
+    """Every action and field has a name, a description and an icon, and is one that the code takes."""
     assert TEXTS["services"].keys() == SERVICES.keys() == ICONS["services"].keys()
+    assert SERVICES.keys() == services.ACTIONS.keys()
     for name, service in SERVICES.items():
         texts = TEXTS["services"][name]
-        assert texts["name"]
-        assert texts["description"]
+        assert texts.keys() == {"name", "description", "fields"}
         assert texts["fields"].keys() == service["fields"].keys()
+        assert service["fields"].keys() == {str(key) for key in services.ACTIONS[name][1].schema}
         for field in texts["fields"].values():
             assert field.keys() == {"name", "description"}
 
 
 def test_selectors() -> None:
-    """Every option that can be chosen has words."""
+    """Every option that can be chosen has words, and all words belong to one."""
     options = SERVICES["request_status_change"]["fields"]["status"]["selector"]["select"]["options"]
 
-    assert TEXTS["selector"]["status"]["options"].keys() == set(options)
+    assert {key: set(texts["options"]) for key, texts in TEXTS["selector"].items()} == {
+        "data_unit": set(DATA_UNITS),
+        "environment": {*config_flow.ENVIRONMENTS, config_flow.ENVIRONMENT_CUSTOM},
+        "status": set(options),
+    }
 
 
-@pytest.mark.parametrize(
-    ("flow", "steps"),
-    [("config", ["user", "reauth_confirm", "reconfigure"]), ("options", ["init"])],
-)
-def test_flow_steps(flow: str, steps: list[str]) -> None:
-    """Every field of a form has a name and a description."""
-    assert list(TEXTS[flow]["step"]) == steps
-    for step in TEXTS[flow]["step"].values():
-        assert step["data"].keys() == step["data_description"].keys()
-        for section in step.get("sections", {}).values():
-            assert section["data"].keys() == section["data_description"].keys()
+def fields_of(schema: Any) -> set[str]:
+    """Return the fields of a form, but for its sections."""
+    return {str(key) for key, value in schema.schema.items() if not hasattr(value, "options")}
+
+
+def test_forms() -> None:
+    """Every field of a form has a name and a description, and all words belong to one."""
+    account = fields_of(config_flow.ACCOUNT_SCHEMA)
+    other = {CONF_BASE_URL, CONF_API_TOKEN}
+    sims = TEXTS["config_subentries"]["sim"]["step"]
+    expected = (
+        (TEXTS["config"]["step"]["user"], account - {config_flow.SECTION_OTHER}),
+        (TEXTS["config"]["step"]["reconfigure"], account - {config_flow.SECTION_OTHER}),
+        (TEXTS["config"]["step"]["user"]["sections"]["other"], other),
+        (TEXTS["config"]["step"]["reconfigure"]["sections"]["other"], other),
+        (TEXTS["config"]["step"]["reauth_confirm"], {"secret_key", "api_token"}),
+        (TEXTS["options"]["step"]["init"], fields_of(config_flow.OPTIONS_SCHEMA)),
+        (sims["reconfigure"], fields_of(config_flow.SIM_SCHEMA)),
+        *((sims[step], fields_of(schema)) for step, schema in config_flow.SIMS_SCHEMAS.items()),
+    )
+
+    for texts, fields in expected:
+        assert texts["data"].keys() == texts["data_description"].keys() == fields
+
+
+def test_flow_steps() -> None:
+    """Every step of a dialog has words, and what a progress is about has too."""
+    account, sims = SOURCES["config_flow"].split("class SimSubentryFlow")
+    account, options = account.split("class IotPortalOptionsFlow")
+    steps = TEXTS["config_subentries"]["sim"]["step"]
+
+    # The first step of a reauthentication only leads on, and the last one of a check decides.
+    assert TEXTS["config"]["step"].keys() | {"reauth"} == set(
+        re.findall(r"def async_step_(\w+)", account)
+    )
+    assert TEXTS["options"]["step"].keys() == set(re.findall(r"def async_step_(\w+)", options))
+    assert steps.keys() | {"checked"} == set(re.findall(r"def async_step_(\w+)", sims))
+    assert all(step["title"] for step in steps.values())
+    assert TEXTS["config_subentries"]["sim"]["progress"].keys() == set(
+        re.findall(r'progress_action="(\w+)"', sims)
+    )
 
 
 def test_flow_errors() -> None:
     """Every error and every end of a dialog has words, and all words belong to one."""
-    keys = set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', SOURCE)) | {"unknown"}
+    shared = returned("_error_key")
     sims = TEXTS["config_subentries"]["sim"]
-    for texts in (TEXTS["config"]["error"], sims["error"], {"entry_not_loaded": None}):
-        assert texts.keys() <= keys
-    assert TEXTS["config"]["abort"].keys() == {"already_configured"}
+    assigned = set(re.findall(r'self\._error = "(\w+)"', SOURCES["config_flow"]))
+
+    assert TEXTS["config"]["error"].keys() == shared | returned("_read_account")
+    assert sims["error"].keys() == shared | assigned
+    reasons = set(re.findall(r'reason="(\w+)"', SOURCES["config_flow"]))
+    # Home Assistant gives the reason for the end of a reconfiguration.
+    assert TEXTS["config"]["abort"].keys() | sims["abort"].keys() == reasons | {
+        "reconfigure_successful"
+    }
+
+
+def test_flow_gaps() -> None:
+    """Words of a dialog only have gaps that the dialog fills."""
+    filled = keys(
+        *(
+            keyword.value
+            for call in calls("async_show_form", "config_flow")
+            for keyword in call.keywords
+            if keyword.arg == "description_placeholders"
+        )
+    )
+    # A failure brings its own, and Home Assistant the name of the account that logs in again.
+    filled |= {"iccid", "reason", "name"}
+
+    for part in ("config", "config_subentries", "options"):
+        assert placeholders(*(text for _, text in flat(TEXTS[part]))) <= filled
 
 
 def test_icons_exist() -> None:

@@ -4,18 +4,22 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
-from homeassistant.helpers.device_registry import DeviceEntryType
+from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
 from homeassistant.helpers.typing import ConfigType
 
+from .account import IotPortalAccount
 from .api import IotPortalAuthenticationError, IotPortalError
 from .const import DOMAIN
 from .coordinator import IotPortalConfigEntry, IotPortalData, async_create_client
 from .errors import translate
+from .issues import async_clear_account
 from .services import async_setup_services
+from .store import AccountMemory
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.EVENT,
     Platform.NOTIFY,
     Platform.SENSOR,
     Platform.SWITCH,
@@ -48,16 +52,44 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
         model="Account",
         name=entry.title,
     )
-    entry.runtime_data = IotPortalData(client=client, options=entry.options)
-    await entry.runtime_data.async_follow_subentries(hass, entry)
+    memory = AccountMemory(hass, entry.entry_id)
+    await memory.async_load()
+    account = IotPortalAccount(hass, entry, client, memory)
+    entry.runtime_data = IotPortalData(account=account, options=entry.options)
+    sims = entry.runtime_data.async_add_sims(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    # Only now, so that the event entities are there for what happens next.
+    bulk_edits = entry.runtime_data.bulk_edits
+    bulk_edits.async_resume()
+    entry.async_on_unload(bulk_edits.async_stop)
+    for sim in sims:
+        sim.async_start()
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
     """Let go of an account."""
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        await entry.runtime_data.account.memory.async_save()
+    return unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
+    """Take away what an account leaves behind."""
+    async_clear_account(hass, entry.entry_id)
+    await AccountMemory(hass, entry.entry_id).async_remove()
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, device: DeviceEntry
+) -> bool:
+    """Allow to delete a device that nothing belongs to; a SIM is removed from the account's page."""
+    return (
+        device.config_subentry_id not in entry.subentries
+        and (DOMAIN, entry.entry_id) not in device.identifiers
+    )
 
 
 async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:

@@ -9,12 +9,20 @@ from homeassistant.components.binary_sensor import (
     BinarySensorEntityDescription,
 )
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .account import AccountData
 from .api import Session
-from .coordinator import Budget, IotPortalConfigEntry
-from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add_sim_entities
+from .coordinator import IotPortalConfigEntry
+from .entity import (
+    IotPortalAccountEntity,
+    IotPortalSimEntity,
+    IotPortalSimEntityDescription,
+    async_add_sim_entities,
+)
+from .sim import Budget, SimData
 
 PARALLEL_UPDATES = 0
 
@@ -26,6 +34,21 @@ class IotPortalBinarySensorEntityDescription[PartT](
     """Describes a binary sensor of a SIM."""
 
     is_on_fn: Callable[[PartT], bool]
+    attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IotPortalAccountBinarySensorEntityDescription(BinarySensorEntityDescription):
+    """Describes a binary sensor of an account."""
+
+    is_on_fn: Callable[[AccountData], bool]
+
+
+def _requested(data: SimData) -> dict[str, Any] | None:
+    """Return what was asked for, while it is waited for."""
+    if (change := data.change) is None:
+        return None
+    return {"requested_status": change.status, "requested_at": change.requested_at}
 
 
 BINARY_SENSORS = (
@@ -41,6 +64,20 @@ BINARY_SENSORS = (
         part_fn=lambda data: data.budget,
         is_on_fn=lambda budget: budget.is_over_pace,
     ),
+    IotPortalBinarySensorEntityDescription[SimData](
+        key="change_pending",
+        part_fn=lambda data: data,
+        is_on_fn=lambda data: data.change is not None,
+        attributes_fn=_requested,
+    ),
+)
+ACCOUNT_BINARY_SENSORS = (
+    IotPortalAccountBinarySensorEntityDescription(
+        key="portal",
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda data: data.is_connected,
+    ),
 )
 
 
@@ -51,6 +88,10 @@ async def async_setup_entry(
 ) -> None:
     """Set up the binary sensors."""
     async_add_sim_entities(entry, async_add_entities, IotPortalBinarySensor, BINARY_SENSORS)
+    account = entry.runtime_data.account
+    async_add_entities(
+        IotPortalAccountBinarySensor(account, description) for description in ACCOUNT_BINARY_SENSORS
+    )
 
 
 class IotPortalBinarySensor(IotPortalSimEntity, BinarySensorEntity):
@@ -63,3 +104,21 @@ class IotPortalBinarySensor(IotPortalSimEntity, BinarySensorEntity):
     def is_on(self) -> bool:
         """Return what the portal reported last."""
         return self.entity_description.is_on_fn(self.part)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """Return what else is known of it."""
+        return self.entity_description.attributes_fn(self.part)
+
+
+class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):
+    """A binary sensor of an account."""
+
+    entity_description: IotPortalAccountBinarySensorEntityDescription
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        """Return what was noted last."""
+        return self.entity_description.is_on_fn(self.coordinator.data)

@@ -1,11 +1,13 @@
 """Config flow of the IoT Portal integration: accounts, and SIMs below them."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from itertools import count
 import re
 from types import MappingProxyType
-from typing import Any, override
+from typing import Any, Final, override
 
 from homeassistant.config_entries import (
     SOURCE_USER,
@@ -20,9 +22,10 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.const import UnitOfInformation, UnitOfTime
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -48,7 +51,7 @@ from .api import (
     IotPortalNotFoundError,
     IotPortalRateLimitError,
 )
-from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH
+from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH, Priority, priority
 from .const import (
     CONF_ALLOWANCE,
     CONF_API_TOKEN,
@@ -63,6 +66,7 @@ from .const import (
     CONF_REQUEST_RATE,
     CONF_REQUEST_WIDTH,
     CONF_SECRET_KEY,
+    CONF_WATCH_SMS,
     DATA_UNITS,
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
@@ -78,6 +82,11 @@ ENVIRONMENTS = {"production": PRODUCTION_URL, "uat": UAT_URL}
 SECTION_OTHER = "other"
 
 ICCID_PATTERN = re.compile(r"[0-9]{18,22}")
+SEPARATORS = re.compile(r"[\s,;\"']+")
+MOST_LISTED: Final = 20
+# Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
+# ended at once would leave it waiting for ever.
+SHORTEST_PROGRESS: Final = 1.0
 
 _SECRET = TextSelector(
     TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="current-password")
@@ -132,6 +141,7 @@ OPTIONS_SCHEMA = vol.Schema(
         ),
         vol.Required(CONF_BILLING_DAY, default=DEFAULT_BILLING_DAY): _BILLING_DAY,
         vol.Required(CONF_DATA_UNIT, default=DEFAULT_DATA_UNIT): _DATA_UNIT,
+        vol.Required(CONF_WATCH_SMS, default=False): BooleanSelector(),
     }
 )
 SIM_SCHEMA = vol.Schema(
@@ -147,9 +157,12 @@ SIM_SCHEMA = vol.Schema(
         vol.Optional(CONF_DATA_UNIT): _DATA_UNIT,
     }
 )
-SIMS_SCHEMA = vol.Schema(
-    {vol.Required(CONF_ICCIDS): TextSelector(TextSelectorConfig(multiline=True))}
-)
+_ICCIDS = TextSelector(TextSelectorConfig(multiline=True))
+SIMS_SCHEMAS = {
+    "user": vol.Schema({vol.Required(CONF_ICCIDS): _ICCIDS}),
+    # Emptied to add only what was found.
+    "summary": vol.Schema({vol.Optional(CONF_ICCIDS): _ICCIDS}),
+}
 
 
 class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -296,30 +309,63 @@ class IotPortalOptionsFlow(OptionsFlow):
 class SimSubentryFlow(ConfigSubentryFlow):
     """Adds SIMs to an account, and asks what the user knows better of one."""
 
+    _check: asyncio.Task[str]
+
     def __init__(self) -> None:
-        """Start without any SIM that was found."""
+        """Start with an empty form; whatever a form shows is kept, so it can be shown at any time."""
+        self._form = "user"
+        self._typed = ""
+        self._error = ""
+        self._failure = {"iccid": "", "reason": ""}
         self._titles: dict[str, str] = {}
+        # What the checks so far were about: what needs no correction, and what does.
+        self._settled: list[str] = []
+        self._wrong: list[str] = []
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Ask for ICCIDs, look them up at the portal and add them all, or say which are wrong."""
-        entry: IotPortalConfigEntry = self._get_entry()
-        if entry.state is not ConfigEntryState.LOADED:
-            return self.async_abort(reason="entry_not_loaded")
-        errors: dict[str, str] = {}
-        placeholders = {"iccids": "", "reason": ""}
+        """Ask for ICCIDs."""
         if user_input is not None:
-            iccids = list(dict.fromkeys(re.split(r"[\s,;]+", user_input[CONF_ICCIDS].strip())))
-            error, wrong, placeholders["reason"] = await self._check(entry, iccids)
-            if error is None:
-                return self._add(entry, iccids)
-            errors[CONF_ICCIDS] = error
-            placeholders["iccids"] = ", ".join(wrong)
-        return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(SIMS_SCHEMA, user_input),
-            errors=errors,
-            description_placeholders=placeholders,
+            return await self._submit(user_input)
+        if not self._typed and self._get_entry().state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="entry_not_loaded")
+        return self._show_form()
+
+    async def async_step_summary(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Tell what was found, and ask for the rest to be corrected or left out."""
+        if user_input is not None:
+            return await self._submit(user_input)
+        return self._show_form()
+
+    async def async_step_check(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show how far the check is."""
+        if self._check.done():
+            return self.async_show_progress_done(next_step_id=self._check.result())
+        return self.async_show_progress(
+            step_id="check", progress_action="check", progress_task=self._check
         )
+
+    async def async_step_checked(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Add the SIMs when all that was typed can be added, or else tell what cannot."""
+        typed = _split(self._typed)
+        present = _iccids_present(self.hass)
+        self._wrong = [i for i in typed if i not in present and i not in self._titles]
+        settled = [iccid for iccid in typed if iccid not in self._wrong]
+        self._settled = list(dict.fromkeys(self._settled + settled))
+        ready = self._ready(present)
+        if ready and set(typed).issubset(ready):
+            return self._add(ready)
+        if typed:
+            self._form = "summary"
+        else:
+            self._error = "nothing_to_add"
+        self._typed = "\n".join(self._wrong)
+        return self._show_form()
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -338,42 +384,90 @@ class SimSubentryFlow(ConfigSubentryFlow):
             description_placeholders={"sim": subentry.title},
         )
 
-    async def _check(
-        self, entry: IotPortalConfigEntry, iccids: list[str]
-    ) -> tuple[str | None, list[str], str]:
-        """Return the key of an error, the ICCIDs that have it, and the portal's words for it.
+    async def _submit(self, user_input: dict[str, Any]) -> SubentryFlowResult:
+        """Take in what was typed, and start to look up what is new."""
+        self._typed = user_input.get(CONF_ICCIDS, "")
+        self._error = ""
+        present = _iccids_present(self.hass)
+        unknown = [
+            iccid
+            for iccid in _split(self._typed)
+            if ICCID_PATTERN.fullmatch(iccid) and iccid not in present and iccid not in self._titles
+        ]
+        if not unknown:
+            return await self.async_step_checked()
+        entry: IotPortalConfigEntry = self._get_entry()
+        if entry.state is not ConfigEntryState.LOADED:
+            self._error = "entry_not_loaded"
+            return self._show_form()
+        self._check = self.hass.async_create_task(
+            self._look_up_visibly(entry, unknown), f"{DOMAIN} check of {len(unknown)} SIMs"
+        )
+        return await self.async_step_check()
 
-        What the portal has found once is not asked for again when the user corrects the others.
-        """
-        if malformed := [iccid for iccid in iccids if not ICCID_PATTERN.fullmatch(iccid)]:
-            return "iccid_malformed", malformed, ""
-        known = {
-            subentry.unique_id
-            for account in self.hass.config_entries.async_entries(DOMAIN)
-            for subentry in account.subentries.values()
-        }
-        if duplicates := [iccid for iccid in iccids if iccid in known]:
-            return "iccid_already_added", duplicates, ""
-        missing = []
-        for iccid in iccids:
-            if iccid in self._titles:
-                continue
-            try:
-                title = await _find_sim(entry.runtime_data.client, iccid)
-            except IotPortalError as err:
-                return _error_key(err), [iccid], str(err)
-            if title is None:
-                missing.append(iccid)
-            else:
-                self._titles[iccid] = title
-        return ("iccid_not_found", missing, "") if missing else (None, [], "")
+    def _show_form(self) -> SubentryFlowResult:
+        """Show the current form, with all that was typed."""
+        present = _iccids_present(self.hass)
+        return self.async_show_form(
+            step_id=self._form,
+            data_schema=self.add_suggested_values_to_schema(
+                SIMS_SCHEMAS[self._form], {CONF_ICCIDS: self._typed}
+            ),
+            errors={"base": self._error} if self._error else {},
+            description_placeholders={
+                **self._failure,
+                "ready": str(len(self._ready(present))),
+                "present": _listed([i for i in self._settled if i in present]),
+                "not_found": _listed([i for i in self._wrong if ICCID_PATTERN.fullmatch(i)]),
+                "malformed": _listed([i for i in self._wrong if not ICCID_PATTERN.fullmatch(i)]),
+            },
+        )
 
-    def _add(self, entry: IotPortalConfigEntry, iccids: list[str]) -> SubentryFlowResult:
+    def _ready(self, present: set[str | None]) -> list[str]:
+        """Return what was found and is not there; somebody else may add SIMs at any time."""
+        return [i for i in self._settled if i in self._titles and i not in present]
+
+    async def _look_up_visibly(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
+        """Look SIMs up, but not faster than can be shown; return the step that follows."""
+        next_step, _ = await asyncio.gather(
+            self._look_up_all(entry, iccids), asyncio.sleep(SHORTEST_PROGRESS)
+        )
+        return next_step
+
+    async def _look_up_all(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
+        """Look SIMs up at once, at the pace of the client; return the step that follows."""
+        looked_up = count(1)
+
+        async def look_up(iccid: str) -> None:
+            await self._look_up(entry, iccid)
+            self.async_update_progress(next(looked_up) / len(iccids))
+
+        # Ahead of all polling, but nobody who sends an SMS meanwhile waits for hundreds of these.
+        with suppress(IotPortalError), priority(Priority.CONFIRMATION):
+            async with asyncio.TaskGroup() as group:
+                for iccid in iccids:
+                    group.create_task(look_up(iccid))
+        return self._form if self._error else "checked"
+
+    async def _look_up(self, entry: IotPortalConfigEntry, iccid: str) -> None:
+        """Look a SIM up and remember it when it was found, or what went wrong."""
+        try:
+            title = await _find_sim(entry.runtime_data.account.client, iccid)
+        except IotPortalError as err:
+            self._error = _error_key(err)
+            self._failure = {"iccid": iccid, "reason": str(err)}
+            if isinstance(err, IotPortalAuthenticationError):
+                entry.async_start_reauth(self.hass)
+            raise
+        if title is not None:
+            self._titles[iccid] = title
+
+    def _add(self, iccids: list[str]) -> SubentryFlowResult:
         """Add the SIMs: the flow itself can create one, the others are added beside it."""
         first, *others = iccids
         for iccid in others:
             self.hass.config_entries.async_add_subentry(
-                entry,
+                self._get_entry(),
                 ConfigSubentry(
                     data=MappingProxyType({CONF_ICCID: iccid}),
                     subentry_type=SUBENTRY_TYPE_SIM,
@@ -450,6 +544,28 @@ def _error_key(err: IotPortalError) -> str:
         case IotPortalRateLimitError():
             return "rate_limited"
     return "portal_error"
+
+
+def _split(text: str) -> list[str]:
+    """Return what was pasted, each once, however it is separated and quoted."""
+    return list(dict.fromkeys(filter(None, SEPARATORS.split(text))))
+
+
+def _listed(iccids: Sequence[str]) -> str:
+    """Return how many there are and which, of many the first ones."""
+    if not iccids:
+        return "0"
+    more = ", …" if len(iccids) > MOST_LISTED else ""
+    return f"{len(iccids)} ({', '.join(iccids[:MOST_LISTED])}{more})"
+
+
+def _iccids_present(hass: HomeAssistant) -> set[str | None]:
+    """Return the ICCIDs of the SIMs that are there, below whatever account."""
+    return {
+        subentry.unique_id
+        for account in hass.config_entries.async_entries(DOMAIN)
+        for subentry in account.subentries.values()
+    }
 
 
 async def _find_sim(client: IotPortalClient, iccid: str) -> str | None:

@@ -20,6 +20,7 @@ CONF_POLL_INTERVAL: Final = "poll_interval"
 CONF_REQUEST_RATE: Final = "request_rate"
 CONF_REQUEST_WIDTH: Final = "request_width"
 CONF_SECRET_KEY: Final = "secret_key"
+CONF_WATCH_SMS: Final = "watch_sms"
 
 SUBENTRY_TYPE_SIM: Final = "sim"
 

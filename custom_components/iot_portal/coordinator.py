@@ -1,19 +1,19 @@
 """Coordinators of the IoT Portal integration: one for each SIM."""
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
+from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
+from .account import IotPortalAccount
 from .api import (
     Credentials,
     Device,
@@ -21,13 +21,13 @@ from .api import (
     IotPortalClient,
     IotPortalError,
     IotPortalNotAvailableError,
+    IotPortalNotFoundError,
     IotPortalRateLimitError,
-    Session,
-    SimStatus,
     Usage,
 )
 from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH, Pacer, Priority, priority
 from .billing import Cycle
+from .bulk_edit import BulkEdits
 from .const import (
     CONF_ALLOWANCE,
     CONF_API_TOKEN,
@@ -40,6 +40,7 @@ from .const import (
     CONF_REQUEST_RATE,
     CONF_REQUEST_WIDTH,
     CONF_SECRET_KEY,
+    CONF_WATCH_SMS,
     DATA_UNITS,
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
@@ -51,51 +52,31 @@ from .const import (
     REFUSED_INTERVAL,
     SUBENTRY_TYPE_SIM,
 )
-from .errors import check_message, translate
+from .context import SimContext
+from .errors import translate
+from .happenings import Happenings
+from .issues import Issue, async_clear_issue, async_clear_sim, async_raise_issue
+from .messages import Messages
+from .sim import Budget, SimData, happened_between
+from .status_changes import StatusChanges
 
 type IotPortalConfigEntry = ConfigEntry[IotPortalData]
 type SimRead[T] = Callable[[str], Coroutine[Any, Any, T]]
 type SimAddedCallback = Callable[[IotPortalSimCoordinator], None]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
-    """How a SIM's data use stands against its allowance, in bytes."""
-
-    used: int
-    allowance: int
-    forecast: int
-
-    @property
-    def remaining(self) -> int:
-        """Return what is left of the allowance."""
-        return max(self.allowance - self.used, 0)
-
-    @property
-    def used_percent(self) -> float:
-        """Return how much of the allowance is used."""
-        return 100 * self.used / self.allowance
-
-    @property
-    def is_over_pace(self) -> bool:
-        """Tell whether the allowance will not last to the end of the cycle at this pace."""
-        return self.forecast > self.allowance
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SimData:
-    """What is known of a SIM; a part that could not be read is None."""
-
-    status: str | None = None
-    usage: Usage | None = None
-    session: Session | None = None
-    device: Device | None = None
-    forecast: int | None = None
-    budget: Budget | None = None
+# What the portal calls the requests that can be refused by themselves.
+ROUTES = {
+    "get_usage": "ctdUsage",
+    "get_session": "sessionInfo",
+    "get_device": "GetDevice",
+    "get_sms_ids": "GetSMSIds",
+}
+# One answer may be a mishap of the portal's; the next comes a whole poll later.
+POLLS_UNTIL_GONE = 2
 
 
 class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
-    """Reads one SIM, and writes to it."""
+    """Reads one SIM; what is written to it goes through `changes` and `messages`."""
 
     config_entry: IotPortalConfigEntry
 
@@ -104,17 +85,39 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         hass: HomeAssistant,
         entry: IotPortalConfigEntry,
         subentry: ConfigSubentry,
-        client: IotPortalClient,
+        account: IotPortalAccount,
     ) -> None:
-        """Tie a SIM to the client of its account."""
-        self.client = client
+        """Tie a SIM to its account."""
+        self.account = account
+        self.client = account.client
         self.iccid: str = subentry.data[CONF_ICCID]
         self.subentry = subentry
+        self.lifecycle = Happenings()
+        self.sms = Happenings()
+        self._context = SimContext(
+            hass=hass,
+            entry=entry,
+            subentry=subentry,
+            client=account.client,
+            account_memory=account.memory,
+        )
+        self.changes = StatusChanges(
+            self._context,
+            self.lifecycle,
+            current=lambda: self.data.status if self.has_been_read else None,
+            take_status=self._async_take_status,
+            read_all=self._async_read_soon,
+            show=self._async_show_writes,
+        )
+        self.messages = Messages(self._context, self.sms, show=self._async_show_writes)
         # Home Assistant changes a subentry in place, so what it was has to be remembered.
         self._shown = (subentry.title, subentry.data)
         self._importance = Priority.FIRST_READ
         self._device_due = dt_util.utcnow()
         self._refused_until: dict[str, datetime] = {}
+        # Before the first read nobody knows whether a repair is left from an earlier run.
+        self._missing_polls: int | None = None
+        self._account_has_logged = False
         super().__init__(
             hass,
             LOGGER,
@@ -125,6 +128,22 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             ),
             always_update=False,
         )
+
+    @callback
+    def async_start(self) -> None:
+        """Go on with what was under way, and read the SIM in the background: nobody waits for a fleet."""
+        self.changes.async_resume()
+        self.messages.async_resume()
+        self.config_entry.async_create_background_task(
+            self.hass, self.async_refresh(), f"{DOMAIN} first read of {self.subentry.title}"
+        )
+
+    @override
+    async def async_shutdown(self) -> None:
+        """Read no more, and look after no write."""
+        self.changes.async_stop()
+        self.messages.async_stop()
+        await super().async_shutdown()
 
     async def async_follow_subentry(self) -> None:
         """Show another name or other settings of the SIM, where the user changed them."""
@@ -156,61 +175,138 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         importance, self._importance = self._importance, Priority.POLL
         try:
             with priority(importance):
-                return await self._read()
-        except IotPortalAuthenticationError as err:
-            raise ConfigEntryAuthFailed(**translate(err, self.config_entry.title)) from err
-        except IotPortalRateLimitError as err:
-            raise UpdateFailed(
-                **translate(err, self.subentry.title), retry_after=err.retry_after
-            ) from err
+                data = await self._read()
+                await self._read_messages()
         except IotPortalError as err:
-            raise UpdateFailed(**translate(err, self.subentry.title)) from err
+            raise self._failed(err) from err
+        self._succeeded()
+        return self._take(data)
+
+    def _failed(self, err: IotPortalError) -> UpdateFailed | ConfigEntryAuthFailed:
+        """Note a failure where it belongs, and return what Home Assistant is told of it."""
+        if self.account.async_note_failure(self._context, err):
+            # The base class would log it too, for each SIM: it does so when a success is followed by a failure.
+            self.last_update_success = False
+            self._account_has_logged = True
+        if isinstance(err, IotPortalNotFoundError):
+            self._note_missing()
+        if isinstance(err, IotPortalAuthenticationError):
+            return ConfigEntryAuthFailed(**translate(err, self.config_entry.title))
+        retry_after = err.retry_after if isinstance(err, IotPortalRateLimitError) else None
+        return UpdateFailed(**translate(err, self.subentry.title), retry_after=retry_after)
+
+    def _note_missing(self) -> None:
+        """Ask for a person when the portal does not know the SIM, twice in a row."""
+        self._missing_polls = (self._missing_polls or 0) + 1
+        if self._missing_polls == POLLS_UNTIL_GONE:
+            async_raise_issue(
+                self.hass,
+                Issue.SIM_GONE,
+                self.config_entry.entry_id,
+                self.subentry.subentry_id,
+                {"sim": self.subentry.title, "account": self.config_entry.title},
+            )
+
+    def _succeeded(self) -> None:
+        """Note that the SIM is there, and so is the portal."""
+        self.account.async_note_success(self._context)
+        if self._missing_polls != 0:
+            async_clear_issue(
+                self.hass, Issue.SIM_GONE, self.config_entry.entry_id, self.subentry.subentry_id
+            )
+        self._missing_polls = 0
+        if self._account_has_logged:
+            self.last_update_success = True
+            self._account_has_logged = False
+
+    def _take(self, data: SimData) -> SimData:
+        """Tell what happened since the read before, and return the data with what is under way."""
+        before = self.data if self.has_been_read else SimData()
+        self.changes.async_note(before.status, data.status)
+        for happening in happened_between(before, data):
+            self.lifecycle.async_tell(happening)
+        self.account.async_note_data(self.iccid, data)
+        return replace(data, change=self.changes.pending, last_sms=self.messages.last_sent)
+
+    @callback
+    def _async_take_status(self, status: str) -> None:
+        """Take in a status that was read by itself."""
+        if not self.has_been_read:
+            self.changes.async_note(None, status)
+            return
+        self.data = self._take(replace(self.data, status=status))
+        self.async_update_listeners()
+
+    @callback
+    def _async_show_writes(self) -> None:
+        """Show what has become of the writes."""
+        if self.has_been_read:
+            self.data = replace(
+                self.data, change=self.changes.pending, last_sms=self.messages.last_sent
+            )
+            self.async_update_listeners()
 
     async def _read(self) -> SimData:
         """Read the parts that can have changed; usage decides about the SIM, the others stand alone."""
         known = self.data if self.has_been_read else SimData()
         usage = await self._unless_refused(self.client.get_usage)
-        if usage is not None and usage.data_bytes is not None:
-            factor = DATA_UNITS[self._setting(CONF_DATA_UNIT, DEFAULT_DATA_UNIT)]
-            usage = replace(usage, data_bytes=usage.data_bytes * factor)
         status = usage.status if usage is not None else None
         if status is None:
             status = await self.client.get_status(self.iccid)
+        if status is None and not usage:
+            msg = "nothing is known of it"
+            raise IotPortalNotFoundError(msg, status=200)
         session, device = known.session, known.device
         if _session_can_have_changed(known, usage):
             session = await self._part(self.client.get_session)
         if device is None or self._device_due <= dt_util.utcnow():
             device = await self._part(self.client.get_device)
             self._device_due = dt_util.utcnow() + DEVICE_INTERVAL
-        forecast = self._forecast(usage)
+        used = self._bytes_used(usage)
+        forecast = self._forecast(used)
         return SimData(
             status=status,
             usage=usage,
             session=session,
             device=device,
+            data_used=used,
             forecast=forecast,
-            budget=self._budget(usage, device, forecast),
+            budget=self._budget(used, device, forecast),
         )
 
-    def _forecast(self, usage: Usage | None) -> int | None:
-        """Return the data use to the end of the billing cycle, in bytes."""
+    async def _read_messages(self) -> None:
+        """Look at the SMS on their way, and for new ones where the user wants to know of them."""
+        await self.messages.async_look_at_old_ones()
+        if self.config_entry.options.get(CONF_WATCH_SMS, False):
+            listed = await self._part(self.client.get_sms_ids)
+            if listed is not None:
+                await self.messages.async_look_for_new_ones(listed)
+
+    def _bytes_used(self, usage: Usage | None) -> int | None:
+        """Return the data use in bytes, whatever the SIM's network counts in."""
         if usage is None or usage.data_bytes is None:
+            return None
+        return usage.data_bytes * DATA_UNITS[self._setting(CONF_DATA_UNIT, DEFAULT_DATA_UNIT)]
+
+    def _forecast(self, used: int | None) -> int | None:
+        """Return the data use to the end of the billing cycle, in bytes."""
+        if used is None:
             return None
         now = dt_util.now()
         cycle = Cycle.around(now, int(self._setting(CONF_BILLING_DAY, DEFAULT_BILLING_DAY)))
         # Whole megabytes, so that an idle SIM does not look different at every poll.
-        return round(cycle.forecast(usage.data_bytes, now) / MEGABYTE) * MEGABYTE
+        return round(cycle.forecast(used, now) / MEGABYTE) * MEGABYTE
 
     def _budget(
-        self, usage: Usage | None, device: Device | None, forecast: int | None
+        self, used: int | None, device: Device | None, forecast: int | None
     ) -> Budget | None:
         """Return how the use stands against the user's own allowance, or that of the portal."""
         allowance = device.allowance_bytes if device is not None else None
         if megabytes := self._setting(CONF_ALLOWANCE, 0):
             allowance = round(megabytes * MEGABYTE)
-        if not allowance or usage is None or usage.data_bytes is None or forecast is None:
+        if not allowance or used is None or forecast is None:
             return None
-        return Budget(used=usage.data_bytes, allowance=allowance, forecast=forecast)
+        return Budget(used=used, allowance=allowance, forecast=forecast)
 
     async def _part[T](self, read: SimRead[T]) -> T | None:
         """Return a part, or None when it alone could not be read."""
@@ -228,36 +324,29 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         if self._refused_until.get(name, now) > now:
             return None
         try:
-            return await read(self.iccid)
+            answer = await read(self.iccid)
         except IotPortalNotAvailableError:
             self._refused_until[name] = now + REFUSED_INTERVAL
+            self.account.async_note_route(self.iccid, ROUTES[name], is_refused=True)
             return None
+        self.account.async_note_route(self.iccid, ROUTES[name], is_refused=False)
+        return answer
 
     async def async_read_now(self) -> None:
         """Read the SIM because a person asked for it."""
         self._importance = Priority.USER
         await self.async_request_refresh()
 
-    async def async_send_sms(self, message: str) -> str | None:
-        """Send an SMS to the SIM and return its id, where the portal tells it."""
-        check_message(message)
-        with self._translated_errors():
-            return await self.client.send_sms(self.iccid, message)
-
-    async def async_request_status_change(self, status: str) -> None:
-        """Ask for another status and look soon whether it is there."""
-        known = ", ".join(SimStatus)
-        with self._translated_errors(otherwise="status_refused", status=status, known=known):
-            await self.client.request_status_change(self.iccid, status)
+    async def _async_read_soon(self) -> None:
+        """Read the SIM to see what came of a write."""
         self._importance = Priority.CONFIRMATION
         await self.async_refresh()
 
     async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
         """Change fields of the SIM, look soon what came of it, and return the portal's answer."""
-        with self._translated_errors():
-            answer = await self.client.edit_device(self.iccid, changes)
+        answer = await self.changes.async_edit(changes)
         self._device_due = dt_util.utcnow()
-        await self.async_refresh()
+        await self._async_read_soon()
         return answer
 
     async def async_get_sim(self) -> dict[str, object]:
@@ -267,45 +356,39 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             "session": self.client.get_session,
             "device": self.client.get_device,
         }
-        with self._translated_errors():
+        with self._context.translated_errors():
             parts = {key: await self._part(read) for key, read in reads.items()}
             status = await self.client.get_status(self.iccid)
         return {"status": status} | {key: part.raw if part else None for key, part in parts.items()}
 
     async def async_get_sms(self, identifier: str) -> object:
         """Return an SMS and how far it got, under the portal's own names."""
-        with self._translated_errors():
+        with self._context.translated_errors():
             return (await self.client.get_sms(identifier)).raw
 
     async def async_list_sms(self) -> list[str]:
         """Return the ids of the SMS of the SIM, in the portal's order."""
-        with self._translated_errors():
+        with self._context.translated_errors():
             return await self.client.get_sms_ids(self.iccid)
-
-    @contextmanager
-    def _translated_errors(
-        self, *, otherwise: str = "portal_error", **placeholders: str
-    ) -> Iterator[None]:
-        """Tell the user what went wrong with a write; refused credentials are asked for again."""
-        try:
-            yield
-        except IotPortalAuthenticationError as err:
-            self.config_entry.async_start_reauth(self.hass)
-            raise HomeAssistantError(**translate(err, self.config_entry.title)) from err
-        except IotPortalError as err:
-            raise HomeAssistantError(
-                **translate(err, self.subentry.title, otherwise=otherwise, **placeholders)
-            ) from err
 
 
 @dataclass(kw_only=True)
 class IotPortalData:
-    """What belongs to a loaded account: its client, its options and its SIMs by subentry id."""
+    """What belongs to a loaded account: its sums, its options and its SIMs by subentry id."""
 
-    client: IotPortalClient
+    account: IotPortalAccount
     options: Mapping[str, Any]
+    bulk_edits: BulkEdits = field(init=False)
     sims: dict[str, IotPortalSimCoordinator] = field(default_factory=dict)
     _sim_added: list[SimAddedCallback] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Let edits of many SIMs find each of them."""
+        self.bulk_edits = BulkEdits(
+            self.account.hass,
+            self.account,
+            lambda: {sim.iccid: sim.changes for sim in self.sims.values()},
+        )
 
     @callback
     def async_for_each_sim(self, sim_added: SimAddedCallback) -> CALLBACK_TYPE:
@@ -315,33 +398,35 @@ class IotPortalData:
             sim_added(coordinator)
         return lambda: self._sim_added.remove(sim_added)
 
+    @callback
+    def async_add_sims(
+        self, hass: HomeAssistant, entry: IotPortalConfigEntry
+    ) -> list[IotPortalSimCoordinator]:
+        """Take in the SIMs that are new, and return them; they have yet to be started."""
+        added = []
+        for subentry in entry.get_subentries_of_type(SUBENTRY_TYPE_SIM):
+            if subentry.subentry_id not in self.sims:
+                coordinator = IotPortalSimCoordinator(hass, entry, subentry, self.account)
+                self.sims[subentry.subentry_id] = coordinator
+                self.account.async_add_sim(coordinator.iccid)
+                added.append(coordinator)
+                for sim_added in self._sim_added:
+                    sim_added(coordinator)
+        return added
+
     async def async_follow_subentries(
         self, hass: HomeAssistant, entry: IotPortalConfigEntry
     ) -> None:
         """Take in the SIMs that were added or changed and let go of those that were removed."""
-        subentries = {
-            sub.subentry_id: sub for sub in entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)
-        }
-        for gone in self.sims.keys() - subentries.keys():
-            await self.sims.pop(gone).async_shutdown()
-        for subentry_id, subentry in subentries.items():
-            if (coordinator := self.sims.get(subentry_id)) is None:
-                self._async_add_sim(hass, entry, subentry)
-            else:
-                await coordinator.async_follow_subentry()
-
-    @callback
-    def _async_add_sim(
-        self, hass: HomeAssistant, entry: IotPortalConfigEntry, subentry: ConfigSubentry
-    ) -> None:
-        """Start to follow a SIM; it is first read in the background, so nobody waits for a fleet."""
-        coordinator = IotPortalSimCoordinator(hass, entry, subentry, self.client)
-        self.sims[subentry.subentry_id] = coordinator
-        for sim_added in self._sim_added:
-            sim_added(coordinator)
-        entry.async_create_background_task(
-            hass, coordinator.async_refresh(), f"{DOMAIN} first read of {subentry.title}"
-        )
+        for gone in self.sims.keys() - entry.subentries.keys():
+            coordinator = self.sims.pop(gone)
+            await coordinator.async_shutdown()
+            self.account.async_drop_sim(coordinator.iccid)
+            async_clear_sim(hass, entry.entry_id, gone)
+        for coordinator in list(self.sims.values()):
+            await coordinator.async_follow_subentry()
+        for coordinator in self.async_add_sims(hass, entry):
+            coordinator.async_start()
 
 
 @callback

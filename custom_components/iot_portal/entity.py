@@ -1,4 +1,4 @@
-"""Base of the entities of a SIM, and how they come to be."""
+"""Bases of the entities of a SIM and of an account, and how they come to be."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .account import IotPortalAccount
 from .const import DOMAIN
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator, SimData
+from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+from .sim import SimData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,26 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
 
 
+def sim_device(coordinator: IotPortalSimCoordinator) -> DeviceInfo:
+    """Return the device of a SIM, below that of its account."""
+    entry_id = coordinator.config_entry.entry_id
+    return DeviceInfo(
+        identifiers={(DOMAIN, coordinator.iccid)},
+        manufacturer="IoT Portal",
+        model="SIM card",
+        name=coordinator.subentry.title,
+        serial_number=coordinator.iccid,
+        via_device_id=dr.async_get_device_id_by_identifier(
+            coordinator.hass, (DOMAIN, entry_id), config_entry_id=entry_id
+        ),
+    )
+
+
+def account_device(account: IotPortalAccount) -> DeviceInfo:
+    """Return the device of an account, which set-up has made."""
+    return DeviceInfo(identifiers={(DOMAIN, account.config_entry.entry_id)})
+
+
 class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     """An entity of a SIM."""
 
@@ -62,22 +84,12 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     def __init__(
         self, coordinator: IotPortalSimCoordinator, description: IotPortalSimEntityDescription[Any]
     ) -> None:
-        """Place the entity on the device of its SIM, below that of its account."""
+        """Place the entity on the device of its SIM."""
         super().__init__(coordinator)
         self.entity_description = description
-        entry_id = coordinator.config_entry.entry_id
         self._attr_translation_key = description.key
         self._attr_unique_id = f"{coordinator.iccid}_{description.key}"
-        self._attr_device_info = DeviceInfo(
-            identifiers={(DOMAIN, coordinator.iccid)},
-            manufacturer="IoT Portal",
-            model="SIM card",
-            name=coordinator.subentry.title,
-            serial_number=coordinator.iccid,
-            via_device_id=dr.async_get_device_id_by_identifier(
-                coordinator.hass, (DOMAIN, entry_id), config_entry_id=entry_id
-            ),
-        )
+        self._attr_device_info = sim_device(coordinator)
 
     @property
     @override
@@ -89,3 +101,17 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     def part(self) -> Any:
         """Return the part of the SIM that the entity shows."""
         return self.entity_description.part_fn(self.coordinator.data)
+
+
+class IotPortalAccountEntity(CoordinatorEntity[IotPortalAccount]):
+    """An entity of an account."""
+
+    _attr_has_entity_name = True
+
+    def __init__(self, account: IotPortalAccount, description: EntityDescription) -> None:
+        """Place the entity on the device of its account."""
+        super().__init__(account)
+        self.entity_description = description
+        self._attr_translation_key = description.key
+        self._attr_unique_id = f"{account.config_entry.entry_id}_{description.key}"
+        self._attr_device_info = account_device(account)

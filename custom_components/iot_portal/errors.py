@@ -1,8 +1,12 @@
 """What people are told when the portal refuses, or when their input cannot be sent."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypedDict
 
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .api import (
     IotPortalAuthenticationError,
@@ -53,6 +57,27 @@ def translate(
             **placeholders,
         },
     }
+
+
+@contextmanager
+def translated_errors(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    subject: str,
+    *,
+    otherwise: str = "portal_error",
+    **placeholders: str,
+) -> Iterator[None]:
+    """Tell the user what went wrong with a request; refused credentials are asked for again."""
+    try:
+        yield
+    except IotPortalAuthenticationError as err:
+        entry.async_start_reauth(hass)
+        raise HomeAssistantError(**translate(err, entry.title)) from err
+    except IotPortalError as err:
+        raise HomeAssistantError(
+            **translate(err, subject, otherwise=otherwise, **placeholders)
+        ) from err
 
 
 def check_message(message: str) -> None:

@@ -38,4 +38,4 @@ class IotPortalNotifier(IotPortalSimEntity, NotifyEntity):
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send the message as an SMS."""
-        await self.coordinator.async_send_sms(message)
+        await self.coordinator.messages.async_send(message)

@@ -17,14 +17,17 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import Device, Session, SimStatus, Usage
+from .account import AccountData
+from .api import Device, Session, SimStatus, SmsStatus, Usage, sms_status
 from .const import LOGGER
-from .coordinator import Budget, IotPortalConfigEntry, IotPortalSimCoordinator
+from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
 from .entity import (
+    IotPortalAccountEntity,
     IotPortalSimEntity,
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
+from .sim import Budget, SentSms, SimData
 
 PARALLEL_UPDATES = 0
 
@@ -36,6 +39,13 @@ class IotPortalSensorEntityDescription[PartT](
     """Describes a sensor of a SIM."""
 
     value_fn: Callable[[PartT], StateType | datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IotPortalAccountSensorEntityDescription(SensorEntityDescription):
+    """Describes a sensor of an account."""
+
+    value_fn: Callable[[AccountData], StateType]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +71,17 @@ def _status_option(status: str) -> str:
     return status.lower() if status in SimStatus else status
 
 
-USAGE_SENSORS = (
-    DataSizeDescription[Usage](
+def _sms_option(sms: SentSms) -> str | None:
+    """Return how far an SMS got in our spelling, another word as the portal reports it."""
+    return None if sms.status is None else sms_status(sms.status) or sms.status
+
+
+USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
+    DataSizeDescription[SimData](
         key="data_usage",
         state_class=SensorStateClass.TOTAL_INCREASING,
-        part_fn=lambda data: data.usage,
-        value_fn=lambda usage: usage.data_bytes,
+        part_fn=lambda data: data if data.usage is not None else None,
+        value_fn=lambda data: data.data_used,
     ),
     IotPortalSensorEntityDescription[Usage](
         key="sms_usage",
@@ -175,6 +190,43 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     *BUDGET_SENSORS,
     *SESSION_SENSORS,
     *DEVICE_SENSORS,
+    DetailDescription[SentSms](
+        key="last_sms_status",
+        device_class=SensorDeviceClass.ENUM,
+        options=list(SmsStatus),
+        entity_registry_enabled_default=False,
+        part_fn=lambda data: data.last_sms,
+        value_fn=_sms_option,
+    ),
+)
+ACCOUNT_SENSORS = (
+    IotPortalAccountSensorEntityDescription(
+        key="sims",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda data: data.sims,
+    ),
+    IotPortalAccountSensorEntityDescription(
+        key="sims_active",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda data: data.sims_active,
+    ),
+    # Each SIM has a cycle of its own, so the sum falls several times a month: no total.
+    IotPortalAccountSensorEntityDescription(
+        key="data_usage_total",
+        device_class=SensorDeviceClass.DATA_SIZE,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfInformation.BYTES,
+        suggested_unit_of_measurement=UnitOfInformation.MEGABYTES,
+        suggested_display_precision=1,
+        value_fn=lambda data: data.data_used,
+    ),
+    IotPortalAccountSensorEntityDescription(
+        key="requests_per_hour",
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda data: data.requests_per_hour,
+    ),
 )
 
 
@@ -185,6 +237,10 @@ async def async_setup_entry(
 ) -> None:
     """Set up the sensors."""
     async_add_sim_entities(entry, async_add_entities, IotPortalSensor, SENSORS)
+    account = entry.runtime_data.account
+    async_add_entities(
+        IotPortalAccountSensor(account, description) for description in ACCOUNT_SENSORS
+    )
 
 
 class IotPortalSensor(IotPortalSimEntity, SensorEntity):
@@ -217,7 +273,21 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     def _learn_option(self) -> None:
         """Take in a state that we did not know: other networks have words of their own."""
         options = self.options
-        if options is None or not self.available or (value := self.native_value) in options:
+        if options is None or not self.available:
+            return
+        if (value := self.native_value) is None or value in options:
             return
         LOGGER.info("%s reports a status that is not known: %s", self.coordinator.name, value)
         self._attr_options = [*options, str(value)]
+
+
+class IotPortalAccountSensor(IotPortalAccountEntity, SensorEntity):
+    """A sensor of an account."""
+
+    entity_description: IotPortalAccountSensorEntityDescription
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        """Return what was noted last."""
+        return self.entity_description.value_fn(self.coordinator.data)

@@ -1,9 +1,10 @@
 """Actions of the IoT Portal integration."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
-from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -20,11 +21,12 @@ import voluptuous as vol
 from .api import TERMINAL_STATUSES, SimStatus
 from .const import DOMAIN
 from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
-from .errors import check_message, invalid_input
+from .errors import check_message, invalid_input, translated_errors
 
 ATTR_CHANGES = "changes"
 ATTR_CONFIRM_TERMINAL = "confirm_terminal"
 ATTR_MESSAGE = "message"
+ATTR_RULE = "rule"
 ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
 
@@ -33,7 +35,9 @@ SIMS_SCHEMA = vol.Schema(
 )
 STATUS_SCHEMA = SIMS_SCHEMA.extend({vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean})
 
-type SimCall = Callable[[IotPortalSimCoordinator], Awaitable[dict[str, JsonValueType]]]
+type Answer = dict[str, JsonValueType]
+type SimCall = Callable[[IotPortalSimCoordinator], Awaitable[Answer]]
+type Attempt = tuple[Answer, Callable[[], Awaitable[Answer]]]
 type Handler = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
 
 
@@ -51,8 +55,8 @@ async def _send_sms(call: ServiceCall) -> ServiceResponse:
     message = call.data[ATTR_MESSAGE]
     check_message(message)
 
-    async def send(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
-        return {"sms_id": await sim.async_send_sms(message)}
+    async def send(sim: IotPortalSimCoordinator) -> Answer:
+        return {"sms_id": await sim.messages.async_send(message)}
 
     return await _for_each_sim(call, send)
 
@@ -61,8 +65,8 @@ async def _request_status_change(call: ServiceCall) -> ServiceResponse:
     """Ask for another status of each SIM."""
     status = _checked_status(call, call.data[ATTR_STATUS])
 
-    async def request(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
-        await sim.async_request_status_change(status)
+    async def request(sim: IotPortalSimCoordinator) -> Answer:
+        await sim.changes.async_request(status)
         return {"status": status}
 
     return await _for_each_sim(call, request)
@@ -70,22 +74,52 @@ async def _request_status_change(call: ServiceCall) -> ServiceResponse:
 
 async def _edit_device(call: ServiceCall) -> ServiceResponse:
     """Change fields of each SIM, under the portal's names for them."""
-    changes = dict(call.data[ATTR_CHANGES])
-    if not changes:
-        raise invalid_input(key="changes_empty")
-    if ATTR_STATUS in changes:
-        changes[ATTR_STATUS] = _checked_status(call, str(changes[ATTR_STATUS]))
+    changes = _checked_changes(call)
 
-    async def edit(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+    async def edit(sim: IotPortalSimCoordinator) -> Answer:
         return {"answer": _plain(await sim.async_edit_device(changes))}
 
     return await _for_each_sim(call, edit)
 
 
+async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
+    """Queue the same changes of many SIMs, in one request for each account."""
+    changes = _checked_changes(call)
+    accounts: dict[str, tuple[IotPortalConfigEntry, list[str]]] = {}
+    for sim in _get_sims(call).values():
+        entry = sim.config_entry
+        accounts.setdefault(entry.entry_id, (entry, []))[1].append(sim.iccid)
+
+    async def edit(entry: IotPortalConfigEntry, iccids: list[str]) -> Answer:
+        answer, queue_id = await entry.runtime_data.bulk_edits.async_send(iccids, changes)
+        # The event of the end carries the queue id; there is none where nobody can report it.
+        return {"answer": _plain(answer), "queue_id": queue_id}
+
+    return await _try_each(
+        call,
+        "accounts",
+        translation_key="some_accounts_failed",
+        attempts=[
+            ({"config_entry_id": entry_id, "sims": len(iccids)}, partial(edit, entry, iccids))
+            for entry_id, (entry, iccids) in accounts.items()
+        ],
+    )
+
+
+async def _update_rule(call: ServiceCall) -> ServiceResponse:
+    """Send a rule update of an account as it is."""
+    entry: IotPortalConfigEntry = service.async_get_config_entry(
+        call.hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID]
+    )
+    with translated_errors(call.hass, entry, entry.title):
+        answer = await entry.runtime_data.account.client.update_rule(call.data[ATTR_RULE])
+    return {"answer": _plain(answer)} if call.return_response else None
+
+
 async def _get_sim(call: ServiceCall) -> ServiceResponse:
     """Read everything the portal tells of each SIM, now."""
 
-    async def read(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+    async def read(sim: IotPortalSimCoordinator) -> Answer:
         return _plain_dict(await sim.async_get_sim())
 
     return await _for_each_sim(call, read)
@@ -94,7 +128,7 @@ async def _get_sim(call: ServiceCall) -> ServiceResponse:
 async def _get_sms(call: ServiceCall) -> ServiceResponse:
     """Read an SMS and how far it got."""
 
-    async def read(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+    async def read(sim: IotPortalSimCoordinator) -> Answer:
         return {"sms": _plain(await sim.async_get_sms(call.data[ATTR_SMS_ID]))}
 
     return await _for_each_sim(call, read)
@@ -103,7 +137,7 @@ async def _get_sms(call: ServiceCall) -> ServiceResponse:
 async def _list_sms(call: ServiceCall) -> ServiceResponse:
     """List the ids of the SMS of each SIM."""
 
-    async def read(sim: IotPortalSimCoordinator) -> dict[str, JsonValueType]:
+    async def read(sim: IotPortalSimCoordinator) -> Answer:
         return {"sms_ids": _plain(await sim.async_list_sms())}
 
     return await _for_each_sim(call, read)
@@ -125,6 +159,16 @@ ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse]] = {
         STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
         SupportsResponse.OPTIONAL,
     ),
+    "bulk_edit_devices": (
+        _bulk_edit_devices,
+        STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
+        SupportsResponse.OPTIONAL,
+    ),
+    "update_rule": (
+        _update_rule,
+        vol.Schema({vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string, vol.Required(ATTR_RULE): dict}),
+        SupportsResponse.OPTIONAL,
+    ),
     "get_sim": (_get_sim, SIMS_SCHEMA, SupportsResponse.ONLY),
     "get_sms": (
         _get_sms,
@@ -133,6 +177,16 @@ ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse]] = {
     ),
     "list_sms": (_list_sms, SIMS_SCHEMA, SupportsResponse.ONLY),
 }
+
+
+def _checked_changes(call: ServiceCall) -> dict[str, Any]:
+    """Return the fields to change; a status among them has to be one that may be asked for."""
+    changes = dict(call.data[ATTR_CHANGES])
+    if not changes:
+        raise invalid_input(key="changes_empty")
+    if ATTR_STATUS in changes:
+        changes[ATTR_STATUS] = _checked_status(call, str(changes[ATTR_STATUS]))
+    return changes
 
 
 def _checked_status(call: ServiceCall, text: str) -> str:
@@ -155,40 +209,54 @@ def _plain(value: object) -> JsonValueType:
     return json_loads(json_bytes(value))
 
 
-def _plain_dict(value: dict[str, Any]) -> dict[str, JsonValueType]:
+def _plain_dict(value: dict[str, Any]) -> Answer:
     """Return the parts of an answer as what an action can respond with."""
     return {key: _plain(part) for key, part in value.items()}
 
 
 async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
-    """Act on each SIM of a call, also after one that failed, and answer for each.
+    """Act on each SIM of a call and answer for each."""
+    return await _try_each(
+        call,
+        "sims",
+        translation_key="some_sims_failed",
+        attempts=[
+            ({"device_id": device_id, "iccid": sim.iccid}, partial(act, sim))
+            for device_id, sim in _get_sims(call).items()
+        ],
+    )
+
+
+async def _try_each(
+    call: ServiceCall, subjects: str, *, translation_key: str, attempts: list[Attempt]
+) -> ServiceResponse:
+    """Make every attempt, also after one that failed, and answer for each.
 
     Raises what went wrong when nothing succeeded, or when nobody asked for the answer.
     """
-    sims = _get_sims(call)
     answers: list[JsonValueType] = []
     failures: list[HomeAssistantError] = []
-    for device_id, sim in sims.items():
-        answer: dict[str, JsonValueType] = {"device_id": device_id, "iccid": sim.iccid}
+    for subject, act in attempts:
+        answer = dict(subject)
         try:
-            answer |= await act(sim)
+            answer |= await act()
         except HomeAssistantError as err:
             answer["error"] = str(err)
             failures.append(err)
         answers.append(answer)
-    if len(failures) == len(sims) == 1:
+    if len(failures) == len(attempts) == 1:
         raise failures[0]
-    if failures and (len(failures) == len(sims) or not call.return_response):
+    if failures and (len(failures) == len(attempts) or not call.return_response):
         raise HomeAssistantError(
             translation_domain=DOMAIN,
-            translation_key="some_sims_failed",
+            translation_key=translation_key,
             translation_placeholders={
                 "failed": str(len(failures)),
-                "total": str(len(sims)),
-                "errors": ". ".join(str(err) for err in failures),
+                "total": str(len(attempts)),
+                "errors": " ".join(str(err) for err in failures),
             },
         )
-    return {"sims": answers} if call.return_response else None
+    return {subjects: answers} if call.return_response else None
 
 
 @callback

@@ -52,9 +52,9 @@ class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Ask for activation."""
-        await self.coordinator.async_request_status_change(SimStatus.ACTIVATED)
+        await self.coordinator.changes.async_request(SimStatus.ACTIVATED)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Ask for deactivation."""
-        await self.coordinator.async_request_status_change(SimStatus.DEACTIVATED)
+        await self.coordinator.changes.async_request(SimStatus.DEACTIVATED)

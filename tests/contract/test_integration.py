@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_USER
+from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -19,7 +19,7 @@ ABSENT = "absent"
 USUAL: dict[str, Any] = {
     "wrong secret": "invalid_auth",
     "added": 4,
-    "unknown": {"iccids": "iccid_not_found"},
+    "unknown": f"1 ({UNKNOWN})",
     "used": ("activated", "1.5", "10.0.0.1"),
     "fresh": ("activated", "0.0", STATE_UNKNOWN),
     "refusing": ("activated", "0.0", ABSENT),
@@ -86,15 +86,22 @@ class Journey:
         flows = self._hass.config_entries.subentries
         result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
         self._portal.clock.advance(2)
-        unknown = await flows.async_configure(result["flow_id"], {"iccids": UNKNOWN})
+        unknown = await self._check_sim(result["flow_id"], UNKNOWN)
         for iccid in (USED, FRESH, REFUSING, ABZORB):
             # One at a time, and never faster than any limit allows.
             self._portal.clock.advance(2)
             if iccid != USED:
                 result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
-            await flows.async_configure(result["flow_id"], {"iccids": iccid})
+            await self._check_sim(result["flow_id"], iccid)
             await self._hass.async_block_till_done(wait_background_tasks=True)
-        return {"unknown": unknown["errors"]}
+        return {"unknown": (unknown["description_placeholders"] or {}).get("not_found")}
+
+    async def _check_sim(self, flow_id: str, iccid: str) -> SubentryFlowResult:
+        """Type the ICCID of a SIM, wait for the check, and return what comes next."""
+        flows = self._hass.config_entries.subentries
+        await flows.async_configure(flow_id, {"iccids": iccid})
+        await self._hass.async_block_till_done()
+        return await flows.async_configure(flow_id)
 
     def _sensors(self, iccid: str) -> tuple[str, ...]:
         """Return the states of the three sensors of a SIM."""

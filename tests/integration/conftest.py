@@ -20,8 +20,13 @@ type SetUp = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
 
 
 @pytest.fixture(autouse=True)
-def integration(enable_custom_integrations: None, socket_enabled: None, no_waiting: None) -> None:
-    """Let Home Assistant find the integration, and the integration the portal."""
+def integration(
+    enable_custom_integrations: None,
+    socket_enabled: None,
+    no_waiting: None,
+    hass_storage: dict[str, Any],
+) -> None:
+    """Let Home Assistant find the integration, and the integration the portal; nothing goes on the disk."""
 
 
 @pytest.fixture

@@ -1,18 +1,32 @@
 """The dialogs: every error is told, loses nothing, and ends in success once it is mended."""
 
+import asyncio
+from collections import Counter
 from datetime import timedelta
+import time
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp.test_utils import unused_port
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import (
+    EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE,
+    EVENT_DATA_ENTRY_FLOW_PROGRESSED,
+    FlowResultType,
+)
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_translations
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+    async_fire_time_changed,
+)
 
+from custom_components.iot_portal import config_flow, coordinator
+from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
@@ -226,17 +240,92 @@ async def test_reauth(
     assert state_of(hass, ICCID, "status") == "inventory"
 
 
-async def add_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
-    """Open the dialog for SIMs and fill it in."""
+async def check(hass: HomeAssistant, flow_id: str, typed: str | None) -> Any:
+    """Fill in a form of the dialog for SIMs, and wait for the end of the check."""
+    user_input = {} if typed is None else {"iccids": typed}
+    result = await hass.config_entries.subentries.async_configure(flow_id, user_input)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result
+
+
+async def submit(hass: HomeAssistant, flow_id: str, typed: str | None) -> Any:
+    """Fill in a form of the dialog for SIMs, watch the progress and return what comes next."""
+    result = await check(hass, flow_id, typed)
+    if result["type"] is FlowResultType.SHOW_PROGRESS:
+        texts = await async_get_translations(hass, "en", "config_subentries", [DOMAIN])
+        prefix = f"component.{DOMAIN}.config_subentries.sim"
+        assert texts[f"{prefix}.progress.{result['progress_action']}"]
+        assert texts[f"{prefix}.step.{result['step_id']}.title"]
+        result = await hass.config_entries.subentries.async_configure(flow_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    return result
+
+
+async def open_sims(hass: HomeAssistant, entry_id: str) -> str:
+    """Open the dialog for SIMs."""
     result = await hass.config_entries.subentries.async_init(
         (entry_id, "sim"), context={"source": SOURCE_USER}
     )
     assert result["type"] is FlowResultType.FORM
-    result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], {"iccids": typed}
+    assert result["step_id"] == "user"
+    assert not result["errors"]
+    return str(result["flow_id"])
+
+
+async def add_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
+    """Open the dialog for SIMs and fill it in."""
+    return await submit(hass, await open_sims(hass, entry_id), typed)
+
+
+async def summary(hass: HomeAssistant, result: Any) -> list[str]:
+    """Return the lines of the summary as a person reads them."""
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "summary"
+    texts = await async_get_translations(hass, "en", "config_subentries", [DOMAIN])
+    text = texts[f"component.{DOMAIN}.config_subentries.sim.step.summary.description"]
+    return text.format(**result["description_placeholders"]).splitlines()
+
+
+def field(result: Any) -> str:
+    """Return what stands in the field of a form."""
+    (marker,) = result["data_schema"].schema
+    return str(marker.description["suggested_value"])
+
+
+def looked_up(portal: MockPortal) -> Counter[str | None]:
+    """Return how often each SIM was asked for."""
+    return Counter(call.iccid for call in portal.journal.find(route="GetDevice"))
+
+
+async def wait_for_look_ups(portal: MockPortal, wanted: int) -> None:
+    """Wait until so many SIMs have been asked for."""
+    until = time.monotonic() + 10
+    while len(asked := looked_up(portal)) < wanted:
+        assert time.monotonic() < until, asked
+        await asyncio.sleep(0.01)
+
+
+def iccids_of(entry: MockConfigEntry) -> set[str | None]:
+    """Return the SIMs below an account."""
+    return {subentry.unique_id for subentry in entry.subentries.values()}
+
+
+def add_beside(hass: HomeAssistant, entry: MockConfigEntry, iccid: str) -> None:
+    """Add a SIM as somebody else would."""
+    hass.config_entries.async_add_subentry(
+        entry,
+        ConfigSubentry(
+            data=MappingProxyType({"iccid": iccid}),
+            subentry_type="sim",
+            title="Somebody else's",
+            unique_id=iccid,
+        ),
     )
-    await hass.async_block_till_done(wait_background_tasks=True)
-    return result
+
+
+def running_checks() -> list[asyncio.Task[Any]]:
+    """Return what runs on behalf of the dialog for SIMs."""
+    return [task for task in asyncio.all_tasks() if "SimSubentryFlow" in repr(task)]
 
 
 @pytest.mark.parametrize(
@@ -246,13 +335,20 @@ async def add_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
         f"{ICCID}, {OTHER_ICCID}",
         f"\n{ICCID}\n{OTHER_ICCID}\n\n",
         f"{ICCID};{OTHER_ICCID} {ICCID}",
+        f"\"{ICCID}\"\t'{OTHER_ICCID}'\r\n",
     ],
 )
-async def test_add_sims(hass: HomeAssistant, set_up: SetUp, typed: str) -> None:
-    """Many ICCIDs can be pasted, however they are separated."""
+async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, typed: str) -> None:
+    """Many ICCIDs can be pasted, however they are separated; each is looked up once."""
     entry = await set_up()
+    flow_id = await open_sims(hass, entry.entry_id)
+    result = await check(hass, flow_id, typed)
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    assert looked_up(portal) == {ICCID: 1, OTHER_ICCID: 1}
+    assert not entry.subentries
 
-    result = await add_sims(hass, entry.entry_id, typed)
+    result = await hass.config_entries.subentries.async_configure(flow_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert {sub.unique_id: sub.title for sub in entry.subentries.values()} == {
@@ -263,69 +359,194 @@ async def test_add_sims(hass: HomeAssistant, set_up: SetUp, typed: str) -> None:
     assert state_of(hass, OTHER_ICCID, "status") == "activated"
 
 
+async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
+    """Hundreds of ICCIDs are looked up side by side, each once; the progress rises to its end."""
+    fleet = [f"89310899{number:011}" for number in range(500)]
+    progress = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE)
+    async with MockPortal(
+        {"extends": "documented", "sims": {iccid: {} for iccid in fleet}}
+    ) as portal:
+        entry = await set_up(base_url=portal.url)
+        # One after the other would take longer than a test may.
+        portal.faults.add("delay", route="GetDevice", seconds=0.5)
+        mistyped = fleet[0].replace("8931", "8913")
+
+        result = await add_sims(hass, entry.entry_id, "\n".join([mistyped, *fleet[1:]]))
+
+        assert (await summary(hass, result))[0] == "Ready to be added: 499"
+        assert field(result) == mistyped
+        assert looked_up(portal) == dict.fromkeys([mistyped, *fleet[1:]], 1)
+        assert portal.journal.peak_width > 10
+        steps = [event.data["progress"] for event in progress]
+        assert steps == [number / 500 for number in range(1, 501)]
+        assert {event.data["flow_id"] for event in progress} == {result["flow_id"]}
+
+        portal.faults.clear()
+        portal.journal.clear()
+        await check(hass, result["flow_id"], fleet[0])
+        assert [call.iccid for call in portal.journal] == [fleet[0]]
+        assert progress[-1].data["progress"] == 1
+
+        result = await hass.config_entries.subentries.async_configure(result["flow_id"])
+
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert iccids_of(entry) == set(fleet)
+        # What the portal tells of so many SIMs would take a while to read.
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        (ICCID[:17], f"Not an ICCID: {ICCID[:17]}. An ICCID has 18 to 22 digits"),
-        (f"{ICCID} {ICCID}0000", f"Not an ICCID: {ICCID}0000."),
-        (f"{ICCID} 89310823220893536xx", "Not an ICCID: 89310823220893536xx."),
-        ("", "Not an ICCID: "),
+        (ICCID[:17], f"Not an ICCID, which has 18 to 22 digits and nothing else: 1 ({ICCID[:17]})"),
+        (f"{ICCID} {ICCID}0000", f"nothing else: 1 ({ICCID}0000)"),
+        (f"{ICCID} 89310823220893536xx", "nothing else: 1 (89310823220893536xx)"),
+        ("one two", "nothing else: 2 (one, two)"),
         (
             UNKNOWN_ICCID,
-            f"does not know these SIMs, or does not show them to this account: {UNKNOWN_ICCID}",
+            f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
         ),
-        (f"{ICCID} {UNKNOWN_ICCID}", f"to this account: {UNKNOWN_ICCID}."),
+        (f"{ICCID} {UNKNOWN_ICCID}", f"to this account: 1 ({UNKNOWN_ICCID})"),
     ],
 )
 async def test_wrong_iccids(hass: HomeAssistant, set_up: SetUp, typed: str, says: str) -> None:
-    """Wrong ICCIDs are named, nothing is added, and what was typed is still there to be mended."""
+    """Wrong ICCIDs are named, nothing is added, and only they are left to be mended."""
     entry = await set_up()
 
     result = await add_sims(hass, entry.entry_id, typed)
 
-    assert result["type"] is FlowResultType.FORM
-    assert says in await error_text(hass, result, "config_subentries")
-    (field,) = result["data_schema"].schema
-    assert field.description["suggested_value"] == typed
+    lines = await summary(hass, result)
+    assert [line for line in lines if line.endswith(says)]
+    assert lines[0] == f"Ready to be added: {int(ICCID in typed.split())}"
+    assert not result["errors"]
+    assert field(result) == "\n".join(iccid for iccid in typed.split() if iccid != ICCID)
     assert not entry.subentries
 
-    result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], {"iccids": ICCID}
-    )
+    result = await submit(hass, result["flow_id"], OTHER_ICCID)
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {OTHER_ICCID} | ({ICCID} & set(typed.split()))
 
 
-async def test_mending_asks_only_for_what_is_new(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
-) -> None:
-    """SIMs that were found are not looked up again when the others are mended."""
+async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """The summary tells all there is to tell; what was found is neither lost nor asked for again."""
+    first = await set_up(ICCID)
+    entry = await set_up(base_url=f"{portal.url[: -len('/api')]}/apiv2")
+    portal.journal.clear()
+
+    result = await add_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID} {UNKNOWN_ICCID} x,y")
+
+    assert await summary(hass, result) == [
+        "Ready to be added: 1",
+        f"Already there, here or below another account: 1 ({ICCID})",
+        f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
+        "Not an ICCID, which has 18 to 22 digits and nothing else: 2 (x, y)",
+    ]
+    assert field(result) == f"{UNKNOWN_ICCID}\nx\ny"
+
+    result = await submit(hass, result["flow_id"], f"{UNKNOWN_ICCID} {OTHER_ICCID} z")
+
+    assert await summary(hass, result) == [
+        "Ready to be added: 1",
+        f"Already there, here or below another account: 1 ({ICCID})",
+        f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
+        "Not an ICCID, which has 18 to 22 digits and nothing else: 1 (z)",
+    ]
+    assert looked_up(portal) == {OTHER_ICCID: 1, UNKNOWN_ICCID: 2}
+
+    # A browser sends no empty field at all.
+    result = await submit(hass, result["flow_id"], None)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {OTHER_ICCID}
+    assert iccids_of(first) == {ICCID}
+
+
+async def test_long_lists_are_cut(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A long list of wrong ICCIDs is counted in full and shown in part; the field keeps all."""
     entry = await set_up()
-    result = await add_sims(hass, entry.entry_id, f"{ICCID} {UNKNOWN_ICCID}")
-    portal.faults.add("status", status=500)
+    wrong = [str(number) for number in range(100, 121)]
 
-    result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], {"iccids": ICCID}
-    )
+    result = await add_sims(hass, entry.entry_id, " ".join([*wrong, ICCID]))
 
+    assert (await summary(hass, result))[3].endswith(f": 21 ({', '.join(wrong[:20])}, …)")
+    assert field(result).split() == wrong
+    result = await submit(hass, result["flow_id"], "\n".join(wrong[:20]))
+    assert (await summary(hass, result))[3].endswith(f": 20 ({', '.join(wrong[:20])})")
+    result = await submit(hass, result["flow_id"], "")
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_sim_of_another_account(
+async def test_nothing_to_add(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A dialog without any SIM to add says so, and goes on."""
+    entry = await set_up(OTHER_ICCID)
+    says = "There is nothing to add. Enter the ICCID of a SIM that is not there yet."
+
+    result = await add_sims(hass, entry.entry_id, " , ")
+    assert result["step_id"] == "user"
+    assert await error_text(hass, result, "config_subentries") == says
+
+    result = await submit(hass, result["flow_id"], OTHER_ICCID)
+    assert (await summary(hass, result))[:2] == [
+        "Ready to be added: 0",
+        f"Already there, here or below another account: 1 ({OTHER_ICCID})",
+    ]
+    assert not result["errors"]
+    result = await submit(hass, result["flow_id"], None)
+    assert result["step_id"] == "summary"
+    assert await error_text(hass, result, "config_subentries") == says
+
+    result = await submit(hass, result["flow_id"], ICCID)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {ICCID, OTHER_ICCID}
+
+
+@pytest.mark.parametrize("beside", [ICCID, OTHER_ICCID])
+async def test_somebody_else_adds_a_sim_during_the_check(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, beside: str
+) -> None:
+    """A SIM that appeared meanwhile is told as one that is there; the other one is added."""
+    entry = await set_up()
+    flow_id = await open_sims(hass, entry.entry_id)
+    flows = hass.config_entries.subentries
+    result = await flows.async_configure(flow_id, {"iccids": f"{ICCID} {OTHER_ICCID}"})
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    add_beside(hass, entry, beside)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    result = await flows.async_configure(flow_id)
+
+    assert (await summary(hass, result))[:2] == [
+        "Ready to be added: 1",
+        f"Already there, here or below another account: 1 ({beside})",
+    ]
+    result = await submit(hass, flow_id, None)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {ICCID, OTHER_ICCID}
+    assert len(entry.subentries) == 2
+
+
+async def test_somebody_else_adds_sims_during_the_summary(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A SIM belongs to one account only."""
-    await set_up(ICCID)
-    other = await set_up(base_url=f"{portal.url[: -len('/api')]}/apiv2")
+    """SIMs that appear while the summary is read are added neither twice nor in vain."""
+    entry = await set_up()
+    result = await add_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID} wrong")
+    add_beside(hass, entry, ICCID)
+    add_beside(hass, entry, OTHER_ICCID)
+    await hass.async_block_till_done(wait_background_tasks=True)
 
-    result = await add_sims(hass, other.entry_id, f"{ICCID} {OTHER_ICCID}")
+    result = await submit(hass, result["flow_id"], None)
 
-    assert f"here or below another account: {ICCID}." in await error_text(
-        hass, result, "config_subentries"
-    )
-    result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], {"iccids": OTHER_ICCID}
-    )
+    assert "nothing to add" in await error_text(hass, result, "config_subentries")
+    assert (await summary(hass, result))[:2] == [
+        "Ready to be added: 0",
+        f"Already there, here or below another account: 2 ({ICCID}, {OTHER_ICCID})",
+    ]
+    for subentry in list(entry.subentries.values()):
+        hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    result = await submit(hass, result["flow_id"], None)
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {ICCID, OTHER_ICCID}
 
 
 @pytest.mark.parametrize(
@@ -340,23 +561,119 @@ async def test_sim_of_another_account(
         ({"kind": "status", "status": 401}, "refused the credentials of this account"),
     ],
 )
+@pytest.mark.parametrize("step_id", ["user", "summary"])
 async def test_portal_fails_while_adding(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fault: dict[str, Any], says: str
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    fault: dict[str, Any],
+    says: str,
+    step_id: str,
 ) -> None:
-    """A portal that fails is named, nothing is lost, and it can be tried again."""
+    """A portal that fails is named and ends the check; only the rest is asked for again."""
     entry = await set_up()
-    portal.faults.add(**fault)
+    flow_id = await open_sims(hass, entry.entry_id)
+    typed = f"{ICCID} {OTHER_ICCID} {UNKNOWN_ICCID}"
+    if step_id == "summary":
+        await summary(hass, await submit(hass, flow_id, "wrong"))
+    # It fails when one SIM has been found and another is still being looked up.
+    portal.sims[ICCID].refused_routes = frozenset({"GetDevice"})
+    portal.faults.add("delay", iccid=ICCID, route="GetDevice", seconds=0.3)
+    portal.faults.add(iccid=ICCID, route="ctdUsage", **fault)
+    portal.faults.add("hang", iccid=UNKNOWN_ICCID)
 
-    result = await add_sims(hass, entry.entry_id, ICCID)
+    result = await submit(hass, flow_id, typed)
 
+    assert not running_checks()
+    assert result["step_id"] == step_id
     assert says in await error_text(hass, result, "config_subentries")
+    assert field(result) == typed
     assert not entry.subentries
+    reauth = [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()]
+    assert reauth == (["reauth"] if "credentials" in says else [])
+    # A browser that asks once more sees the same.
+    again = await hass.config_entries.subentries.async_configure(flow_id)
+    assert (again["step_id"], again["errors"], field(again)) == (step_id, result["errors"], typed)
 
     portal.faults.clear()
-    result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], {"iccids": ICCID}
-    )
+    portal.journal.clear()
+    await check(hass, flow_id, f"{ICCID} {OTHER_ICCID}")
+    assert {call.iccid for call in portal.journal} - {None} == {ICCID}
+    result = await hass.config_entries.subentries.async_configure(flow_id)
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {ICCID, OTHER_ICCID}
+
+
+async def test_closing_the_dialog_ends_the_check(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Nothing is asked any more for a dialog that is closed, and another one can be opened."""
+    entry = await set_up()
+    flow_id = await open_sims(hass, entry.entry_id)
+    portal.faults.add("hang")
+    flows = hass.config_entries.subentries
+    await flows.async_configure(flow_id, {"iccids": f"{ICCID} {OTHER_ICCID}"})
+    await wait_for_look_ups(portal, 2)
+    running = running_checks()
+    flows.async_abort(flow_id)
+    ended, _ = await asyncio.wait(running, timeout=5)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert ended == set(running)
+    assert not running_checks()
+    assert not flows.async_progress()
+    assert not entry.subentries
+    portal.faults.clear()
+    result = await add_sims(hass, entry.entry_id, ICCID)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_person_does_not_wait_for_a_check(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An action overtakes the ICCIDs that wait to be looked up."""
+    monkeypatch.setattr(coordinator, "Pacer", lambda **_: Pacer(rate=100, width=1))
+    entry = await set_up(OTHER_ICCID)
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, OTHER_ICCID), entry.entry_id
+    )
+    assert device is not None
+    flow_id = await open_sims(hass, entry.entry_id)
+    typed = " ".join(f"89310899{number:011}" for number in range(30))
+    portal.journal.clear()
+    await hass.config_entries.subentries.async_configure(flow_id, {"iccids": typed})
+    await wait_for_look_ups(portal, 1)
+
+    await hass.services.async_call(
+        DOMAIN, "list_sms", {"device_id": device.id}, blocking=True, return_response=True
+    )
+
+    assert len(looked_up(portal)) < 10
+    hass.config_entries.subentries.async_abort(flow_id)
+
+
+@pytest.mark.parametrize("fault", [None, {"kind": "status", "status": 500}])
+async def test_progress_can_be_seen(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, Any] | None,
+) -> None:
+    """However fast a check ends, the dialog has the time to listen for its end."""
+    monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0.3)
+    entry = await set_up()
+    flow_id = await open_sims(hass, entry.entry_id)
+    if fault is not None:
+        portal.faults.add(**fault)
+    ended = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESSED)
+    began = time.monotonic()
+
+    result = await check(hass, flow_id, ICCID)
+
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    assert time.monotonic() - began >= 0.3
+    assert [event.data["flow_id"] for event in ended] == [flow_id]
 
 
 @pytest.mark.parametrize(
@@ -385,7 +702,27 @@ async def test_unknown_in_other_words(
 
     result = await add_sims(hass, entry.entry_id, UNKNOWN_ICCID)
 
-    assert result["errors"] == {"iccids": "iccid_not_found"}
+    assert (await summary(hass, result))[2].endswith(f": 1 ({UNKNOWN_ICCID})")
+    assert not entry.subentries
+
+
+async def test_account_loses_its_connection(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """An account that is unloaded while ICCIDs are typed is named, and nothing typed is lost."""
+    entry = await set_up()
+    flow_id = await open_sims(hass, entry.entry_id)
+    await hass.config_entries.async_unload(entry.entry_id)
+
+    result = await submit(hass, flow_id, ICCID)
+
+    assert "not connected at the moment" in await error_text(hass, result, "config_subentries")
+    assert field(result) == ICCID
+    again = await hass.config_entries.subentries.async_configure(flow_id)
+    assert field(again) == ICCID
+    await hass.config_entries.async_setup(entry.entry_id)
+    result = await submit(hass, flow_id, ICCID)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_account_not_connected(hass: HomeAssistant, set_up: SetUp) -> None:
@@ -455,6 +792,8 @@ async def test_options(
     entry = await set_up(OTHER_ICCID)
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "init"
+    assert result["data_schema"] is not None
+    assert result["data_schema"]({})["watch_sms"] is False
 
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
@@ -464,11 +803,13 @@ async def test_options(
             "request_width": 1,
             "billing_day": 15,
             "data_unit": "kilobytes",
+            "watch_sms": True,
         },
     )
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options["watch_sms"] is True
     # The mock reports 1,500,000 of them.
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")

@@ -1,6 +1,7 @@
 """What a user sees of a SIM, and when."""
 
 from datetime import timedelta
+import logging
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -109,12 +110,20 @@ async def test_status_of_another_network(
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "says", "says_again"),
     [
-        {"kind": "status", "status": 500},
-        {"kind": "reset_after_read"},
-        {"kind": "status", "status": 429, "headers": {"Retry-After": "60"}},
-        {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}},
+        ({"kind": "status", "status": 500}, "No SIM of demo-client", "answers again"),
+        ({"kind": "reset_after_read"}, "No SIM of demo-client", "answers again"),
+        (
+            {"kind": "status", "status": 429, "headers": {"Retry-After": "60"}},
+            "No SIM of demo-client",
+            "answers again",
+        ),
+        (
+            {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}},
+            "does not know SIM",
+            "recovered",
+        ),
     ],
     ids=["server error", "no connection", "rate limit", "gone"],
 )
@@ -125,6 +134,8 @@ async def test_outage(
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
     fault: dict[str, Any],
+    says: str,
+    says_again: str,
 ) -> None:
     """Sensors are unavailable while the portal does not answer, and come back; it is said once."""
     await set_up(ICCID)
@@ -134,10 +145,18 @@ async def test_outage(
     await poll(hass, freezer)
 
     assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
-    assert caplog.text.count("Error fetching iot_portal") == 1
-
     portal.faults.clear()
     await poll(hass, freezer)
+    await poll(hass, freezer)
+
+    ours = [
+        record.message
+        for record in caplog.records
+        if record.name == "custom_components.iot_portal" and record.levelno >= logging.INFO
+    ]
+    assert len(ours) == 2
+    assert says in ours[0]
+    assert says_again in ours[1]
 
     assert state_of(hass, ICCID, "status") == "inventory"
 

@@ -1,7 +1,15 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
 from .client import IotPortalClient
-from .const import PRODUCTION_URL, TERMINAL_STATUSES, UAT_URL, SimStatus
+from .const import (
+    DELIVERED_STATUSES,
+    FAILED_STATUSES,
+    PRODUCTION_URL,
+    TERMINAL_STATUSES,
+    UAT_URL,
+    SimStatus,
+    SmsStatus,
+)
 from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
@@ -13,9 +21,11 @@ from .exceptions import (
     IotPortalResponseError,
     IotPortalTimeoutError,
 )
-from .models import Credentials, Device, Session, Sms, Usage
+from .models import Credentials, Device, Session, Sms, Usage, sms_status
 
 __all__ = [
+    "DELIVERED_STATUSES",
+    "FAILED_STATUSES",
     "PRODUCTION_URL",
     "TERMINAL_STATUSES",
     "UAT_URL",
@@ -34,5 +44,7 @@ __all__ = [
     "Session",
     "SimStatus",
     "Sms",
+    "SmsStatus",
     "Usage",
+    "sms_status",
 ]

@@ -138,6 +138,11 @@ class IotPortalClient:
         self._token: str | None = None
         self._login_lock = asyncio.Lock()
 
+    @property
+    def requests_in_last_hour(self) -> int:
+        """Return how many requests the account made within the last hour."""
+        return self._pacer.requests_in_last_hour
+
     async def login(self) -> None:
         """Log in and keep the token for the requests to come."""
         await self._new_token(refused=self._token)

@@ -27,6 +27,24 @@ class SimStatus(StrEnum):
 TERMINAL_STATUSES = frozenset({SimStatus.RETIRED, SimStatus.PURGED, SimStatus.REPLACED})
 
 
+class SmsStatus(StrEnum):
+    """How far an SMS can have got, in one spelling of the portal's words."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DELIVERED_IN_LOG = "delivered_in_log"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    CANCEL_PENDING = "cancel_pending"
+    CANCEL_FAILED = "cancel_failed"
+    UNDETERMINED = "undetermined"
+    RECEIVED = "received"
+
+
+DELIVERED_STATUSES = frozenset({SmsStatus.DELIVERED, SmsStatus.DELIVERED_IN_LOG})
+FAILED_STATUSES = frozenset({SmsStatus.FAILED, SmsStatus.CANCELLED})
+
+
 class ErrorCode(StrEnum):
     """Codes that decide what an error means, whatever its HTTP status is."""
 

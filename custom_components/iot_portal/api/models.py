@@ -12,12 +12,17 @@ from ipaddress import ip_address
 import re
 from typing import Self
 
+from .const import SmsStatus
+
 type Json = Mapping[str, Json] | list[Json] | str | int | float | bool | None
 
 _STATUS = re.compile(r"\w[\w -]{0,63}")
 _TRUE = {"true", "1", "yes"}
 _FALSE = {"false", "0", "no"}
 _DATA_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SMS_STATUSES = {status.replace("_", ""): status for status in SmsStatus}
+# Home Assistant has a state of its own that is called unknown.
+_SMS_STATUSES["unknown"] = SmsStatus.UNDETERMINED
 # No counter of a SIM comes near; a number beyond it would only break whoever stores it.
 _COUNT_LIMIT = 2**63
 
@@ -211,6 +216,11 @@ class Sms(_Answer):
             received=_instant(raw.get("dateReceived")),
             modified=_instant(raw.get("dateModified")),
         )
+
+
+def sms_status(word: str) -> SmsStatus | None:
+    """Return what a word for the status of an SMS means: `Delivered-InLog`, `DELIVERED`, `CancelPending`."""
+    return _SMS_STATUSES.get(re.sub(r"\W|_", "", word).lower())
 
 
 def status_word(answer: Json) -> str | None:

@@ -1,6 +1,7 @@
 """How fast and how many at once an account may ask; requests are the scarce resource."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -61,6 +62,31 @@ class Timer(Protocol):
         """Call back at a time of that clock."""
 
 
+class HourMeter:
+    """Counts what happened within the last hour; times are in seconds of a clock that never jumps."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._minutes: deque[tuple[int, int]] = deque()
+
+    def add(self, now: float) -> None:
+        """Count one."""
+        minute = int(now // 60)
+        before = self._minutes.pop() if self._minutes and self._minutes[-1][0] == minute else None
+        self._minutes.append((minute, 1 if before is None else before[1] + 1))
+        self._forget(minute)
+
+    def total(self, now: float) -> int:
+        """Return how many there were."""
+        self._forget(int(now // 60))
+        return sum(counted for _, counted in self._minutes)
+
+    def _forget(self, minute: int) -> None:
+        """Drop what lies an hour back."""
+        while self._minutes and self._minutes[0][0] <= minute - 60:
+            self._minutes.popleft()
+
+
 class Pacer:
     """Lets requests go one after the other: at most `rate` a second, `width` under way at once.
 
@@ -81,6 +107,12 @@ class Pacer:
         self._next_start = 0.0
         self._recover_at = 0.0
         self._alarm: Alarm | None = None
+        self._meter = HourMeter()
+
+    @property
+    def requests_in_last_hour(self) -> int:
+        """Return how many requests were made within the last hour."""
+        return self._meter.total(self._clock.time())
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -96,10 +128,15 @@ class Pacer:
             else:
                 self._done()
             raise
+        self.count()
         try:
             yield
         finally:
             self._done()
+
+    def count(self) -> None:
+        """Count a request that goes out now."""
+        self._meter.add(self._clock.time())
 
     def refused(self, retry_after: float | None) -> None:
         """Slow down: the portal said that it is asked too often."""

@@ -1,0 +1,213 @@
+"""Status changes of a SIM: asked for once, on the disk before on the wire, followed to their end."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+
+from .api import IotPortalError, IotPortalNotAvailableError, SimStatus
+from .api.pacing import Priority, priority
+from .const import LOGGER
+from .context import SimContext
+from .happenings import Happening, Happenings, Lifecycle
+from .issues import Issue, async_clear_issue, async_raise_issue
+from .pursuit import Look, Pursuit, is_outcome_unknown, seconds_since
+from .sim import StatusChange
+
+
+class StatusChanges:
+    """Asks for statuses of one SIM and tells when they are there."""
+
+    def __init__(
+        self,
+        sim: SimContext,
+        happenings: Happenings,
+        *,
+        current: Callable[[], str | None],
+        take_status: Callable[[str], None],
+        read_all: Look,
+        show: Callable[[], None],
+    ) -> None:
+        """Work for whoever reads the SIM: it tells the current status and takes the one that was read."""
+        self._sim = sim
+        self._happenings = happenings
+        self._current = current
+        self._take_status = take_status
+        self._read_all = read_all
+        self._show = show
+        self._pursuit: Pursuit | None = None
+
+    @property
+    def pending(self) -> StatusChange | None:
+        """Return the change that is waited for."""
+        change = self._sim.memory.change
+        return None if change is None or change.is_overdue else change
+
+    @callback
+    def async_resume(self) -> None:
+        """Go on with what was under way when Home Assistant ended."""
+        if (change := self._sim.memory.change) is None:
+            return
+        if change.is_overdue:
+            self._ask_for_a_person(change)
+        else:
+            self._pursue(change)
+
+    @callback
+    def async_stop(self) -> None:
+        """Look no more; what is waited for stays in memory."""
+        if self._pursuit is not None:
+            self._pursuit.stop()
+            self._pursuit = None
+
+    async def async_request(self, status: str) -> None:
+        """Ask for another status, and look whether it is there already."""
+        known = ", ".join(SimStatus)
+        async with self._followed(status):
+            with self._sim.translated_errors(
+                otherwise="status_refused", status=status, known=known
+            ):
+                await self._sim.client.request_status_change(self._sim.iccid, status)
+        await self.async_look()
+
+    async def async_edit(self, changes: Mapping[str, Any]) -> object:
+        """Change fields of the SIM and return the portal's answer; a status among them is followed."""
+        status = changes.get("status")
+        followed: AbstractAsyncContextManager[None] = (
+            nullcontext() if status is None else self._followed(str(status))
+        )
+        async with followed:
+            with self._sim.translated_errors():
+                return await self._sim.client.edit_device(self._sim.iccid, changes)
+
+    @callback
+    def async_expect(self, status: str) -> None:
+        """Wait for a status that was asked for by other means."""
+        before, change = self._sim.memory.change, self._new_change(status)
+        self._sim.memory.change = change
+        self._sim.account_memory.async_save_soon()
+        self._begin(change, before)
+
+    @callback
+    def async_note(self, before: str | None, status: str | None) -> None:
+        """Compare a status that was read with the one before and with what was asked for."""
+        change = self._sim.memory.change
+        if change is not None and change.is_met_by(status):
+            self.async_stop()
+            self._sim.memory.change = None
+            self._sim.account_memory.async_save_soon()
+            self._take_repair_back()
+            if not change.is_overdue:
+                self._tell(Lifecycle.STATUS_CHANGE_CONFIRMED, change, to=status)
+                return
+        if None not in (before, status) and before != status:
+            self._happenings.async_tell(
+                Happening(event=Lifecycle.STATUS_CHANGED, attributes={"from": before, "to": status})
+            )
+
+    async def async_look(self) -> None:
+        """Read the status, and everything where the portal does not tell the status alone."""
+        try:
+            with priority(Priority.CONFIRMATION):
+                status = await self._sim.client.get_status(self._sim.iccid)
+        except IotPortalNotAvailableError:
+            await self._read_all()
+        except IotPortalError as err:
+            LOGGER.debug("The status of %s could not be read: %s", self._sim.title, err)
+        else:
+            if status is not None:
+                self._take_status(status)
+
+    @asynccontextmanager
+    async def _followed(self, status: str) -> AsyncIterator[None]:
+        """Keep in mind that a status is asked for, before it is; follow it unless it is refused."""
+        before, change = self._sim.memory.change, self._new_change(status)
+        self._sim.memory.change = change
+        await self._sim.account_memory.async_save()
+        was_refused = False
+        try:
+            yield
+        except HomeAssistantError as err:
+            was_refused = not is_outcome_unknown(err)
+            raise
+        finally:
+            if was_refused:
+                self._sim.memory.change = before
+                self._sim.account_memory.async_save_soon()
+            else:
+                self._begin(change, before)
+
+    def _new_change(self, status: str) -> StatusChange:
+        """Return a change to a status, asked for now."""
+        return StatusChange(status=status, previous=self._current(), requested_at=dt_util.utcnow())
+
+    def _begin(self, change: StatusChange, before: StatusChange | None) -> None:
+        """Follow a change from now on, instead of the one before."""
+        if before is not None:
+            self.async_stop()
+            self._take_repair_back()
+            if not before.is_overdue:
+                self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=change.status)
+        # A poll can have seen the status while its request was still under way.
+        if self._sim.memory.change is change:
+            self._pursue(change)
+        self._show()
+
+    def _pursue(self, change: StatusChange) -> None:
+        """Look for a status until it is there."""
+        self._pursuit = Pursuit(
+            self._sim, change.requested_at, look=self.async_look, give_up=self._give_up
+        )
+
+    def _give_up(self) -> None:
+        """Say that a status has not come in all the time."""
+        if (change := self.pending) is None:
+            return
+        self.async_stop()
+        self._sim.memory.change = replace(change, is_overdue=True)
+        self._sim.account_memory.async_save_soon()
+        self._ask_for_a_person(change)
+        self._tell(Lifecycle.STATUS_CHANGE_TIMED_OUT, change, still=self._current())
+        self._show()
+
+    def _ask_for_a_person(self, change: StatusChange) -> None:
+        """Raise a repair because a status has not come."""
+        async_raise_issue(
+            self._sim.hass,
+            Issue.STATUS_CHANGE_TIMED_OUT,
+            self._sim.entry.entry_id,
+            self._sim.subentry.subentry_id,
+            {
+                "sim": self._sim.title,
+                "status": change.status,
+                "requested_at": dt_util.as_local(change.requested_at).strftime("%Y-%m-%d %H:%M"),
+            },
+        )
+
+    def _take_repair_back(self) -> None:
+        """Clear that repair, if there is one."""
+        async_clear_issue(
+            self._sim.hass,
+            Issue.STATUS_CHANGE_TIMED_OUT,
+            self._sim.entry.entry_id,
+            self._sim.subentry.subentry_id,
+        )
+
+    def _tell(self, event: Lifecycle, change: StatusChange, **attributes: str | None) -> None:
+        """Tell what became of a change."""
+        self._happenings.async_tell(
+            Happening(
+                event=event,
+                attributes={
+                    "from": change.previous,
+                    "requested_status": change.status,
+                    "requested_at": change.requested_at,
+                    "took_seconds": seconds_since(change.requested_at),
+                    **attributes,
+                },
+            )
+        )

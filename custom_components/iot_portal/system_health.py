@@ -1,0 +1,36 @@
+"""How the integration is doing, for the system health page."""
+
+from typing import Any
+
+from homeassistant.components import system_health
+from homeassistant.core import HomeAssistant, callback
+
+from .api import PRODUCTION_URL
+from .const import CONF_BASE_URL, DOMAIN
+from .coordinator import IotPortalConfigEntry
+
+
+@callback
+def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegistration) -> None:
+    """Register what the page shows."""
+    register.async_register_info(_async_info)
+
+
+async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
+    """Return what all accounts come to together."""
+    entries: list[IotPortalConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    accounts = [entry.runtime_data.account for entry in entries]
+    urls = {entry.data[CONF_BASE_URL] for entry in hass.config_entries.async_entries(DOMAIN)}
+    return {
+        "can_reach_portal": _async_check(hass, urls or {PRODUCTION_URL}),
+        "accounts": len(accounts),
+        "sims": sum(account.data.sims for account in accounts),
+        "requests_per_hour": sum(account.client.requests_in_last_hour for account in accounts),
+        "last_error": next((error for account in accounts if (error := account.last_error)), None),
+    }
+
+
+async def _async_check(hass: HomeAssistant, urls: set[str]) -> str | dict[str, str]:
+    """Tell whether all portals can be reached, or what is wrong with one that cannot."""
+    checks = [await system_health.async_check_can_reach_url(hass, url) for url in sorted(urls)]
+    return next((check for check in checks if check != "ok"), "ok")

@@ -1,0 +1,347 @@
+"""What an account shows of all its SIMs, and what it asks a person to do."""
+
+from datetime import timedelta
+import logging
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_OFF, STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+    get_system_health_info,
+)
+
+from custom_components.iot_portal import async_remove_config_entry_device
+from custom_components.iot_portal.account import SHOW_DELAY
+from custom_components.iot_portal.const import DOMAIN, REFUSED_INTERVAL
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_sensor import poll, state_of
+
+FLEET = [f"89310800000000001{number:02}" for number in range(5)]
+
+
+async def settle(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Wait until the sums of an account are shown."""
+    freezer.tick(timedelta(seconds=SHOW_DELAY + 1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def account_state(hass: HomeAssistant, entry: MockConfigEntry, platform: str, key: str) -> str:
+    """Return the state of an entity of an account."""
+    entity_id = er.async_get(hass).async_get_entity_id(platform, DOMAIN, f"{entry.entry_id}_{key}")
+    assert entity_id is not None
+    state = hass.states.get(entity_id)
+    assert state is not None
+    return state.state
+
+
+def log_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what we said in the log, but for debugging."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("custom_components.iot_portal") and record.levelno >= logging.INFO
+    ]
+
+
+@pytest.fixture
+def fleet(portal: MockPortal) -> list[str]:
+    """Let the portal know five SIMs in use, and return their ICCIDs."""
+    portal.load({"extends": "documented", "sims": {iccid: {} for iccid in FLEET}})
+    return FLEET
+
+
+async def test_sums(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+) -> None:
+    """The sums follow the SIMs: what they use, which are active, and those that leave."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await settle(hass, freezer)
+    assert account_state(hass, entry, "sensor", "sims") == "2"
+    assert account_state(hass, entry, "sensor", "sims_active") == "1"
+    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 1.5
+    assert account_state(hass, entry, "sensor", "requests_per_hour") == str(len(portal.journal))
+
+    portal.sims[ICCID].set_status("ACTIVATED")
+    portal.sims[ICCID].data_usage = 2_000_000
+    await poll(hass, freezer)
+    await settle(hass, freezer)
+    assert account_state(hass, entry, "sensor", "sims_active") == "2"
+    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 3.5
+
+    (gone,) = [sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID]
+    hass.config_entries.async_remove_subentry(entry, gone.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert account_state(hass, entry, "sensor", "sims") == "1"
+    assert account_state(hass, entry, "sensor", "sims_active") == "1"
+    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 2.0
+
+
+async def test_sums_on_demand(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
+) -> None:
+    """Who asks for an update of a sum gets what is known, at the price of no request."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    entry = await set_up(ICCID, OTHER_ICCID)
+    requests = len(portal.journal)
+
+    await hass.services.async_call(
+        "homeassistant",
+        "update_entity",
+        {"entity_id": "sensor.demo_client_requests_in_the_last_hour"},
+        blocking=True,
+    )
+
+    assert account_state(hass, entry, "sensor", "requests_per_hour") == str(requests)
+    assert len(portal.journal) == requests
+
+
+async def test_portal_goes_away_and_comes_back(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    fleet: list[str],
+) -> None:
+    """A portal that goes away is said once for the account, not once for each SIM; so is its return."""
+    entry = await set_up(*fleet)
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
+    portal.faults.add("reset_after_read")
+
+    for _ in range(3):
+        await poll(hass, freezer)
+    await settle(hass, freezer)
+
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_OFF
+    assert len(log_of(caplog)) == 1
+    assert log_of(caplog)[0].startswith("No SIM of demo-client can be read: the connection broke")
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    await settle(hass, freezer)
+
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
+    assert log_of(caplog)[1:] == ["The IoT Portal answers again for demo-client"]
+    assert {state_of(hass, iccid, "status") for iccid in fleet} == {"activated"}
+
+
+async def test_one_sim_that_fails(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    fleet: list[str],
+) -> None:
+    """A single SIM that keeps failing is said once and does not make the portal look away."""
+    entry = await set_up(*fleet)
+    portal.faults.add("status", status=500, iccid=fleet[0])
+
+    for _ in range(5):
+        await poll(hass, freezer)
+    await settle(hass, freezer)
+
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
+    (said,) = log_of(caplog)
+    assert said == f"SIM {fleet[0]} cannot be read, while others can: HTTP status 500"
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    assert log_of(caplog)[1:] == [f"SIM {fleet[0]} can be read again"]
+
+
+async def test_credentials_refused(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    fleet: list[str],
+) -> None:
+    """Refused credentials are one line in the log and one repair, which goes away with a new secret."""
+    entry = await set_up(*fleet)
+    portal.state.accounts["demo-client"].secret_key = "changed"
+    portal.state.revoke_tokens()
+
+    await poll(hass, freezer)
+
+    assert len(log_of(caplog)) == 1
+    reauth = ("homeassistant", f"config_entry_reauth_{DOMAIN}_{entry.entry_id}")
+    assert reauth in ir.async_get(hass).issues
+
+    (flow,) = hass.config_entries.flow.async_progress()
+    await hass.config_entries.flow.async_configure(flow["flow_id"], {"secret_key": "changed"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert reauth not in ir.async_get(hass).issues
+    assert state_of(hass, fleet[0], "status") == "activated"
+
+
+def issue(hass: HomeAssistant, kind: str, entry: MockConfigEntry) -> ir.IssueEntry | None:
+    """Return a repair of an account or one of its SIMs."""
+    found = [
+        item
+        for (domain, issue_id), item in ir.async_get(hass).issues.items()
+        if domain == DOMAIN and issue_id.startswith(f"{kind}.{entry.entry_id}.")
+    ]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+GONE: dict[str, Any] = {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}}
+
+
+async def test_sim_gone(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM that the portal does not know twice in a row needs a person, until it is back."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add(**GONE, iccid=ICCID)
+
+    await poll(hass, freezer)
+    assert issue(hass, "sim_gone", entry) is None
+    await poll(hass, freezer)
+    found = issue(hass, "sim_gone", entry)
+    assert found is not None
+    assert found.is_fixable
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+    assert issue(hass, "sim_gone", entry) is None
+
+
+@pytest.mark.parametrize("unknown", ["404", "400", "404_html", "200_empty"])
+async def test_remove_the_sim_that_is_gone(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    unknown: str,
+) -> None:
+    """The repair asks, and removes the SIM with all that it has; however the portal says so."""
+    assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
+    portal.dialects["unknown_iccid"] = unknown
+    entry = await set_up(ICCID, OTHER_ICCID)
+    portal.load({"extends": "documented", "dialects": {"unknown_iccid": unknown}})
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    found = issue(hass, "sim_gone", entry)
+    assert found is not None
+
+    flows = hass.data[REPAIRS_DOMAIN]["flow_manager"]
+    result = await flows.async_init(DOMAIN, data={"issue_id": found.issue_id})
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "confirm"
+    texts = await async_get_translations(hass, "en", "issues", [DOMAIN])
+    text = texts[f"component.{DOMAIN}.issues.sim_gone.fix_flow.step.confirm.description"]
+    assert f"does not know SIM {OTHER_ICCID}" in text.format(**result["description_placeholders"])
+    assert OTHER_ICCID in {sub.unique_id for sub in entry.subentries.values()}
+
+    result = await flows.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert {sub.unique_id for sub in entry.subentries.values()} == {ICCID}
+    assert issue(hass, "sim_gone", entry) is None
+    assert er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_status") is None
+
+
+async def test_route_refused_for_all(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A route that is refused for every SIM is worth a question to the supplier, until one may use it."""
+    account = portal.state.accounts["demo-client"]
+    account.refused_routes = frozenset({"sessionInfo"})
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    found = issue(hass, "route_refused", entry)
+    assert found is not None
+    assert found.translation_placeholders == {"account": "demo-client", "route": "sessionInfo"}
+    assert not found.is_fixable
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
+
+    account.refused_routes = frozenset()
+    freezer.tick(REFUSED_INTERVAL)
+    await poll(hass, freezer)
+    assert issue(hass, "route_refused", entry) is None
+
+
+async def test_route_refused_for_one(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A route that only one network does not have is nobody's business."""
+    portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    assert issue(hass, "route_refused", entry) is None
+
+
+async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """The system health page tells how the accounts are doing together."""
+    assert await async_setup_component(hass, "system_health", {})
+    await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add("status", status=500, route="ctdUsage")
+    await hass.services.async_call(
+        "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    requests = len(portal.journal)
+
+    info = await get_system_health_info(hass, DOMAIN)
+
+    assert await info.pop("can_reach_portal") == "ok"
+    assert info == {
+        "accounts": 1,
+        "sims": 2,
+        "requests_per_hour": requests,
+        "last_error": "IotPortalResponseError",
+    }
+
+
+async def test_system_health_without_a_portal(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A portal that is away shows there too."""
+    assert await async_setup_component(hass, "system_health", {})
+    await set_up(ICCID)
+    await portal.stop()
+
+    info = await get_system_health_info(hass, DOMAIN)
+
+    assert await info["can_reach_portal"] == {"type": "failed", "error": "unreachable"}
+
+
+async def test_remove_a_device(hass: HomeAssistant, set_up: SetUp) -> None:
+    """Only a device that nothing belongs to can be deleted by itself."""
+    entry = await set_up(ICCID)
+    devices = dr.async_get(hass)
+    orphan = devices.async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={(DOMAIN, "8931080000000000777")}
+    )
+
+    allowed = {
+        device.name: await async_remove_config_entry_device(hass, entry, device)
+        for device in dr.async_entries_for_config_entry(devices, entry.entry_id)
+    }
+
+    assert allowed == {"demo-client": False, f"SIM {ICCID}": False, orphan.name: True}

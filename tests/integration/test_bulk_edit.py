@@ -1,0 +1,257 @@
+"""Edits of many SIMs: one request, and a report that nobody else can make."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from yarl import URL
+
+from custom_components.iot_portal.bulk_edit import MAX_REPORT_BYTES
+from custom_components.iot_portal.pursuit import PATIENCE
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_following import wait
+from .test_sensor import state_of
+from .test_services import call, device_id
+
+EDIT = {"changes": {"status": "DEACTIVATED"}}
+
+
+@pytest.fixture
+async def reachable(hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator) -> Any:
+    """Give Home Assistant an external URL that leads to it, and return a client without a log-in."""
+    assert await async_setup_component(hass, "webhook", {})
+    client = await hass_client_no_auth()
+    hass.config.external_url = str(client.make_url("")).rstrip("/")
+    return client
+
+
+async def edit(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    iccids: Iterable[str] = (ICCID, OTHER_ICCID),
+    data: dict[str, Any] | None = None,
+) -> Any:
+    """Edit SIMs in bulk."""
+    sims = [device_id(hass, entry, iccid) for iccid in iccids]
+    return await call(hass, "bulk_edit_devices", {"device_id": sims, **(data or EDIT)})
+
+
+def event_of(hass: HomeAssistant) -> dict[str, Any]:
+    """Return what the event entity of the account told last."""
+    state = hass.states.get("event.demo_client_bulk_edit")
+    assert state is not None
+    return dict(state.attributes)
+
+
+def sent(portal: MockPortal) -> Any:
+    """Return the body of the one bulk edit that the portal got."""
+    (exchange,) = portal.journal.find("PUT", "/BulkEditDevice")
+    return exchange.body
+
+
+async def until_reported(hass: HomeAssistant, portal: MockPortal) -> None:
+    """Let the portal finish what is queued and call the webhooks."""
+    portal.clock.advance(portal.state.timings.bulk_seconds + 1)
+    async with asyncio.timeout(10):
+        while event_of(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket
+            await asyncio.sleep(0.02)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+@pytest.mark.parametrize("webhook", ["summary", "per_sim", "get"])
+async def test_reported(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    reachable: Any,
+    webhook: str,
+) -> None:
+    """The portal reports the end, in whatever form, and the SIMs are looked at then."""
+    portal.dialects["bulk_webhook"] = webhook
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    response = await edit(hass, entry)
+
+    (account,) = response["accounts"]
+    body = sent(portal)
+    assert body["update"] == {"status": "DEACTIVATED"}
+    assert body["iccids"] == [ICCID, OTHER_ICCID]
+    assert account["queue_id"] == body["queueId"]
+    assert account["sims"] == 2
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+
+    await until_reported(hass, portal)
+
+    event = event_of(hass)
+    assert event["event_type"] == "finished"
+    assert event["queue_id"] == body["queueId"]
+    assert event["sims"] == 2
+    assert event["failed_sims"] == []
+    assert state_of(hass, ICCID, "status") == "deactivated"
+    assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
+    assert not hass.data["webhook"]
+
+
+async def test_some_failed(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
+) -> None:
+    """A report names the SIMs that could not be edited."""
+    portal.dialects["bulk_webhook"] = "per_sim"
+    portal.sims[ICCID].set_status("RETIRED")
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await edit(hass, entry)
+
+    await until_reported(hass, portal)
+
+    assert event_of(hass)["event_type"] == "failed"
+    assert event_of(hass)["failed_sims"] == [ICCID]
+
+
+async def test_no_external_url(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Without an external URL no report can come, and the answer says so; the status is followed."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    response = await edit(hass, entry)
+
+    assert response["accounts"][0]["queue_id"] is None
+    assert "webhookUrl" not in sent(portal)
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+
+
+async def test_uninvited(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
+) -> None:
+    """Whoever does not know the queue id changes nothing and learns nothing; a second report neither."""
+    portal.dialects["bulk_webhook"] = "silent"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await edit(hass, entry)
+    body = sent(portal)
+    path = URL(body["webhookUrl"]).path
+
+    for arguments in (
+        {"json": {"queueId": "guessed", "status": "COMPLETED"}},
+        {"data": b"\xff\x00"},
+        {"data": body["queueId"].encode() + b"x" * MAX_REPORT_BYTES},
+        {"json": [body["queueId"][:-1]]},
+    ):
+        response = await reachable.post(path, **arguments)
+        assert (response.status, await response.text()) == (200, "")
+    assert event_of(hass)["event_type"] is None
+    assert (await reachable.head(path)).status == 200
+
+    for status in ("FAILED", "COMPLETED"):
+        report = {"queueId": body["queueId"], "status": status}
+        response = await reachable.post(path, json=report)
+        assert (response.status, await response.text()) == (200, "")
+    assert event_of(hass)["event_type"] == "failed"
+    assert event_of(hass)["status"] == "FAILED"
+
+
+async def test_no_report(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    reachable: Any,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """An edit that nobody reports on ends after a day, over a restart too."""
+    portal.dialects["bulk_webhook"] = "silent"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await edit(hass, entry)
+    await wait(hass, freezer, timedelta(hours=12))
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(hass.data["webhook"]) == 1
+
+    await wait(hass, freezer, PATIENCE - timedelta(hours=11))
+
+    assert event_of(hass)["event_type"] == "timed_out"
+    assert not hass.data["webhook"]
+
+
+async def test_refused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
+) -> None:
+    """A refused edit says why and leaves no webhook open; one without an answer keeps it."""
+    portal.state.accounts["demo-client"].refused_routes = frozenset({"BulkEditDevice"})
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    with pytest.raises(HomeAssistantError, match="does not allow this for demo-client"):
+        await edit(hass, entry)
+    assert not hass.data["webhook"]
+    assert not hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+
+    portal.state.accounts["demo-client"].refused_routes = frozenset()
+    portal.faults.add("reset_after_read", route="BulkEditDevice")
+    portal.journal.clear()
+    with pytest.raises(HomeAssistantError, match="may have been carried out"):
+        await edit(hass, entry)
+    portal.journal.assert_called_once("PUT", "/BulkEditDevice")
+    assert len(hass.data["webhook"]) == 1
+
+
+async def test_two_accounts(
+    hass: HomeAssistant, set_up: SetUp, account: dict[str, str], portal: MockPortal
+) -> None:
+    """SIMs of two accounts make two requests; one that fails does not hide the other's answer."""
+    first = await set_up(ICCID)
+    async with MockPortal({"extends": "documented", "sims": {OTHER_ICCID: {}}}) as other:
+        second = await set_up(OTHER_ICCID, base_url=other.url)
+        other.state.accounts["demo-client"].refused_routes = frozenset({"BulkEditDevice"})
+        sims = [device_id(hass, first, ICCID), device_id(hass, second, OTHER_ICCID)]
+        data = {"device_id": sims, "changes": {"simNotes": "Spare"}}
+
+        response = await call(hass, "bulk_edit_devices", data)
+
+        done, failed = response["accounts"]
+        assert done["config_entry_id"] == first.entry_id
+        assert "error" not in done
+        assert "does not allow this" in failed["error"]
+        with pytest.raises(HomeAssistantError, match="1 of 2 accounts failed"):
+            await call(hass, "bulk_edit_devices", data, return_response=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"changes": {}}, "No changes were given"),
+        ({"changes": {"status": "retired"}}, "RETIRED cannot be taken back"),
+    ],
+)
+async def test_bad_input(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, data: dict[str, Any], says: str
+) -> None:
+    """Bad input is refused before anything is sent."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    with pytest.raises(ServiceValidationError, match=says):
+        await edit(hass, entry, data=data)
+
+    assert not portal.journal.find("PUT", "/BulkEditDevice")
+
+
+async def test_update_rule(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A rule is sent as it is, and what the portal says is answered."""
+    entry = await set_up(ICCID)
+    data = {"config_entry_id": entry.entry_id, "rule": {"name": "Cap", "limit": 5}}
+
+    assert await call(hass, "update_rule", data) == {"answer": {}}
+
+    (exchange,) = portal.journal.find("PUT", "/RuleUpdate")
+    assert exchange.body == {"name": "Cap", "limit": 5}
+    portal.faults.add("status", route="RuleUpdate", status=403)
+    with pytest.raises(HomeAssistantError, match="does not allow this for demo-client"):
+        await call(hass, "update_rule", data, return_response=False)
+    with pytest.raises(ServiceValidationError):
+        await call(hass, "update_rule", {**data, "config_entry_id": "nobody"})

@@ -1,0 +1,626 @@
+"""Writes are followed to their end, over a restart too, and every end is told once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import ATTR_ENTITY_ID, STATE_OFF, STATE_ON
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers.event import async_track_state_change_event
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+
+from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
+from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_sensor import poll, state_of
+from .test_services import call, device_id
+
+type Told = list[tuple[str, dict[str, Any]]]
+
+
+def told(hass: HomeAssistant, key: str, iccid: str = ICCID) -> Told:
+    """Return a list that fills with what an event entity of a SIM tells: type and attributes."""
+    entity_id = er.async_get(hass).async_get_entity_id("event", DOMAIN, f"{iccid}_{key}")
+    assert entity_id is not None
+    happened: Told = []
+    shown: set[str] = set()
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        # After a restart the entity shows again what it told before.
+        if state is None or state.state in ("unavailable", "unknown", *shown):
+            return
+        shown.add(state.state)
+        happened.append((state.attributes["event_type"], dict(state.attributes)))
+
+    async_track_state_change_event(hass, entity_id, note)
+    return happened
+
+
+async def wait(hass: HomeAssistant, freezer: FrozenDateTimeFactory, time: timedelta) -> None:
+    """Let time pass, without the portal's clock."""
+    freezer.tick(time)
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def ask(hass: HomeAssistant, entry: MockConfigEntry, status: str = "activated") -> Any:
+    """Ask for another status of the SIM."""
+    data = {"device_id": device_id(hass, entry, ICCID), "status": status}
+    return await call(hass, "request_status_change", data)
+
+
+async def send(hass: HomeAssistant, entry: MockConfigEntry, iccid: str = OTHER_ICCID) -> Any:
+    """Send the SIM an SMS."""
+    data = {"device_id": device_id(hass, entry, iccid), "message": "Hello"}
+    return await call(hass, "send_sms", data)
+
+
+def pending(hass: HomeAssistant) -> str:
+    """Return the state of the binary sensor for a change that is waited for."""
+    state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
+    assert state is not None
+    return state.state
+
+
+def repair(hass: HomeAssistant, entry: MockConfigEntry, kind: str) -> ir.IssueEntry | None:
+    """Return a repair of the first SIM."""
+    (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
+    return ir.async_get(hass).async_get_issue(
+        DOMAIN, f"{kind}.{entry.entry_id}.{subentry.subentry_id}"
+    )
+
+
+async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A status that is there at once is confirmed at once."""
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+
+    await ask(hass, entry)
+
+    ((event, attributes),) = happened
+    assert event == "status_change_confirmed"
+    assert (attributes["from"], attributes["to"]) == ("INVENTORY", "ACTIVATED")
+    assert attributes["requested_at"]
+    assert attributes["took_seconds"] == 0
+    assert pending(hass) == STATE_OFF
+    assert state_of(hass, ICCID, "status") == "activated"
+
+
+async def test_confirmed_later(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A status that takes half a minute is pending until a quick look finds it, then no look follows."""
+    portal.dialects["status_change"] = "after_seconds"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+
+    await ask(hass, entry)
+
+    assert pending(hass) == STATE_ON
+    state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
+    assert state is not None
+    assert state.attributes["requested_status"] == "ACTIVATED"
+    assert not happened
+
+    for seconds in (5, 10, 15, 30):
+        await wait(hass, freezer, timedelta(seconds=seconds))
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    assert pending(hass) == STATE_OFF
+    assert state_of(hass, ICCID, "status") == "activated"
+    portal.journal.clear()
+    await wait(hass, freezer, timedelta(minutes=2))
+    assert len(portal.journal) == 0
+
+
+async def test_confirmed_by_a_poll(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """After the quick looks the polls go on looking, and no look is made in between."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+    portal.journal.clear()
+    passed = timedelta()
+    for moment in QUICK_LOOKS:
+        await wait(hass, freezer, moment - passed)
+        passed = moment
+    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_LOOKS)
+
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await poll(hass, freezer)
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_LOOKS)
+
+
+async def test_timed_out(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A status that has not come within a day needs a person, until it comes after all."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+
+    for _ in QUICK_LOOKS:
+        await wait(hass, freezer, timedelta(minutes=10))
+    await wait(hass, freezer, PATIENCE)
+
+    ((event, attributes),) = happened
+    assert event == "status_change_timed_out"
+    assert attributes["requested_status"] == "ACTIVATED"
+    assert attributes["still"] == "INVENTORY"
+    assert pending(hass) == STATE_OFF
+    issue = repair(hass, entry, "status_change_timed_out")
+    assert issue is not None
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["status"] == "ACTIVATED"
+
+    # Also after a restart somebody has to look, until the status is there.
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert repair(hass, entry, "status_change_timed_out") is not None
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await poll(hass, freezer)
+
+    assert repair(hass, entry, "status_change_timed_out") is None
+    assert [event for event, _ in happened] == ["status_change_timed_out", "status_changed"]
+
+
+async def test_superseded(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Who asks for another status meanwhile ends the first change, and only the second is followed."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry, "activated")
+    await ask(hass, entry, "deactivated")
+
+    ((event, attributes),) = happened
+    assert event == "status_change_superseded"
+    assert attributes["requested_status"] == "ACTIVATED"
+    assert attributes["superseded_by"] == "DEACTIVATED"
+
+    portal.journal.clear()
+    await wait(hass, freezer, QUICK_LOOKS[0])
+    portal.journal.assert_called_once("GET", f"/getStatus/{ICCID}")
+
+
+async def test_a_new_request_ends_the_repair(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The repair for a status that did not come goes away when another one is asked for."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    await ask(hass, entry)
+    await wait(hass, freezer, PATIENCE)
+    await wait(hass, freezer, PATIENCE)
+    assert repair(hass, entry, "status_change_timed_out") is not None
+
+    await ask(hass, entry, "deactivated")
+
+    assert repair(hass, entry, "status_change_timed_out") is None
+
+
+async def test_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A change that the portal refuses is not waited for; one that is under way goes on."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+    portal.dialects["status_change"] = "refused"
+
+    with pytest.raises(HomeAssistantError, match="did not take the status DEACTIVATED"):
+        await ask(hass, entry, "deactivated")
+
+    assert pending(hass) == STATE_ON
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await hass.services.async_call(
+        "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+
+
+async def test_unknown_outcome(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A change whose answer was lost may have been carried out, so it is waited for, not repeated."""
+    portal.dialects["status_change"] = "after_seconds"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    portal.faults.add("reset_after_read", route="RequestStatusChange")
+
+    with pytest.raises(HomeAssistantError, match="may have been carried out"):
+        await ask(hass, entry)
+    portal.faults.clear()
+
+    assert pending(hass) == STATE_ON
+    await wait(hass, freezer, timedelta(minutes=2))
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
+
+
+async def test_change_over_a_restart(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """What is waited for is on the disk before the request is out, and waited for after a restart."""
+    portal.dialects["status_change"] = "after_seconds"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+    kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"][ICCID]
+    assert kept["change"]["status"] == "ACTIVATED"
+
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert pending(hass) == STATE_ON
+    await wait(hass, freezer, timedelta(minutes=1))
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert "change" not in str(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"])
+
+
+async def test_status_where_it_is_not_told_alone(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Where getStatus is refused, all of the SIM is read to see what came of a change."""
+    portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
+    entry = await set_up(ICCID)
+
+    await ask(hass, entry)
+
+    assert state_of(hass, ICCID, "status") == "activated"
+
+
+async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A status that is edited is followed like one that is asked for."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+
+    await call(
+        hass,
+        "edit_device",
+        {"device_id": device_id(hass, entry, ICCID), "changes": {"status": "ACTIVATED"}},
+    )
+
+    assert pending(hass) == STATE_ON
+
+
+async def test_changed_by_somebody_else(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A status that nobody asked for here is told as a change."""
+    await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    portal.sims[ICCID].set_status("DEACTIVATED")
+
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+
+    ((event, attributes),) = happened
+    assert event == "status_changed"
+    assert (attributes["from"], attributes["to"]) == ("INVENTORY", "DEACTIVATED")
+
+
+async def test_sms_delivered(
+    hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory, all_entities: None
+) -> None:
+    """An SMS is sent, and delivered when the portal says so."""
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+
+    await send(hass, entry)
+
+    ((event, attributes),) = happened
+    assert event == "sent"
+    assert attributes["sms_id"] == "4711"
+    assert "Hello" not in str(attributes)
+    await wait(hass, freezer, timedelta(seconds=6))
+    await wait(hass, freezer, timedelta(minutes=5))
+    assert [event for event, _ in happened] == ["sent", "delivered"]
+    assert happened[1][1]["status"] == "Delivered"
+    assert happened[1][1]["took_seconds"] == 6
+    assert state_of(hass, OTHER_ICCID, "last_sms_status") == "delivered"
+
+
+async def test_sms_failed(
+    hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory, all_entities: None
+) -> None:
+    """An SMS to a SIM that is not active fails."""
+    entry = await set_up(ICCID)
+    happened = told(hass, "sms")
+
+    await send(hass, entry, ICCID)
+    assert state_of(hass, ICCID, "last_sms_status") == "unknown"
+    await wait(hass, freezer, timedelta(seconds=6))
+
+    assert [event for event, _ in happened] == ["sent", "failed"]
+    assert state_of(hass, ICCID, "last_sms_status") == "failed"
+
+
+async def test_sms_seen_by_a_poll(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """An SMS that is on its way for hours is looked at with the polls."""
+    portal.state.timings.sms_seconds = 3 * 3600
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    await send(hass, entry)
+    for _ in QUICK_LOOKS:
+        await wait(hass, freezer, timedelta(minutes=10))
+    portal.journal.clear()
+
+    await wait(hass, freezer, timedelta(hours=2))
+
+    assert [event for event, _ in happened] == ["sent", "delivered"]
+    portal.journal.assert_called_once("GET", "/GetSMS/4711")
+
+
+async def test_sms_that_nobody_knows_of(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """An SMS that has not ended within a day is told as not confirmed."""
+    portal.state.timings.sms_seconds = 3 * 24 * 3600
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    await send(hass, entry)
+
+    for _ in QUICK_LOOKS:
+        await wait(hass, freezer, timedelta(minutes=10))
+    await wait(hass, freezer, PATIENCE)
+    await wait(hass, freezer, PATIENCE)
+
+    assert [event for event, _ in happened] == ["sent", "unconfirmed"]
+    assert happened[1][1]["status"] == "Pending"
+
+
+async def test_sms_without_an_id(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Nobody can tell what becomes of an SMS that the portal gave no id."""
+    portal.dialects["sms_id"] = "none"
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+
+    await send(hass, entry)
+
+    assert [event for event, _ in happened] == ["sent", "unconfirmed"]
+
+
+async def test_sms_without_an_answer(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """An SMS whose answer was lost is told as not confirmed, and never sent again."""
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    portal.faults.add("reset_after_read", route="SendSMS")
+
+    with pytest.raises(HomeAssistantError, match="may have been carried out"):
+        await send(hass, entry)
+
+    assert [event for event, _ in happened] == ["unconfirmed"]
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+
+
+async def test_refused_sms(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
+) -> None:
+    """An SMS that was refused was not sent: no event tells of it."""
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    portal.faults.add("status", route="SendSMS", status=403)
+
+    with pytest.raises(HomeAssistantError, match="does not allow this"):
+        await send(hass, entry)
+
+    assert not happened
+    registry = er.async_get(hass)
+    assert registry.async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_last_sms_status") is None
+
+
+@pytest.mark.parametrize(("sms_id", "expected"), [("4711", ["delivered"]), (None, ["unconfirmed"])])
+async def test_sms_over_a_crash(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+    sms_id: str | None,
+    expected: list[str],
+) -> None:
+    """An SMS that was on its way when Home Assistant ended is followed, or told as not confirmed."""
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    await send(hass, entry)
+    key = f"{DOMAIN}.{entry.entry_id}"
+    on_disk = hass_storage[key]
+    await hass.config_entries.async_unload(entry.entry_id)
+    happened.clear()
+    (kept,) = on_disk["data"]["sims"][OTHER_ICCID]["messages"]
+    kept["sms_id"] = sms_id
+    hass_storage[key] = on_disk
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await wait(hass, freezer, timedelta(seconds=6))
+
+    assert [event for event, _ in happened] == expected
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+
+
+async def test_damaged_memory(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    hass_storage: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What makes no sense in the file is said once and held against nobody."""
+    entry = await set_up(ICCID)
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage[f"{DOMAIN}.{entry.entry_id}"] = {
+        "version": 1,
+        "minor_version": 1,
+        "key": f"{DOMAIN}.{entry.entry_id}",
+        "data": {"sims": [], "bulk_edits": 5},
+    }
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+    assert caplog.text.count("cannot be read and is forgotten") == 1
+
+
+async def test_memory_goes_with_its_account(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """A removed SIM is forgotten, and a removed account leaves no file and no repair behind."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await ask(hass, entry)
+    await send(hass, entry)
+    (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
+
+    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await wait(hass, freezer, timedelta(seconds=1))
+
+    assert list(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"]) == [OTHER_ICCID]
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert f"{DOMAIN}.{entry.entry_id}" not in hass_storage
+    assert not [issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN]
+
+
+async def test_received(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """With the list of SMS watched, one from the SIM is told with its text, once, over a restart too."""
+    portal.state.receive_sms(OTHER_ICCID, "An old one")
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    portal.state.receive_sms(OTHER_ICCID, "Battery low")
+    portal.faults.add("status", route="GetSMS", status=500, times=1)
+    await poll(hass, freezer)
+    assert not happened
+    await poll(hass, freezer)
+    await send(hass, entry)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll(hass, freezer)
+
+    received = [attributes for event, attributes in happened if event == "received"]
+    assert [attributes["message"] for attributes in received[:1]] == ["Battery low"]
+    assert len({attributes["sms_id"] for attributes in received}) == 1
+
+
+async def test_nobody_watches(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Without the option the list of SMS is not read: it costs a request a poll."""
+    await set_up(OTHER_ICCID)
+
+    assert not portal.journal.find("GET", f"/GetSMSIds/{OTHER_ICCID}")
+
+
+async def test_life_of_a_sim(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Sessions, another device and a new billing cycle are told with what is useful about them."""
+    await set_up(OTHER_ICCID)
+    happened = told(hass, "lifecycle", OTHER_ICCID)
+    sim = portal.sims[OTHER_ICCID]
+    sim.session_count = 0
+    await poll(hass, freezer)
+
+    sim.open_session("10.1.2.3")
+    await poll(hass, freezer)
+    sim.close_session()
+    await poll(hass, freezer)
+    sim.swap_imei("356938035643809")
+    await poll(hass, freezer)
+    sim.data_usage = 0
+    await poll(hass, freezer)
+
+    events = dict(happened)
+    assert [event for event, _ in happened] == [
+        "session_started",
+        "session_ended",
+        "imei_changed",
+        "cycle_reset",
+    ]
+    assert events["session_started"]["ip_address"] == "10.1.2.3"
+    assert events["session_ended"]["ended"] >= events["session_ended"]["started"]
+    assert events["imei_changed"]["to"] == "356938035643809"
+    assert events["cycle_reset"]["data_usage"] == 1_500_000
+
+
+async def test_same_device_new_software(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The last digits of an IMEI tell a check digit or a software version, not another device."""
+    portal.sims[ICCID].swap_imei("8613300585142301")
+    await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    portal.sims[ICCID].swap_imei("8613300585142302")
+
+    await poll(hass, freezer)
+
+    assert not happened
+
+
+@pytest.fixture
+def change_unit(hass: HomeAssistant) -> Callable[[MockConfigEntry, str], None]:
+    """Return a way to set the unit in which a SIM's network reports data."""
+
+    def change(entry: MockConfigEntry, unit: str) -> None:
+        (subentry,) = entry.subentries.values()
+        hass.config_entries.async_update_subentry(
+            entry, subentry, data={**subentry.data, "data_unit": unit}
+        )
+
+    return change
+
+
+async def test_another_unit_is_no_new_cycle(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    freezer: FrozenDateTimeFactory,
+    change_unit: Callable[[MockConfigEntry, str], None],
+) -> None:
+    """Usage that falls because the user corrects its unit does not begin a billing cycle."""
+    entry = await set_up(OTHER_ICCID)
+    change_unit(entry, "kilobytes")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
+    happened = told(hass, "lifecycle", OTHER_ICCID)
+
+    change_unit(entry, "bytes")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await wait(hass, freezer, timedelta(minutes=1))
+
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1.5
+    assert not happened
