@@ -118,6 +118,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         # Before the first read nobody knows whether a repair is left from an earlier run.
         self._missing_polls: int | None = None
         self._account_has_logged = False
+        self._looks = 0
         super().__init__(
             hass,
             LOGGER,
@@ -145,11 +146,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         self.messages.async_stop()
         await super().async_shutdown()
 
+    @property
+    def has_other_settings(self) -> bool:
+        """Tell whether the user has changed the name or the settings of the SIM."""
+        return self._shown != (self.subentry.title, self.subentry.data)
+
     async def async_follow_subentry(self) -> None:
-        """Show another name or other settings of the SIM, where the user changed them."""
-        before, self._shown = self._shown, (self.subentry.title, self.subentry.data)
-        if self._shown == before:
-            return
+        """Show the name and the settings that the user has given the SIM."""
+        self._shown = (self.subentry.title, self.subentry.data)
         self.name = f"{DOMAIN} {self.subentry.title}"
         registry = dr.async_get(self.hass)
         device = registry.async_get_device_by_identifier(
@@ -169,10 +173,17 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         """Tell whether there is data; the base class has none before the first read."""
         return self.data is not None
 
+    @property
+    def refused_routes(self) -> list[str]:
+        """Return what the portal has refused for this SIM and is not asked for at present."""
+        now = dt_util.utcnow()
+        return [ROUTES[name] for name, until in self._refused_until.items() if until > now]
+
     @override
     async def _async_update_data(self) -> SimData:
         """Read the SIM, in as few requests as it takes."""
         importance, self._importance = self._importance, Priority.POLL
+        looks = self._looks
         try:
             with priority(importance):
                 data = await self._read()
@@ -180,6 +191,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         except IotPortalError as err:
             raise self._failed(err) from err
         self._succeeded()
+        if self._looks != looks and self.has_been_read:
+            # A look at the status has overtaken this read, which may have begun before a change.
+            data = replace(data, status=self.data.status)
         return self._take(data)
 
     def _failed(self, err: IotPortalError) -> UpdateFailed | ConfigEntryAuthFailed:
@@ -231,6 +245,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
     @callback
     def _async_take_status(self, status: str) -> None:
         """Take in a status that was read by itself."""
+        self._looks += 1
         if not self.has_been_read:
             self.changes.async_note(None, status)
             return
@@ -423,7 +438,7 @@ class IotPortalData:
             await coordinator.async_shutdown()
             self.account.async_drop_sim(coordinator.iccid)
             async_clear_sim(hass, entry.entry_id, gone)
-        for coordinator in list(self.sims.values()):
+        for coordinator in [sim for sim in self.sims.values() if sim.has_other_settings]:
             await coordinator.async_follow_subentry()
         for coordinator in self.async_add_sims(hass, entry):
             coordinator.async_start()

@@ -1,12 +1,14 @@
 """Diagnostics of the IoT Portal integration: what helps to mend, and nothing that identifies."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 
+from .account import IotPortalAccount
 from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
 
 # What the portal's fields may show as it is: words, numbers and dates that belong to nobody.
@@ -15,6 +17,8 @@ _SHOWN = {
     *("dateActivated", "dateCreated", "dateUpdated", "dateShipped"),
     *("dateSessionStarted", "dateSessionEnded", "globalSimType", "isshared"),
     *("dataquantity", "datasize", "commsplan"),
+    # Of an SMS that was sent from here.
+    *("sent_at", "has_ended"),
 }
 
 
@@ -26,6 +30,7 @@ async def async_get_config_entry_diagnostics(
         # Only which credentials there are: the address may be somebody's own.
         "log_in_with": sorted(entry.data),
         "options": dict(entry.options),
+        **_describe_account(entry.runtime_data.account),
         "sims": [_describe(sim) for sim in entry.runtime_data.sims.values()],
     }
 
@@ -40,6 +45,16 @@ async def async_get_device_diagnostics(
     return _describe(sim)
 
 
+def _describe_account(account: IotPortalAccount) -> dict[str, Any]:
+    """Return how an account gets on with the portal."""
+    return {
+        "is_connected": account.data.is_connected,
+        "last_error": account.last_error,
+        "requests_in_last_hour": account.client.requests_in_last_hour,
+        "bulk_edits_without_report": len(account.memory.bulk_edits),
+    }
+
+
 def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
     """Return the state of a SIM and the shape of what the portal said last."""
     data = sim.data if sim.has_been_read else None
@@ -47,6 +62,9 @@ def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
         "settings": {key: value for key, value in sim.subentry.data.items() if key != "iccid"},
         "last_update_success": sim.last_update_success,
         "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
+        "refused_routes": sim.refused_routes,
+        "change": asdict(data.change) if data and data.change else None,
+        "last_sms": _shape(asdict(data.last_sms)) if data and data.last_sms else None,
         "status": data.status if data else None,
         "usage": _shape(data.usage.raw if data and data.usage else {}),
         "session": _shape(data.session.raw if data and data.session else {}),

@@ -8,6 +8,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
+from syrupy.assertion import SnapshotAssertion
 
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -27,6 +29,12 @@ def integration(
     hass_storage: dict[str, Any],
 ) -> None:
     """Let Home Assistant find the integration, and the integration the portal; nothing goes on the disk."""
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Write snapshots as Home Assistant does: without ids and times that differ from run to run."""
+    return snapshot.use_extension(HomeAssistantSnapshotExtension)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_services import call, device_id
 
 IDENTIFYING = [
     *(ICCID, "204080823514892", "3197044863841", "8613300585142338", "100.126.61.98"),
@@ -76,3 +77,33 @@ async def test_failing_sim(
     assert sim["last_update_success"] is False
     assert sim["last_error"] == "UpdateFailed"
     assert sim["usage"] == {}
+
+
+async def test_what_is_under_way(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    set_up: SetUp,
+    portal: MockPortal,
+) -> None:
+    """What is waited for is told, and which requests are refused, and how the account is doing."""
+    portal.dialects["status_change"] = "never"
+    portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
+    entry = await set_up(ICCID)
+    sim = device_id(hass, entry, ICCID)
+    await call(hass, "request_status_change", {"device_id": sim, "status": "activated"})
+    await call(hass, "send_sms", {"device_id": sim, "message": "Meet me at ten"})
+
+    data = await download(hass, hass_client, entry)
+
+    assert data["is_connected"] is True
+    assert data["last_error"] is None
+    assert data["requests_in_last_hour"] == len(portal.journal)
+    assert data["bulk_edits_without_report"] == 0
+    (sim,) = data["sims"]
+    assert sim["refused_routes"] == ["sessionInfo"]
+    assert sim["change"]["status"] == "ACTIVATED"
+    assert sim["change"]["requested_at"]
+    assert sim["last_sms"]["sms_id"] == "**REDACTED**"
+    assert sim["last_sms"]["has_ended"] is False
+    text = json.dumps(data)
+    assert [secret for secret in [*IDENTIFYING, "Meet me", "4711"] if secret in text] == []

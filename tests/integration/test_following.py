@@ -1,5 +1,6 @@
 """Writes are followed to their end, over a restart too, and every end is told once."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -302,6 +303,26 @@ async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPor
     )
 
     assert pending(hass) == STATE_ON
+
+
+async def test_read_that_a_look_overtakes(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A read that began before a change does not show the old status again after it."""
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    # ctdUsage still says INVENTORY; what is read after it keeps the read waiting.
+    portal.faults.add("delay", route="sessionInfo", seconds=0.5)
+    await hass.services.async_call(
+        "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
+    )
+    await asyncio.sleep(0.2)
+
+    await ask(hass, entry)
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    assert state_of(hass, ICCID, "status") == "activated"
+    portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
 
 
 async def test_changed_by_somebody_else(
