@@ -100,11 +100,11 @@ class HomeAssistantProcess:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def _answers(self) -> bool:
-        """Tell whether Home Assistant serves its API."""
-        assert self._session is not None  # noqa: S101
-        with suppress(ClientError):
-            async with self._session.get(f"{self.url}/api/onboarding") as response:
-                return response.status == 200  # noqa: PLR2004
+        """Tell whether Home Assistant serves its API; it no longer tells of onboarding once there is a user."""
+        path = "/api/config" if self._token else "/api/onboarding"
+        with suppress(ClientError, HomeAssistantError):
+            await self.request("GET", path)
+            return True
         return False
 
     async def stop(self) -> None:
@@ -120,6 +120,12 @@ class HomeAssistantProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    async def kill(self) -> None:
+        """Kill Home Assistant, as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
 
     async def __aenter__(self) -> Self:
         """Start."""
