@@ -26,7 +26,7 @@ from custom_components.iot_portal.switch import SWITCHES
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / "iot_portal"
 TRANSLATIONS = INTEGRATION / "translations"
-LANGUAGES = ("en",)
+LANGUAGES = ("cs", "da", "de", "en", "es", "fr", "it", "nb", "nl", "pl", "pt-BR", "sv")
 TEXTS: dict[str, Any] = json.loads((TRANSLATIONS / "en.json").read_text())
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 SERVICES: dict[str, Any] = yaml.safe_load((INTEGRATION / "services.yaml").read_text())

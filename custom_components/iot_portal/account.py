@@ -108,14 +108,10 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
     @callback
     def async_note_success(self, sim: SimContext) -> None:
-        """Note that a SIM was read: the portal is there."""
-        self._silent.clear()
+        """Note that a SIM was read."""
         if self._failures.pop(sim.iccid, 0) >= LONE_FAILURES:
             LOGGER.info("%s can be read again", sim.title)
-        if not self._is_connected:
-            self._is_connected = True
-            LOGGER.info("The IoT Portal answers again for %s", self.config_entry.title)
-        self._async_show_soon()
+        self._note_answer()
 
     @callback
     def async_note_failure(self, sim: SimContext, err: IotPortalError) -> bool:
@@ -124,9 +120,10 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         What is wrong with the whole portal is logged once, not once for each SIM.
         """
         self.last_error = type(err).__name__
-        self._async_show_soon()
         if not _concerns_the_portal(err):
+            self._note_answer()
             return False
+        self._async_show_soon()
         self._silent.add(sim.iccid)
         if not self._is_connected:
             return True
@@ -139,6 +136,14 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         if self._failures[sim.iccid] == LONE_FAILURES:
             LOGGER.warning("%s cannot be read, while others can: %s", sim.title, err)
         return True
+
+    def _note_answer(self) -> None:
+        """Note that the portal is there, whatever it said."""
+        self._silent.clear()
+        if not self._is_connected:
+            self._is_connected = True
+            LOGGER.info("The IoT Portal answers again for %s", self.config_entry.title)
+        self._async_show_soon()
 
     @callback
     def async_note_route(self, iccid: str, route: str, *, is_refused: bool) -> None:

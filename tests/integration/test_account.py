@@ -28,6 +28,7 @@ from mock_portal import MockPortal
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .test_sensor import poll, state_of
 
+GONE: dict[str, Any] = {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}}
 FLEET = [f"89310800000000001{number:02}" for number in range(5)]
 
 
@@ -143,6 +144,24 @@ async def test_portal_goes_away_and_comes_back(
     assert {state_of(hass, iccid, "status") for iccid in fleet} == {"activated"}
 
 
+async def test_portal_comes_back_without_the_sim(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A portal that answers is there, also when it no longer knows the only SIM."""
+    entry = await set_up(ICCID)
+    portal.faults.add("reset_after_read")
+    await poll(hass, freezer)
+    await settle(hass, freezer)
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_OFF
+
+    portal.faults.clear()
+    portal.faults.add(**GONE)
+    await poll(hass, freezer)
+    await settle(hass, freezer)
+
+    assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
+
+
 async def test_one_sim_that_fails(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -206,9 +225,6 @@ def issue(hass: HomeAssistant, kind: str, entry: MockConfigEntry) -> ir.IssueEnt
     ]
     assert len(found) <= 1
     return found[0] if found else None
-
-
-GONE: dict[str, Any] = {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}}
 
 
 async def test_sim_gone(
