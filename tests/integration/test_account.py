@@ -302,6 +302,19 @@ async def test_route_refused_for_all(
     assert issue(hass, "route_refused", entry) is None
 
 
+async def test_repairs_go_with_their_account(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A removed account leaves no repair behind."""
+    portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
+    entry = await set_up(ICCID)
+    assert issue(hass, "route_refused", entry) is not None
+
+    await hass.config_entries.async_remove(entry.entry_id)
+
+    assert issue(hass, "route_refused", entry) is None
+
+
 async def test_route_refused_for_one(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:

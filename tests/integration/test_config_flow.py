@@ -398,10 +398,10 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        (ICCID[:17], f"Not an ICCID, which has 18 to 22 digits and nothing else: 1 ({ICCID[:17]})"),
-        (f"{ICCID} {ICCID}0000", f"nothing else: 1 ({ICCID}0000)"),
-        (f"{ICCID} 89310823220893536xx", "nothing else: 1 (89310823220893536xx)"),
-        ("one two", "nothing else: 2 (one, two)"),
+        (ICCID[:17], f"Not ICCIDs (18 to 22 digits and nothing else): 1 ({ICCID[:17]})"),
+        (f"{ICCID} {ICCID}0000", f"nothing else): 1 ({ICCID}0000)"),
+        (f"{ICCID} 89310823220893536xx", "nothing else): 1 (89310823220893536xx)"),
+        ("one two", "nothing else): 2 (one, two)"),
         (
             UNKNOWN_ICCID,
             f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
@@ -439,7 +439,7 @@ async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
         "Ready to be added: 1",
         f"Already there, here or below another account: 1 ({ICCID})",
         f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
-        "Not an ICCID, which has 18 to 22 digits and nothing else: 2 (x, y)",
+        "Not ICCIDs (18 to 22 digits and nothing else): 2 (x, y)",
     ]
     assert field(result) == f"{UNKNOWN_ICCID}\nx\ny"
 
@@ -449,7 +449,7 @@ async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
         "Ready to be added: 1",
         f"Already there, here or below another account: 1 ({ICCID})",
         f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
-        "Not an ICCID, which has 18 to 22 digits and nothing else: 1 (z)",
+        "Not ICCIDs (18 to 22 digits and nothing else): 1 (z)",
     ]
     assert looked_up(portal) == {OTHER_ICCID: 1, UNKNOWN_ICCID: 2}
 
