@@ -14,6 +14,7 @@ from .api import (
     DELIVERED_STATUSES,
     FAILED_STATUSES,
     IotPortalError,
+    IotPortalNotFoundError,
     Sms,
     SmsStatus,
     sms_status,
@@ -147,9 +148,11 @@ class Messages:
             self._show()
 
     async def _read(self, sms_id: str) -> Sms | None:
-        """Return an SMS, or None when it could not be read."""
+        """Return an SMS, an empty one that the portal does not know, or None when it could not be read."""
         try:
             return await self._sim.client.get_sms(sms_id)
+        except IotPortalNotFoundError:
+            return Sms()
         except IotPortalError as err:
             LOGGER.debug("An SMS of %s could not be read: %s", self._sim.title, err)
             return None

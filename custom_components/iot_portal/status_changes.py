@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from homeassistant.core import callback
@@ -160,13 +161,14 @@ class StatusChanges:
     def _pursue(self, change: StatusChange) -> None:
         """Look for a status until it is there."""
         self._pursuit = Pursuit(
-            self._sim, change.requested_at, look=self.async_look, give_up=self._give_up
+            self._sim,
+            change.requested_at,
+            look=self.async_look,
+            give_up=partial(self._give_up, change),
         )
 
-    def _give_up(self) -> None:
+    def _give_up(self, change: StatusChange) -> None:
         """Say that a status has not come in all the time."""
-        if (change := self.pending) is None:
-            return
         self.async_stop()
         self._sim.memory.change = replace(change, is_overdue=True)
         self._sim.account_memory.async_save_soon()

@@ -291,6 +291,39 @@ async def test_status_where_it_is_not_told_alone(
     assert state_of(hass, ICCID, "status") == "activated"
 
 
+async def test_look_that_fails(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A look that fails tells nothing, and the next one does."""
+    portal.faults.add("status", route="getStatus", status=500, times=1)
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+
+    await ask(hass, entry)
+    assert not happened
+    await wait(hass, freezer, QUICK_LOOKS[0])
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+
+
+async def test_seen_before_the_answer(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A status that a poll sees before the request is answered is confirmed once, and not waited for."""
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
+    asked = hass.async_create_task(ask(hass, entry))
+    await asyncio.sleep(0.2)
+    await next(iter(entry.runtime_data.sims.values())).async_refresh()
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+
+    await asked
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    assert pending(hass) == STATE_OFF
+
+
 async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """A status that is edited is followed like one that is asked for."""
     portal.dialects["status_change"] = "never"
@@ -558,6 +591,32 @@ async def test_received(
     received = [attributes for event, attributes in happened if event == "received"]
     assert [attributes["message"] for attributes in received[:1]] == ["Battery low"]
     assert len({attributes["sms_id"] for attributes in received}) == 1
+
+
+async def test_received_from_a_portal_of_few_words(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Where the portal does not say which way an SMS went, its status does; an unknown one is let be."""
+    entry = await set_up(OTHER_ICCID)
+    hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    happened = told(hass, "sms", OTHER_ICCID)
+    for text in ("One", "Two", "Three"):
+        portal.state.receive_sms(OTHER_ICCID, text)
+    received = {"smsMsgId": 4711, "status": "Received", "messageText": "One"}
+    pending_one = {"smsMsgId": 4712, "status": "Pending", "messageText": "Two"}
+    for answer in (received, pending_one):
+        portal.faults.add("status", route="GetSMS", status=200, body=answer, times=1)
+    portal.faults.add("status", route="GetSMS", status=404, body={"errorCode": "20000001"})
+
+    await poll(hass, freezer)
+    requests = len(portal.journal.find("GET", "/GetSMS/4713"))
+    await poll(hass, freezer)
+
+    assert [(event, attributes["message"]) for event, attributes in happened] == [
+        ("received", "One")
+    ]
+    assert len(portal.journal.find("GET", "/GetSMS/4713")) == requests == 1
 
 
 async def test_nobody_watches(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
