@@ -53,7 +53,7 @@ from .const import (
     SUBENTRY_TYPE_SIM,
 )
 from .context import SimContext
-from .errors import translate
+from .errors import invalid_input, translate
 from .happenings import Happenings
 from .issues import Issue, async_clear_issue, async_clear_sim, async_raise_issue
 from .messages import Messages
@@ -379,7 +379,12 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
     async def async_get_sms(self, identifier: str) -> object:
         """Return an SMS and how far it got, under the portal's own names."""
         with self._context.translated_errors():
-            return (await self.client.get_sms(identifier)).raw
+            try:
+                return (await self.client.get_sms(identifier)).raw
+            except IotPortalNotFoundError as err:
+                raise invalid_input(
+                    key="sms_not_found", sms_id=identifier, error=str(err).rstrip(". ")
+                ) from err
 
     async def async_list_sms(self) -> list[str]:
         """Return the ids of the SMS of the SIM, in the portal's order."""

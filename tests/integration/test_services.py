@@ -166,7 +166,7 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
         ({"kind": "status", "status": 404}, "does not know SIM"),
         (
             {"kind": "status", "status": 400, "body": {"errorMessage": "Too long."}},
-            f"The IoT Portal refused the request for SIM {ICCID}: Too long",
+            f"The IoT Portal answered the request for SIM {ICCID} with an error: Too long",
         ),
     ],
 )
@@ -313,5 +313,5 @@ async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: Moc
 
     assert listed["sims"][0]["sms_ids"] == [sms_id]
     assert found["sims"][0]["sms"]["status"] == "Delivered"
-    with pytest.raises(HomeAssistantError, match="does not know"):
+    with pytest.raises(HomeAssistantError, match="does not know an SMS with the ID 1"):
         await call(hass, "get_sms", {"device_id": sim, "sms_id": "1"})
