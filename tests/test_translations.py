@@ -307,6 +307,17 @@ def test_flow_gaps() -> None:
         assert placeholders(*(text for _, text in flat(TEXTS[part]))) <= filled
 
 
+def test_icon_keys() -> None:
+    """An icon stands where Home Assistant looks for it: the usual one, and others by state."""
+    for entities in ICONS["entity"].values():
+        for icons in entities.values():
+            assert "default" in icons
+            assert icons.keys() <= {"default", "state"}
+            # One that repeats the usual one is refused by Home Assistant's own checks.
+            assert icons["default"] not in icons.get("state", {}).values()
+    assert all(icons.keys() == {"service"} for icons in ICONS["services"].values())
+
+
 def test_icons_exist() -> None:
     """Every icon is one that Home Assistant's frontend can draw."""
     drawn = {

@@ -1,0 +1,1154 @@
+"""The automation blueprints: what a user notices of each, and what must not happen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import timedelta
+import logging
+from pathlib import Path
+import shutil
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
+from homeassistant.components.blueprint import importer
+from homeassistant.components.blueprint.models import Blueprint
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import CoreState, Event, HomeAssistant, State, callback
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+)
+from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from homeassistant.util.yaml import parse_yaml
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    async_capture_events,
+    async_fire_time_changed,
+    async_get_persistent_notifications,
+    mock_restore_cache,
+)
+from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
+
+from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL, DOMAIN
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_following import wait
+from .test_sensor import poll, state_of
+from .test_services import call, device_id
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDER = Path("blueprints/automation/iot_portal")
+FILES = (
+    "data_cap_guard.yaml",
+    "imei_changed.yaml",
+    "monthly_report.yaml",
+    "no_session.yaml",
+    "sms_reboot.yaml",
+)
+SOURCE = "https://github.com/seed-8fbb6451/ha-iot-portal/blob/main"
+AUTOMATION = "automation.guard"
+# The allowance of the mock portal's SIMs is 500 MB.
+PERCENT = 5_000_000
+# Tells an action of a user's own, beside the default ones.
+TOLD = "told"
+
+type Automate = Callable[..., Coroutine[Any, Any, None]]
+
+
+def tell(**variables: str) -> list[dict[str, Any]]:
+    """Return an action of a user's own that shows variables of the blueprint."""
+    return [
+        {"event": TOLD, "event_data": {key: f"{{{{ {name} }}}}" for key, name in variables.items()}}
+    ]
+
+
+def told(events: list[Event]) -> list[dict[str, Any]]:
+    """Return what such an action has shown."""
+    return [dict(event.data) for event in events]
+
+
+def notes(hass: HomeAssistant) -> list[str]:
+    """Return the messages of the notifications that the blueprints have left."""
+    return [
+        note["message"]
+        for key, note in async_get_persistent_notifications(hass).items()
+        if key.startswith(DOMAIN)
+    ]
+
+
+async def dismiss(hass: HomeAssistant) -> None:
+    """Dismiss all notifications, as a user does who has read them."""
+    await hass.services.async_call("persistent_notification", "dismiss_all", blocking=True)
+
+
+def entity(hass: HomeAssistant, platform: str, key: str, iccid: str = OTHER_ICCID) -> str:
+    """Return the id of an entity of a SIM."""
+    entity_id = er.async_get(hass).async_get_entity_id(platform, DOMAIN, f"{iccid}_{key}")
+    assert entity_id is not None
+    return entity_id
+
+
+async def until(hass: HomeAssistant, entity_id: str, is_there: Callable[[State], bool]) -> None:
+    """Wait for a state while the automation itself is waiting, which nothing else would outlast."""
+    there = asyncio.Event()
+
+    @callback
+    def look(*_: object) -> None:
+        if (state := hass.states.get(entity_id)) is not None and is_there(state):
+            there.set()
+
+    stop = async_track_state_change_event(hass, entity_id, look)
+    look()
+    await there.wait()
+    stop()
+
+
+async def hurry(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Let the second pass at once that an automation gives the other entities of the SIM."""
+    for _ in range(20):
+        # Time stands still, so that only turns of the loop can be waited for.
+        await asyncio.sleep(0)
+    await wait(hass, freezer, timedelta(seconds=2))
+
+
+def is_running(state: State) -> bool:
+    """Tell whether an automation is running."""
+    return bool(state.attributes["current"])
+
+
+async def read_and_run(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Let the time of the next poll come, and the automation do what it does then."""
+    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+    async_fire_time_changed(hass)
+    done = asyncio.ensure_future(hass.async_block_till_done(wait_background_tasks=True))
+    runs = asyncio.ensure_future(until(hass, AUTOMATION, is_running))
+    await asyncio.wait({done, runs}, return_when=asyncio.FIRST_COMPLETED)
+    if not done.done():
+        await hurry(hass, freezer)
+    await done
+    runs.cancel()
+
+
+@pytest.fixture(autouse=True)
+def complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Let no template or automation complain in the log, but of an action that failed."""
+    yield
+    names = tuple(
+        f"homeassistant.{name}"
+        for name in ("components.automation", "components.blueprint", "helpers.template")
+    )
+    assert [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.WARNING
+        and record.name.startswith(names)
+        and "Error for call_service" not in record.getMessage()
+    ] == []
+
+
+@pytest.fixture
+async def automate(
+    hass: HomeAssistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Automate]:
+    """Return a way to set up an automation from a blueprint that was copied to the configuration."""
+    shutil.copytree(REPOSITORY / FOLDER, tmp_path / FOLDER)
+    monkeypatch.setattr(hass.config, "config_dir", str(tmp_path))
+
+    async def automate(blueprint: str, **inputs: Any) -> None:
+        config = {
+            "id": "guard",
+            "alias": "Guard",
+            "use_blueprint": {"path": f"iot_portal/{blueprint}.yaml", "input": inputs},
+        }
+        assert await async_setup_component(hass, "persistent_notification", {})
+        assert await async_setup_component(hass, "automation", {"automation": config})
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert hass.states.is_state(AUTOMATION, STATE_ON)
+
+    yield automate
+    await hass.services.async_call(
+        "automation", "turn_off", {"entity_id": AUTOMATION}, blocking=True
+    )
+
+
+# --- All of them
+
+
+def read(text: str) -> Blueprint:
+    """Read a blueprint as Home Assistant does."""
+    data = parse_yaml(text)
+    assert isinstance(data, dict)
+    return Blueprint(data, expected_domain="automation", schema=AUTOMATION_BLUEPRINT_SCHEMA)
+
+
+def test_none_is_left_out() -> None:
+    """Every file of the folder is tested."""
+    assert tuple(sorted(path.name for path in (REPOSITORY / FOLDER).iterdir())) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_blueprint(
+    hass: HomeAssistant, aioclient_mock: AiohttpClientMocker, name: str
+) -> None:
+    """A blueprint can be imported from where it says it is, and explains itself and its inputs."""
+    text = (REPOSITORY / FOLDER / name).read_text()
+    url = f"{SOURCE}/{FOLDER}/{name}"
+    raw = url.replace("github.com", "raw.githubusercontent.com").replace("/blob/", "/")
+    aioclient_mock.get(raw, text=text)
+
+    imported = (await importer.fetch_blueprint_from_url(hass, url)).blueprint
+    blueprint = read(text)
+
+    # Home Assistant writes what it imports anew, from what it understood and with its address.
+    assert read(imported.yaml()).data == blueprint.data
+    assert blueprint.validate() is None
+    assert blueprint.metadata["homeassistant"]["min_version"] == "2026.10.0"
+    assert blueprint.metadata["source_url"] == url
+    assert blueprint.metadata["author"]
+    description = blueprint.metadata["description"]
+    assert "**What it costs:**" in description
+    assert "**Its limits:**" in description
+    # A command by SMS is the one thing that does not depend on what was read.
+    assert ("every 15 minutes by default" in description) != (name == "sms_reboot.yaml")
+    for item in blueprint.inputs.values():
+        assert item["name"]
+        assert item["description"].endswith(".")
+        assert item["selector"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_documented(name: str) -> None:
+    """The documentation names where a blueprint is imported from, each input and its default."""
+    blueprint = read((REPOSITORY / FOLDER / name).read_text())
+    title = blueprint.name.removeprefix("IoT Portal: ")
+    sections = (REPOSITORY / "docs" / "blueprints.md").read_text().split("\n## ")
+    (section,) = [part for part in sections if part.casefold().startswith(title.casefold())]
+
+    assert f"`{blueprint.metadata['source_url']}`" in section
+    rows = {cells[1].strip(): cells[2].strip() for cells in _table(section)}
+    assert rows.keys() - {"input", "---"} == {item["name"] for item in blueprint.inputs.values()}
+    for item in blueprint.inputs.values():
+        match item.get("default"):
+            case bool(default):
+                assert rows[item["name"]] == ("on" if default else "off")
+            case int(default) | str(default):
+                assert rows[item["name"]].split()[0].strip("`") == str(default)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "offers"),
+    [
+        ("data_cap_guard", "data_used", {"data_used_percent"}),
+        ("imei_changed", "lifecycle", {"lifecycle", "sms"}),
+        ("monthly_report", "lifecycle", {"lifecycle", "sms"}),
+        ("no_session", "in_session", {"in_session"}),
+        ("no_session", "session_ended", {"session_started", "session_ended", "date_activated"}),
+    ],
+)
+async def test_offers(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    all_entities: None,
+    name: str,
+    key: str,
+    offers: set[str],
+) -> None:
+    """The dialog offers the right entities of a SIM and few others, none of the account."""
+    await set_up(ICCID)
+    blueprint = read((REPOSITORY / FOLDER / f"{name}.yaml").read_text())
+    (wanted,) = blueprint.inputs[key]["selector"]["entity"]["filter"]
+    wanted = dict(wanted)
+    model = wanted.pop("device", {}).get("model")
+    found = set()
+    for item in er.async_get(hass).entities.values():
+        state = hass.states.get(item.entity_id)
+        assert state is not None
+        known = state.attributes | {"integration": item.platform, "domain": item.domain}
+        fits = all(known.get(name) in cv.ensure_list(value) for name, value in wanted.items())
+        if fits and model in {None, model_of(hass, item.device_id)}:
+            found.add(item.unique_id.removeprefix(f"{ICCID}_"))
+
+    assert found == offers
+
+
+async def test_offers_sims(hass: HomeAssistant, set_up: SetUp) -> None:
+    """The dialog offers the SIMs as such, not their account."""
+    entry = await set_up(ICCID)
+    blueprint = read((REPOSITORY / FOLDER / "sms_reboot.yaml").read_text())
+    (wanted,) = blueprint.inputs["sim"]["selector"]["device"]["filter"]
+
+    assert wanted["integration"] == DOMAIN
+    assert model_of(hass, device_id(hass, entry, ICCID)) == wanted["model"]
+    assert model_of(hass, device_id(hass, entry, entry.entry_id)) != wanted["model"]
+
+
+def model_of(hass: HomeAssistant, device: str | None) -> str | None:
+    """Return the model of a device."""
+    found = dr.async_get(hass).async_get(device or "")
+    assert isinstance(found, dr.DeviceEntry)
+    return found.model
+
+
+def _table(section: str) -> Iterator[list[str]]:
+    """Yield the rows of the table in a section."""
+    return (line.split("|") for line in section.splitlines() if line.startswith("|"))
+
+
+# --- Data cap guard
+
+DATA_USED = f"sensor.sim_{OTHER_ICCID}_data_used"
+
+
+async def use(
+    hass: HomeAssistant, portal: MockPortal, freezer: FrozenDateTimeFactory, percent: float
+) -> None:
+    """Let the SIM have used so much of its allowance, and read it."""
+    portal.sims[OTHER_ICCID].data_usage = round(percent * PERCENT)
+    await read_and_run(hass, freezer)
+
+
+def requests(portal: MockPortal) -> int:
+    """Return how often the portal was asked to change the status of the SIM."""
+    return len(portal.journal.find("PUT", f"/RequestStatusChange/{OTHER_ICCID}"))
+
+
+def last_run(hass: HomeAssistant) -> object:
+    """Return when the automation ran last."""
+    state = hass.states.get(AUTOMATION)
+    assert state is not None
+    return state.attributes["last_triggered"]
+
+
+async def test_cap_warns_once(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Crossing the limit is told once in each cycle, and nothing is deactivated unasked."""
+    await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", data_used=DATA_USED)
+    await use(hass, portal, freezer, 79.9)
+    assert notes(hass) == []
+
+    await use(hass, portal, freezer, 83.25)
+    assert notes(hass) == [f"SIM {OTHER_ICCID} has used 83.2 % of its data allowance."]
+
+    await dismiss(hass)
+    done = last_run(hass)
+    await poll(hass, freezer)
+    await use(hass, portal, freezer, 90)
+    await use(hass, portal, freezer, 120)
+    await use(hass, portal, freezer, 1)
+    assert notes(hass) == []
+    # The logbook is spared too.
+    assert last_run(hass) == done
+
+    await use(hass, portal, freezer, 80)
+    assert notes(hass) == [f"SIM {OTHER_ICCID} has used 80.0 % of its data allowance."]
+    await use(hass, portal, freezer, 2)
+    await use(hass, portal, freezer, 130)
+    assert notes(hass) == [f"SIM {OTHER_ICCID} has used 130.0 % of its data allowance."]
+    assert requests(portal) == 0
+
+
+async def test_cap_deactivates_once(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Crossing the cap takes the SIM off its network, once in each cycle; the user has the last word."""
+    entry = await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True, deactivate_percent=95)
+    await use(hass, portal, freezer, 85)
+    assert len(notes(hass)) == 1
+    assert requests(portal) == 0
+
+    await use(hass, portal, freezer, 95)
+
+    (sent,) = portal.journal.find("PUT", f"/RequestStatusChange/{OTHER_ICCID}")
+    assert "DEACTIVATED" in str(sent.body)
+    assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
+    # The notification takes the place of the warning.
+    assert notes(hass) == [
+        f"SIM {OTHER_ICCID} has used 95.0 % of its data allowance. It was asked to be deactivated."
+    ]
+
+    # A user who activates it all the same is not contradicted.
+    sim = device_id(hass, entry, OTHER_ICCID)
+    await call(hass, "request_status_change", {"device_id": sim, "status": "activated"})
+    await use(hass, portal, freezer, 110)
+    assert requests(portal) == 2
+
+    # The request of the user is behind in the next cycle, although it is what happened last.
+    await use(hass, portal, freezer, 0)
+    await use(hass, portal, freezer, 96)
+    assert requests(portal) == 3
+    assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
+
+
+async def test_cap_of_a_sim_that_the_user_took_off(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Use that is reported after a SIM was deactivated is no news."""
+    await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await use(hass, portal, freezer, 85)
+    await dismiss(hass)
+    portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
+
+    await use(hass, portal, freezer, 101)
+
+    assert notes(hass) == []
+    assert requests(portal) == 0
+
+
+async def test_cap_after_a_jump_over_a_reset(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Use that falls belongs to a new cycle, and both limits crossed at once make one notification."""
+    portal.sims[OTHER_ICCID].data_usage = 150 * PERCENT
+    await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    assert requests(portal) == 0
+
+    await use(hass, portal, freezer, 105)
+
+    assert requests(portal) == 1
+    (note,) = notes(hass)
+    assert "It was asked to be deactivated" in note
+
+
+@pytest.mark.parametrize(("before", "expected"), [(70, 1), (110, 0)], ids=["crossed", "was over"])
+@pytest.mark.parametrize("is_reload", [False, True], ids=["outage", "reload"])
+async def test_cap_after_an_outage(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    before: float,
+    expected: int,
+    is_reload: bool,
+) -> None:
+    """What was crossed while nobody could see it counts; what was crossed before it does not again."""
+    entry = await set_up(OTHER_ICCID)
+    await use(hass, portal, freezer, before)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+
+    if is_reload:
+        portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
+        await hass.config_entries.async_reload(entry.entry_id)
+    else:
+        portal.faults.add("status", status=500)
+        portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
+        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+        async_fire_time_changed(hass)
+        await until(hass, AUTOMATION, is_running)
+        assert state_of(hass, OTHER_ICCID, "data_used_percent") == STATE_UNAVAILABLE
+        assert requests(portal) == 0
+        assert notes(hass) == []
+        portal.faults.clear()
+        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+        async_fire_time_changed(hass)
+    await until(hass, DATA_USED, lambda state: state.state == "111.0")
+    await hurry(hass, freezer)
+    await poll(hass, freezer)
+
+    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 111
+    assert requests(portal) == expected
+    assert len(notes(hass)) == expected
+
+
+@pytest.mark.parametrize("is_read_before", [True, False])
+async def test_cap_at_start(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    is_read_before: bool,
+) -> None:
+    """A cap that was crossed while Home Assistant was not running counts, as soon as it is known."""
+    entry = await set_up(OTHER_ICCID)
+    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
+    if is_read_before:
+        await poll(hass, freezer)
+    else:
+        await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.not_running)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    assert requests(portal) == 0
+
+    await hass.async_start()
+    if not is_read_before:
+        await until(hass, AUTOMATION, is_running)
+        assert requests(portal) == 0
+        assert notes(hass) == []
+        await hass.config_entries.async_setup(entry.entry_id)
+        await until(hass, DATA_USED, lambda state: state.state == "120.0")
+    await hurry(hass, freezer)
+
+    assert requests(portal) == 1
+    assert len(notes(hass)) == 1
+    await poll(hass, freezer)
+    assert requests(portal) == 1
+
+
+async def test_cap_at_start_of_a_sim_that_is_off(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A SIM that is deactivated already is not asked for it again, but the warning is given."""
+    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
+    portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
+    await set_up(OTHER_ICCID)
+    hass.set_state(CoreState.not_running)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+
+    await hass.async_start()
+    await hurry(hass, freezer)
+
+    assert requests(portal) == 0
+    assert notes(hass) == [f"SIM {OTHER_ICCID} has used 120.0 % of its data allowance."]
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [("deactivated", "allowance."), ("test_ready", "because a change to TEST_READY is pending.")],
+)
+async def test_cap_while_a_change_is_pending(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    status: str,
+    says: str,
+) -> None:
+    """A change that is waited for is not overtaken, also over a start; another one than ours is told."""
+    portal.dialects["status_change"] = "never"
+    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
+    entry = await set_up(OTHER_ICCID)
+    sim = device_id(hass, entry, OTHER_ICCID)
+    await call(hass, "request_status_change", {"device_id": sim, "status": status})
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.not_running)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+
+    await hass.async_start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass, DATA_USED, lambda state: state.state == "120.0")
+    await hurry(hass, freezer)
+
+    assert requests(portal) == 1
+    (note,) = notes(hass)
+    assert note.endswith(says)
+
+
+@pytest.mark.parametrize("fault", [{"kind": "reset_after_read"}, {"kind": "status", "status": 403}])
+async def test_cap_that_cannot_be_enforced(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    fault: dict[str, Any],
+) -> None:
+    """A deactivation that fails is told, to the user's own actions too, and not asked for again."""
+    portal.faults.add(route="RequestStatusChange", **fault)
+    events = async_capture_events(hass, TOLD)
+    await set_up(OTHER_ICCID)
+    await automate(
+        "data_cap_guard",
+        data_used=DATA_USED,
+        deactivate=True,
+        deactivate_actions=tell(message="message", used="used", is_asked="is_asked"),
+    )
+
+    await use(hass, portal, freezer, 101)
+    await poll(hass, freezer)
+    await use(hass, portal, freezer, 102)
+
+    assert requests(portal) == 1
+    ((shown),) = told(events)
+    assert "The request to deactivate it failed" in shown["message"]
+    assert shown["used"] == 101
+    assert shown["is_asked"] is False
+
+
+async def test_cap_by_hand(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Whoever runs the automation by hand learns of a limit that is behind already."""
+    portal.sims[OTHER_ICCID].data_usage = 90 * PERCENT
+    await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", data_used=DATA_USED)
+    assert notes(hass) == []
+
+    await hass.services.async_call("automation", "trigger", {"entity_id": AUTOMATION})
+    await until(hass, AUTOMATION, is_running)
+    await hurry(hass, freezer)
+
+    assert notes(hass) == [f"SIM {OTHER_ICCID} has used 90.0 % of its data allowance."]
+
+
+# --- Reboot by SMS
+
+PING = "binary_sensor.router_ping"
+
+
+def sent(portal: MockPortal) -> list[Any]:
+    """Return the bodies of the SMS that were sent to the SIM, or tried to be."""
+    return [request.body for request in portal.journal.find("PUT", f"/SendSMS/{OTHER_ICCID}/1")]
+
+
+async def fail(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, minutes: float = 10, state: str = STATE_OFF
+) -> None:
+    """Let the router be there, and then away for a while."""
+    hass.states.async_set(PING, STATE_ON)
+    await hass.async_block_till_done()
+    hass.states.async_set(PING, state)
+    await wait(hass, freezer, timedelta(minutes=minutes))
+
+
+async def test_reboot(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """An SMS goes out when the router is away for long enough, and the next one after the cool-down."""
+    events = async_capture_events(hass, TOLD)
+    entry = await set_up(OTHER_ICCID)
+    await automate(
+        "sms_reboot",
+        watched=PING,
+        cool_down=2,
+        sim=device_id(hass, entry, OTHER_ICCID),
+        text="RESTART 1234",
+        result_actions=tell(message="message", is_sent="is_sent", sms_id="sms_id"),
+    )
+
+    await fail(hass, freezer, minutes=9)
+    await fail(hass, freezer, minutes=30, state=STATE_UNAVAILABLE)
+    assert sent(portal) == []
+
+    await fail(hass, freezer)
+    assert sent(portal) == [{"messageText": "RESTART 1234"}]
+    message = f"SIM {OTHER_ICCID} was sent an SMS."
+    assert told(events) == [{"message": message, "is_sent": True, "sms_id": 4711}]
+    assert notes(hass) == []
+
+    await fail(hass, freezer)
+    await fail(hass, freezer, minutes=90)
+    assert len(sent(portal)) == 1
+    # While it stays away nothing follows either, not even after the cool-down.
+    await wait(hass, freezer, timedelta(hours=3))
+    assert len(sent(portal)) == 1
+
+    await fail(hass, freezer)
+    assert len(sent(portal)) == 2
+    assert len(events) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "reset_after_read"},
+        {"kind": "status", "status": 504},
+        {"kind": "status", "status": 403},
+        {"kind": "rate_limited"},
+    ],
+    ids=lambda fault: str(fault.get("status", fault["kind"])),
+)
+async def test_reboot_fails(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    fault: dict[str, Any],
+) -> None:
+    """An SMS that failed, or of which nobody knows, is told and never sent again by itself."""
+    portal.faults.add(route="SendSMS", **fault)
+    events = async_capture_events(hass, TOLD)
+    entry = await set_up(OTHER_ICCID)
+    await automate(
+        "sms_reboot",
+        watched=PING,
+        sim=device_id(hass, entry, OTHER_ICCID),
+        result_actions=tell(is_sent="is_sent", sms_id="sms_id"),
+    )
+
+    await fail(hass, freezer)
+
+    assert sent(portal) == [{"messageText": "reboot"}]
+    (note,) = notes(hass)
+    assert note.startswith(f"The SMS to SIM {OTHER_ICCID} failed;")
+    assert "not repeated" in note
+    assert told(events) == [{"is_sent": False, "sms_id": None}]
+
+    portal.faults.clear()
+    await fail(hass, freezer)
+    await wait(hass, freezer, timedelta(hours=12))
+    assert len(sent(portal)) == 1
+    assert len(events) == 1
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(5, 0), (6, 1)])
+async def test_reboot_after_a_restart(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hours: float,
+    expected: int,
+) -> None:
+    """The cool-down goes on over a restart of Home Assistant."""
+    last = dt_util.utcnow() - timedelta(hours=hours)
+    mock_restore_cache(hass, [State(AUTOMATION, STATE_ON, {"last_triggered": last.isoformat()})])
+    entry = await set_up(OTHER_ICCID)
+    await automate("sms_reboot", watched=PING, sim=device_id(hass, entry, OTHER_ICCID))
+
+    await fail(hass, freezer)
+
+    assert len(sent(portal)) == expected
+
+
+async def test_reboot_with_a_text_that_is_too_long(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A text that no SMS can hold is told when it is to be sent."""
+    entry = await set_up(OTHER_ICCID)
+    sim = device_id(hass, entry, OTHER_ICCID)
+    await automate("sms_reboot", watched=PING, sim=sim, text="x" * 161)
+
+    await fail(hass, freezer)
+
+    assert sent(portal) == []
+    assert len(notes(hass)) == 1
+
+
+# --- SIM moved to another device
+
+OLD_IMEI = "3569380100000018"
+NEW_IMEI = "8613300585142338"
+
+
+@pytest.fixture
+def moving_sim(portal: MockPortal) -> None:
+    """Let the SIM be in a device that is known."""
+    portal.sims[OTHER_ICCID].imei = OLD_IMEI
+
+
+async def test_moved(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    moving_sim: None,
+) -> None:
+    """A move is told once, also the first thing that ever happens to a SIM; nothing is deactivated."""
+    entry = await set_up(OTHER_ICCID)
+    lifecycle = entity(hass, "event", "lifecycle")
+    await automate("imei_changed", lifecycle=[lifecycle])
+    assert hass.states.is_state(lifecycle, STATE_UNKNOWN)
+
+    # New software in the same device, and something else.
+    portal.sims[OTHER_ICCID].swap_imei(OLD_IMEI[:-1] + "9")
+    await read_and_run(hass, freezer)
+    assert notes(hass) == []
+    portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
+    await read_and_run(hass, freezer)
+
+    (note,) = notes(hass)
+    moved = f"was in the device with the IMEI {OLD_IMEI[:-1]}9 and is in {NEW_IMEI} now."
+    assert note == f"SIM {OTHER_ICCID} {moved}"
+
+    # There is nothing to tell whoever runs it by hand.
+    await dismiss(hass)
+    await hass.services.async_call(
+        "automation", "trigger", {"entity_id": AUTOMATION}, blocking=True
+    )
+    await read_and_run(hass, freezer)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    state = hass.states.get(lifecycle)
+    assert state is not None
+    assert state.attributes["event_type"] == "imei_changed"
+    portal.sims[OTHER_ICCID].set_status("TEST_READY")
+    await read_and_run(hass, freezer)
+    assert notes(hass) == []
+    assert requests(portal) == 0
+
+
+async def test_moved_and_deactivated(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    moving_sim: None,
+) -> None:
+    """A SIM that has moved is deactivated once, where the user wants that."""
+    await set_up(ICCID, OTHER_ICCID)
+    lifecycle = [entity(hass, "event", "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    await automate("imei_changed", lifecycle=lifecycle, deactivate=True)
+
+    portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
+    await read_and_run(hass, freezer)
+
+    (note,) = notes(hass)
+    assert note.endswith("It was asked to be deactivated.")
+    assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
+    portal.sims[OTHER_ICCID].swap_imei(OLD_IMEI)
+    await read_and_run(hass, freezer)
+    assert requests(portal) == 1
+    (note,) = notes(hass)
+    assert note.endswith(f"is in {OLD_IMEI} now.")
+    portal.journal.assert_not_called("PUT", f"/RequestStatusChange/{ICCID}")
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["pending", "confirmed"])
+async def test_moved_while_a_change_is_pending(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    moving_sim: None,
+    is_there: bool,
+) -> None:
+    """A change that is pending is not overtaken, but one that the same poll confirms is pending no more."""
+    portal.dialects["status_change"] = "never"
+    portal.sims[OTHER_ICCID].set_status("TEST_READY")
+    entry = await set_up(OTHER_ICCID)
+    sim = device_id(hass, entry, OTHER_ICCID)
+    await call(hass, "request_status_change", {"device_id": sim, "status": "activated"})
+    await automate("imei_changed", lifecycle=entity(hass, "event", "lifecycle"), deactivate=True)
+
+    portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
+    if is_there:
+        portal.sims[OTHER_ICCID].set_status("ACTIVATED")
+    await read_and_run(hass, freezer)
+
+    (note,) = notes(hass)
+    if is_there:
+        assert requests(portal) == 2
+        assert note.endswith("It was asked to be deactivated.")
+    else:
+        assert requests(portal) == 1
+        assert note.endswith("because a change to ACTIVATED is pending.")
+
+
+async def test_moved_and_not_deactivated(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    moving_sim: None,
+) -> None:
+    """A deactivation that fails is told, and not asked for again."""
+    portal.dialects["status_change"] = "refused"
+    events = async_capture_events(hass, TOLD)
+    await set_up(OTHER_ICCID)
+    await automate(
+        "imei_changed",
+        lifecycle=entity(hass, "event", "lifecycle"),
+        deactivate=True,
+        warn_actions=tell(message="message", old="old_imei", new="new_imei", asked="is_asked"),
+    )
+
+    portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
+    await read_and_run(hass, freezer)
+    await read_and_run(hass, freezer)
+
+    assert requests(portal) == 1
+    (shown,) = told(events)
+    assert "The request to deactivate it failed" in shown.pop("message")
+    assert shown == {"old": int(OLD_IMEI), "new": int(NEW_IMEI), "asked": False}
+
+
+# --- No data session
+
+
+async def read_session(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Let the time of the next poll come, and the second that the automation gives the other sensor."""
+    await poll(hass, freezer)
+    await wait(hass, freezer, timedelta(seconds=2))
+
+
+async def watch(hass: HomeAssistant, automate: Automate, hours: float = 2) -> None:
+    """Set up the automation for the SIM."""
+    await automate(
+        "no_session",
+        in_session=entity(hass, "binary_sensor", "in_session"),
+        session_ended=entity(hass, "sensor", "session_ended"),
+        hours=hours,
+    )
+
+
+@pytest.fixture
+def idle_sim(portal: MockPortal) -> None:
+    """Let a session of the SIM end now."""
+    portal.sims[OTHER_ICCID].session_count = 0
+    portal.sims[OTHER_ICCID].open_session()
+    portal.sims[OTHER_ICCID].close_session()
+
+
+async def test_no_session(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+) -> None:
+    """A silence is told once, and taken back when a session starts."""
+    await set_up(OTHER_ICCID)
+    await watch(hass, automate)
+    ended = dt_util.as_local(portal.sims[OTHER_ICCID].session_ended or dt_util.utcnow())
+    await wait(hass, freezer, timedelta(minutes=100))
+    assert notes(hass) == []
+
+    await wait(hass, freezer, timedelta(minutes=36))
+    warning = f"SIM {OTHER_ICCID} has had no data session since {ended:%Y-%m-%d %H:%M}."
+    assert notes(hass) == [warning]
+
+    await dismiss(hass)
+    for _ in range(3):
+        await wait(hass, freezer, timedelta(minutes=30))
+    assert notes(hass) == []
+
+
+async def test_session_starts_again(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+) -> None:
+    """A session takes the warning back, and the next silence is told again."""
+    await set_up(OTHER_ICCID)
+    await watch(hass, automate)
+    await wait(hass, freezer, timedelta(minutes=136))
+    assert len(notes(hass)) == 1
+
+    portal.sims[OTHER_ICCID].open_session()
+    await read_session(hass, freezer)
+    assert hass.states.is_state(entity(hass, "binary_sensor", "in_session"), STATE_ON)
+    assert notes(hass) == []
+    await wait(hass, freezer, timedelta(hours=5))
+    assert notes(hass) == []
+
+    portal.sims[OTHER_ICCID].close_session()
+    await read_session(hass, freezer)
+    assert notes(hass) == []
+    await wait(hass, freezer, timedelta(hours=3))
+    assert len(notes(hass)) == 1
+
+    # A session that came and went between two polls is one too.
+    portal.sims[OTHER_ICCID].open_session()
+    portal.sims[OTHER_ICCID].close_session()
+    await read_session(hass, freezer)
+    assert notes(hass) == []
+
+
+async def test_session_starts_again_in_an_outage(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+) -> None:
+    """Nothing is told, taken back or told again for want of an answer; a session after it counts."""
+    await set_up(OTHER_ICCID)
+    await watch(hass, automate)
+    await wait(hass, freezer, timedelta(minutes=136))
+    assert len(notes(hass)) == 1
+
+    for expected in (1, 0):
+        portal.faults.add("status", status=500)
+        await read_session(hass, freezer)
+        portal.faults.clear()
+        await read_session(hass, freezer)
+        assert len(notes(hass)) == expected
+        await dismiss(hass)
+
+    await hass.services.async_call(
+        "automation", "trigger", {"entity_id": AUTOMATION}, blocking=True
+    )
+    assert len(notes(hass)) == 1
+    portal.faults.add("status", status=500)
+    await read_session(hass, freezer)
+    portal.faults.clear()
+    portal.sims[OTHER_ICCID].open_session()
+    await read_session(hass, freezer)
+    assert notes(hass) == []
+
+
+async def test_no_session_while_nothing_is_known(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+) -> None:
+    """Sensors that are unavailable or unknown warn of nothing, however long; then the silence is told."""
+    await set_up(OTHER_ICCID)
+    await watch(hass, automate)
+    fault = portal.faults.add("status", status=500)
+    await read_session(hass, freezer)
+    for _ in range(3):
+        await wait(hass, freezer, timedelta(hours=1))
+    assert state_of(hass, OTHER_ICCID, "session_ended") == STATE_UNAVAILABLE
+    assert notes(hass) == []
+
+    portal.faults.clear()
+    portal.sims[OTHER_ICCID].session_count = None
+    portal.faults.add("status", route="sessionInfo", status=200, body={"iccid": OTHER_ICCID})
+    await read_session(hass, freezer)
+    await read_session(hass, freezer)
+    assert state_of(hass, OTHER_ICCID, "session_ended") == STATE_UNKNOWN
+    assert notes(hass) == []
+    assert fault.fired
+
+    portal.faults.clear()
+    await read_session(hass, freezer)
+    await read_session(hass, freezer)
+    assert len(notes(hass)) == 1
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(1, 0), (9, 1)], ids=["warned", "not warned"])
+async def test_no_session_after_a_restart(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+    hours: float,
+    expected: int,
+) -> None:
+    """A silence that was told before a restart is not told again after it."""
+    freezer.tick(timedelta(hours=10))
+    last = dt_util.utcnow() - timedelta(hours=hours)
+    mock_restore_cache(hass, [State(AUTOMATION, STATE_ON, {"last_triggered": last.isoformat()})])
+    await set_up(OTHER_ICCID)
+
+    await watch(hass, automate)
+    await wait(hass, freezer, timedelta(minutes=16))
+
+    assert len(notes(hass)) == expected
+
+
+# --- Monthly report
+
+
+async def test_report(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The end of a cycle is reported once for each SIM, with what the portal tells of it."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    lifecycle = [entity(hass, "event", "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    await automate("monthly_report", lifecycle=lifecycle)
+    portal.sims[ICCID].data_usage = 1_049_999
+    sim = portal.sims[OTHER_ICCID]
+    sim.data_usage, sim.sms_usage, sim.voice_usage, sim.session_count = 123_456_789, 4, 61, 12
+    await poll(hass, freezer)
+    assert notes(hass) == []
+
+    portal.clock.advance(timedelta(days=31).total_seconds())
+    await poll(hass, freezer)
+
+    reports = {
+        ICCID: "1.0 MB of data, 0 SMS, 0 s of voice.",
+        OTHER_ICCID: "123.5 MB of data, 4 SMS, 61 s of voice, 12 sessions.",
+    }
+    assert sorted(notes(hass)) == sorted(
+        f"SIM {iccid} in the billing cycle that has ended: {used}"
+        for iccid, used in reports.items()
+    )
+
+    # There is nothing to tell whoever runs it by hand.
+    await dismiss(hass)
+    await hass.services.async_call(
+        "automation", "trigger", {"entity_id": AUTOMATION}, blocking=True
+    )
+    portal.sims[ICCID].swap_imei(NEW_IMEI)
+    await poll(hass, freezer)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll(hass, freezer)
+    assert notes(hass) == []
+
+
+async def test_report_of_the_users_own(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The user's own actions get the numbers, of the chosen SIMs only."""
+    events = async_capture_events(hass, TOLD)
+    portal.sims[ICCID].data_usage = portal.sims[OTHER_ICCID].data_usage = 2_960_000
+    await set_up(ICCID, OTHER_ICCID)
+    await automate(
+        "monthly_report",
+        lifecycle=[entity(hass, "event", "lifecycle", ICCID)],
+        report_actions=tell(
+            name="sim_name",
+            megabytes="megabytes",
+            sms="sms",
+            voice="voice_seconds",
+            sessions="sessions",
+        ),
+    )
+
+    portal.sims[ICCID].data_usage = portal.sims[OTHER_ICCID].data_usage = 0
+    await poll(hass, freezer)
+
+    assert told(events) == [
+        {"name": f"SIM {ICCID}", "megabytes": 3.0, "sms": 0, "voice": 0, "sessions": None}
+    ]
+    assert notes(hass) == []
