@@ -72,7 +72,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
     """Let go of an account."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.account.memory.async_save()
+        await entry.runtime_data.account.memory.async_close()
     return unloaded
 
 

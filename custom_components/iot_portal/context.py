@@ -21,6 +21,7 @@ class SimContext:
     subentry: ConfigSubentry
     client: IotPortalClient
     account_memory: AccountMemory
+    memory: SimMemory
 
     @property
     def iccid(self) -> str:
@@ -32,11 +33,6 @@ class SimContext:
     def title(self) -> str:
         """Return what the user knows the SIM by."""
         return self.subentry.title
-
-    @property
-    def memory(self) -> SimMemory:
-        """Return what must not be forgotten of the SIM."""
-        return self.account_memory.of(self.iccid)
 
     def translated_errors(
         self, *, otherwise: str = "portal_error", **placeholders: str

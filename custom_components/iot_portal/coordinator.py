@@ -100,6 +100,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             subentry=subentry,
             client=account.client,
             account_memory=account.memory,
+            memory=account.memory.of(self.iccid),
         )
         self.changes = StatusChanges(
             self._context,
@@ -234,8 +235,12 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             self._account_has_logged = False
 
     def _take(self, data: SimData) -> SimData:
-        """Tell what happened since the read before, and return the data with what is under way."""
+        """Note what happened since the read before, and return the data with what is under way.
+
+        It is told once the entities show the data.
+        """
         before = self.data if self.has_been_read else SimData()
+        self.lifecycle.async_hold()
         self.changes.async_note(before.status, data.status)
         for happening in happened_between(before, data):
             self.lifecycle.async_tell(happening)
@@ -243,9 +248,18 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         return replace(data, change=self.changes.pending, last_sms=self.messages.last_sent)
 
     @callback
+    @override
+    def async_update_listeners(self) -> None:
+        """Let the entities show what is known, and then tell what happened."""
+        super().async_update_listeners()
+        self.lifecycle.async_release()
+
+    @callback
     def _async_take_status(self, status: str) -> None:
         """Take in a status that was read by itself."""
         self._looks += 1
+        if self._shutdown_requested:
+            return
         if not self.has_been_read:
             self.changes.async_note(None, status)
             return
@@ -254,8 +268,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
 
     @callback
     def _async_show_writes(self) -> None:
-        """Show what has become of the writes."""
-        if self.has_been_read:
+        """Show what has become of the writes, also of one that was under way when the SIM was removed."""
+        if self.has_been_read and not self._shutdown_requested:
             self.data = replace(
                 self.data, change=self.changes.pending, last_sms=self.messages.last_sent
             )

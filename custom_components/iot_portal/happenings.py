@@ -50,11 +50,15 @@ class Happening:
 
 
 class Happenings:
-    """Tells those who listen what happens to one SIM, or to one account."""
+    """Tells those who listen what happens to one SIM, or to one account.
+
+    Whoever hears of something may look at the entities at once, so it is held back until they show it.
+    """
 
     def __init__(self) -> None:
         """Start without listeners."""
         self._listeners: list[HappeningCallback] = []
+        self._held: list[Happening] | None = None
 
     @callback
     def async_listen(self, listener: HappeningCallback) -> CALLBACK_TYPE:
@@ -64,6 +68,22 @@ class Happenings:
 
     @callback
     def async_tell(self, happening: Happening) -> None:
-        """Tell everybody what happened."""
+        """Tell everybody what happened, or keep it until it may be told."""
+        if self._held is not None:
+            self._held.append(happening)
+            return
         for listener in self._listeners:
             listener(happening)
+
+    @callback
+    def async_hold(self) -> None:
+        """Keep what happens from now on."""
+        self.async_release()
+        self._held = []
+
+    @callback
+    def async_release(self) -> None:
+        """Tell what was kept."""
+        held, self._held = self._held, None
+        for happening in held or ():
+            self.async_tell(happening)

@@ -42,6 +42,7 @@ class Messages:
         self._happenings = happenings
         self._show = show
         self._pursuits: dict[str, Pursuit] = {}
+        self._has_stopped = False
 
     @property
     def last_sent(self) -> SentSms | None:
@@ -63,7 +64,8 @@ class Messages:
 
     @callback
     def async_stop(self) -> None:
-        """Look no more; what is on its way stays in memory."""
+        """Look no more, not even after a request that is still under way; what is on its way stays in memory."""
+        self._has_stopped = True
         for pursuit in self._pursuits.values():
             pursuit.stop()
         self._pursuits.clear()
@@ -86,12 +88,12 @@ class Messages:
             raise
         sms = self._update(sms, sms_id=sms_id)
         await self._sim.account_memory.async_save()
+        self._show()
         self._tell(SmsProgress.SENT, sms)
         if sms_id is None:
             self._end(sms, SmsProgress.UNCONFIRMED)
         else:
             self._pursue(sms_id, sms.sent_at)
-        self._show()
         return sms_id
 
     async def async_look_at_old_ones(self) -> None:
@@ -123,6 +125,8 @@ class Messages:
 
     def _pursue(self, sms_id: str, sent_at: datetime) -> None:
         """Look at an SMS until it has arrived or failed."""
+        if self._has_stopped:
+            return
         self._pursuits[sms_id] = Pursuit(
             self._sim,
             sent_at,
@@ -179,9 +183,10 @@ class Messages:
         """Tell how an SMS ended, and look no more."""
         if (pursuit := self._pursuits.pop(sms.sms_id or "", None)) is not None:
             pursuit.stop()
-        self._tell(event, self._update(sms, has_ended=True))
+        ended = self._update(sms, has_ended=True)
         self._sim.account_memory.async_save_soon()
         self._show()
+        self._tell(event, ended)
 
     def _tell(self, event: SmsProgress, sms: SentSms) -> None:
         """Tell how far an SMS got."""

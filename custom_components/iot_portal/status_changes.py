@@ -41,6 +41,7 @@ class StatusChanges:
         self._read_all = read_all
         self._show = show
         self._pursuit: Pursuit | None = None
+        self._has_stopped = False
 
     @property
     def pending(self) -> StatusChange | None:
@@ -60,10 +61,9 @@ class StatusChanges:
 
     @callback
     def async_stop(self) -> None:
-        """Look no more; what is waited for stays in memory."""
-        if self._pursuit is not None:
-            self._pursuit.stop()
-            self._pursuit = None
+        """Look no more, not even after a request that is still under way; what is waited for stays in memory."""
+        self._has_stopped = True
+        self._stop_looking()
 
     async def async_request(self, status: str) -> None:
         """Ask for another status, and look whether it is there already."""
@@ -98,7 +98,7 @@ class StatusChanges:
         """Compare a status that was read with the one before and with what was asked for."""
         change = self._sim.memory.change
         if change is not None and change.is_met_by(status):
-            self.async_stop()
+            self._stop_looking()
             self._sim.memory.change = None
             self._sim.account_memory.async_save_soon()
             self._take_repair_back()
@@ -148,18 +148,19 @@ class StatusChanges:
 
     def _begin(self, change: StatusChange, before: StatusChange | None) -> None:
         """Follow a change from now on, instead of the one before."""
-        if before is not None:
-            self.async_stop()
-            self._take_repair_back()
-            if not before.is_overdue:
-                self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=change.status)
+        self._stop_looking()
+        self._take_repair_back()
         # A poll can have seen the status while its request was still under way.
         if self._sim.memory.change is change:
             self._pursue(change)
         self._show()
+        if before is not None and not before.is_overdue and not before.is_met_by(change.status):
+            self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=change.status)
 
     def _pursue(self, change: StatusChange) -> None:
         """Look for a status until it is there."""
+        if self._has_stopped:
+            return
         self._pursuit = Pursuit(
             self._sim,
             change.requested_at,
@@ -167,14 +168,20 @@ class StatusChanges:
             give_up=partial(self._give_up, change),
         )
 
+    def _stop_looking(self) -> None:
+        """Look for a status no more."""
+        if self._pursuit is not None:
+            self._pursuit.stop()
+            self._pursuit = None
+
     def _give_up(self, change: StatusChange) -> None:
         """Say that a status has not come in all the time."""
-        self.async_stop()
+        self._stop_looking()
         self._sim.memory.change = replace(change, is_overdue=True)
         self._sim.account_memory.async_save_soon()
         self._ask_for_a_person(change)
-        self._tell(Lifecycle.STATUS_CHANGE_TIMED_OUT, change, still=self._current())
         self._show()
+        self._tell(Lifecycle.STATUS_CHANGE_TIMED_OUT, change, still=self._current())
 
     def _ask_for_a_person(self, change: StatusChange) -> None:
         """Raise a repair because a status has not come."""

@@ -91,6 +91,7 @@ class AccountMemory:
         self._store: Store[dict[str, Any]] = Store(
             hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", private=True, atomic_writes=True
         )
+        self._is_closed = False
         self._sims: dict[str, SimMemory] = {}
         self.bulk_edits: dict[str, BulkEdit] = {}
 
@@ -119,11 +120,19 @@ class AccountMemory:
 
     async def async_save(self) -> None:
         """Write everything to the disk, and return when it is there."""
-        await self._store.async_save(self._as_dict())
+        if not self._is_closed:
+            await self._store.async_save(self._as_dict())
+
+    async def async_close(self) -> None:
+        """Write everything to the disk, and nothing after that: the next memory of the account reads it."""
+        await self.async_save()
+        self._is_closed = True
 
     @callback
     def async_save_soon(self) -> None:
         """Write everything to the disk soon, without keeping anybody waiting."""
+        if self._is_closed:
+            return
         self._store.async_delay_save(self._as_dict)
 
     async def async_remove(self) -> None:

@@ -11,6 +11,7 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
@@ -196,6 +197,67 @@ async def test_superseded(
     portal.journal.clear()
     await wait(hass, freezer, QUICK_LOOKS[0])
     portal.journal.assert_called_once("GET", f"/getStatus/{ICCID}")
+
+
+async def test_asked_for_again(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Who asks for the same status again waits for it anew; it supersedes nothing and ends once."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+    await wait(hass, freezer, timedelta(minutes=20))
+    await ask(hass, entry)
+    portal.sims[ICCID].set_status("ACTIVATED")
+
+    await wait(hass, freezer, QUICK_LOOKS[0])
+
+    ((event, attributes),) = happened
+    assert event == "status_change_confirmed"
+    assert attributes["took_seconds"] == 5
+
+
+@pytest.mark.parametrize("key", ["lifecycle", "sms"])
+async def test_entities_show_what_is_told(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+    key: str,
+) -> None:
+    """Who is told of something and looks at the other entities finds it there."""
+    portal.dialects["status_change"] = "after_seconds"
+    entry = await set_up(OTHER_ICCID)
+    seen: list[tuple[str, str, str]] = []
+    entity_id = er.async_get(hass).async_get_entity_id("event", DOMAIN, f"{OTHER_ICCID}_{key}")
+    assert entity_id is not None
+
+    @callback
+    def look(event: Event[EventStateChangedData]) -> None:
+        state = hass.states.get(f"binary_sensor.sim_{OTHER_ICCID}_change_pending")
+        assert state is not None
+        seen.append(
+            (
+                state_of(hass, OTHER_ICCID, "status"),
+                state.state,
+                state_of(hass, OTHER_ICCID, "last_sms_status"),
+            )
+        )
+
+    await send(hass, entry)
+    async_track_state_change_event(hass, entity_id, look)
+    data = {"device_id": device_id(hass, entry, OTHER_ICCID), "status": "deactivated"}
+    await call(hass, "request_status_change", data)
+    await wait(hass, freezer, timedelta(seconds=6))
+    assert seen == ([("activated", STATE_ON, "delivered")] if key == "sms" else [])
+    await wait(hass, freezer, timedelta(seconds=60))
+    assert seen[-1] == (
+        ("activated", STATE_ON, "delivered")
+        if key == "sms"
+        else ("deactivated", STATE_OFF, "delivered")
+    )
 
 
 async def test_a_new_request_ends_the_repair(
@@ -516,6 +578,50 @@ async def test_sms_over_a_crash(
 
     assert [event for event, _ in happened] == expected
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+
+
+@pytest.mark.parametrize("is_removed", [True, False], ids=["SIM removed", "account reloaded"])
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "taken"])
+async def test_gone_before_the_answer(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    hass_storage: dict[str, Any],
+    is_removed: bool,
+    is_refused: bool,
+) -> None:
+    """A SIM that goes while a write is under way is looked after no more, and nothing of it is kept."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    sim = next(iter(entry.runtime_data.sims.values()))
+    portal.faults.add("delay", method="PUT", seconds=0.4)
+    if is_refused:
+        portal.state.accounts["demo-client"].refused_routes = frozenset(
+            {"SendSMS", "RequestStatusChange"}
+        )
+    writes = asyncio.gather(
+        sim.messages.async_send("Hello"),
+        sim.changes.async_request("ACTIVATED"),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(0.2)
+    if is_removed:
+        hass.config_entries.async_remove_subentry(entry, sim.subentry.subentry_id)
+    else:
+        await hass.config_entries.async_reload(entry.entry_id)
+
+    outcomes = await writes
+
+    assert [isinstance(outcome, HomeAssistantError) for outcome in outcomes] == [is_refused] * 2
+    await hass.async_block_till_done(wait_background_tasks=True)
+    portal.journal.clear()
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    # After a reload the status is waited for by the new SIM.
+    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == (0 if is_removed else 1)
+    await hass.config_entries.async_unload(entry.entry_id)
+    kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"]
+    assert (ICCID in kept) is not is_removed
 
 
 async def test_damaged_memory(
