@@ -46,6 +46,9 @@ class HomeAssistantProcess:
         """
         self.config_dir.mkdir(parents=True, exist_ok=True)
         (self.config_dir / "configuration.yaml").write_text(configuration)
+        # What is made on the pages of Home Assistant is written there.
+        for name in ("automations", "scripts"):
+            (self.config_dir / f"{name}.yaml").touch()
         shutil.copytree(
             INTEGRATION,
             self.config_dir / "custom_components" / INTEGRATION.name,

@@ -284,10 +284,10 @@ def test_flow_errors() -> None:
     assert TEXTS["config"]["error"].keys() == shared | returned("_read_account")
     assert sims["error"].keys() == shared | assigned
     reasons = set(re.findall(r'reason="(\w+)"', SOURCES["config_flow"]))
-    # Home Assistant gives the reason for the end of a reconfiguration.
-    assert TEXTS["config"]["abort"].keys() | sims["abort"].keys() == reasons | {
-        "reconfigure_successful"
-    }
+    assert TEXTS["config"]["abort"].keys() | sims["abort"].keys() == reasons
+    assert sims["create_entry"].keys() == set(
+        re.findall(r'description="(\w+)"', SOURCES["config_flow"])
+    )
 
 
 def test_flow_gaps() -> None:
@@ -300,8 +300,8 @@ def test_flow_gaps() -> None:
             if keyword.arg == "description_placeholders"
         )
     )
-    # A failure brings its own, and Home Assistant the name of the account that logs in again.
-    filled |= {"iccid", "reason", "name"}
+    # A failure and the end bring their own, and Home Assistant the account that logs in again.
+    filled |= {"iccid", "reason", "count", "name"}
 
     for part in ("config", "config_subentries", "options"):
         assert placeholders(*(text for _, text in flat(TEXTS[part]))) <= filled

@@ -119,7 +119,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
         What is wrong with the whole portal is logged once, not once for each SIM.
         """
-        self.last_error = type(err).__name__
+        self.last_error = type(err).__name__.removeprefix("IotPortal").removesuffix("Error")
         if not _concerns_the_portal(err):
             self._note_answer()
             return False

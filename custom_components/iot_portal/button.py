@@ -42,6 +42,12 @@ class IotPortalButton(IotPortalSimEntity, ButtonEntity):
 
     entity_description: IotPortalButtonEntityDescription
 
+    @property
+    @override
+    def available(self) -> bool:
+        """Allow to try again when the SIM could not be read."""
+        return True
+
     @override
     async def async_press(self) -> None:
         """Read the SIM."""

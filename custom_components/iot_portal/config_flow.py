@@ -476,7 +476,11 @@ class SimSubentryFlow(ConfigSubentryFlow):
                 ),
             )
         return self.async_create_entry(
-            title=self._titles[first], data={CONF_ICCID: first}, unique_id=first
+            title=self._titles[first],
+            data={CONF_ICCID: first},
+            unique_id=first,
+            description="added",
+            description_placeholders={"count": str(len(iccids))},
         )
 
 

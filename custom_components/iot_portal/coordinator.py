@@ -105,12 +105,13 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         self.changes = StatusChanges(
             self._context,
             self.lifecycle,
-            current=lambda: self.data.status if self.has_been_read else None,
+            current=lambda: self._status,
             take_status=self._async_take_status,
             read_all=self._async_read_soon,
             show=self._async_show_writes,
         )
         self.messages = Messages(self._context, self.sms, show=self._async_show_writes)
+        self._status: str | None = None
         # Home Assistant changes a subentry in place, so what it was has to be remembered.
         self._shown = (subentry.title, subentry.data)
         self._importance = Priority.FIRST_READ
@@ -241,11 +242,16 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         """
         before = self.data if self.has_been_read else SimData()
         self.lifecycle.async_hold()
-        self.changes.async_note(before.status, data.status)
+        self._note_status(data.status)
         for happening in happened_between(before, data):
             self.lifecycle.async_tell(happening)
         self.account.async_note_data(self.iccid, data)
         return replace(data, change=self.changes.pending, last_sms=self.messages.last_sent)
+
+    def _note_status(self, status: str | None) -> None:
+        """Compare the status with the one before, also where nothing else of the SIM is known yet."""
+        before, self._status = self._status, status
+        self.changes.async_note(before, status)
 
     @callback
     @override
@@ -260,11 +266,11 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         self._looks += 1
         if self._shutdown_requested:
             return
-        if not self.has_been_read:
-            self.changes.async_note(None, status)
-            return
-        self.data = self._take(replace(self.data, status=status))
-        self.async_update_listeners()
+        if self.has_been_read:
+            self.data = self._take(replace(self.data, status=status))
+            self.async_update_listeners()
+        else:
+            self._note_status(status)
 
     @callback
     def _async_show_writes(self) -> None:

@@ -35,6 +35,12 @@ class IotPortalNotifier(IotPortalSimEntity, NotifyEntity):
 
     entity_description: IotPortalNotifyEntityDescription
 
+    @property
+    @override
+    def available(self) -> bool:
+        """Allow to try when the SIM could not be read: Home Assistant passes over what is unavailable."""
+        return True
+
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send the message as an SMS."""

@@ -127,6 +127,7 @@ class StatusChanges:
     async def _followed(self, status: str) -> AsyncIterator[None]:
         """Keep in mind that a status is asked for, before it is; follow it unless it is refused."""
         before, change = self._sim.memory.change, self._new_change(status)
+        self._stop_looking()
         self._sim.memory.change = change
         await self._sim.account_memory.async_save()
         was_refused = False
@@ -139,6 +140,8 @@ class StatusChanges:
             if was_refused:
                 self._sim.memory.change = before
                 self._sim.account_memory.async_save_soon()
+                if self.pending is not None:
+                    self._pursue(self.pending)
             else:
                 self._begin(change, before)
 

@@ -343,7 +343,7 @@ async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPor
         "accounts": 1,
         "sims": 2,
         "requests_per_hour": requests,
-        "last_error": "IotPortalResponseError",
+        "last_error": "Response",
     }
 
 

@@ -390,6 +390,8 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
         result = await hass.config_entries.subentries.async_configure(result["flow_id"])
 
         assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert result["description"] == "added"
+        assert result["description_placeholders"] == {"count": "500"}
         assert iccids_of(entry) == set(fleet)
         # What the portal tells of so many SIMs would take a while to read.
         await hass.config_entries.async_unload(entry.entry_id)

@@ -1,11 +1,13 @@
 """Entities that do something: button, notify entity, switch; and the session's binary sensor."""
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import (
     ATTR_ENTITY_ID,
     SERVICE_TURN_OFF,
     SERVICE_TURN_ON,
     STATE_OFF,
     STATE_ON,
+    STATE_UNAVAILABLE,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -14,7 +16,7 @@ import pytest
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_sensor import state_of
+from .test_sensor import poll, state_of
 
 
 async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -46,6 +48,31 @@ async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) ->
     portal.faults.add("status", route="SendSMS", status=403)
     with pytest.raises(HomeAssistantError, match="does not allow this"):
         await hass.services.async_call("notify", "send_message", data, blocking=True)
+
+
+async def test_during_an_outage(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """What a person wants to try when a SIM cannot be read can be tried, and says what is wrong."""
+    await set_up(ICCID)
+    portal.faults.add("status", status=500)
+    await poll(hass, freezer)
+    assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
+
+    with pytest.raises(HomeAssistantError, match="with an error: HTTP status 500"):
+        await hass.services.async_call(
+            "notify",
+            "send_message",
+            {ATTR_ENTITY_ID: f"notify.sim_{ICCID}_sms", "message": "Hello"},
+            blocking=True,
+        )
+    portal.faults.clear()
+    await hass.services.async_call(
+        "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
 
 
 async def test_switch(

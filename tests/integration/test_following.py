@@ -179,6 +179,27 @@ async def test_timed_out(
     assert [event for event, _ in happened] == ["status_change_timed_out", "status_changed"]
 
 
+async def test_timed_out_without_a_read(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The looks at the status know what it is, also where the SIM could not be read since a restart."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+    portal.faults.add("status", route="ctdUsage", status=500)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    for _ in QUICK_LOOKS:
+        await wait(hass, freezer, timedelta(minutes=10))
+    await wait(hass, freezer, PATIENCE)
+
+    ((event, attributes),) = happened
+    assert event == "status_change_timed_out"
+    assert attributes["still"] == "INVENTORY"
+
+
 async def test_superseded(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
@@ -276,7 +297,9 @@ async def test_a_new_request_ends_the_repair(
     assert repair(hass, entry, "status_change_timed_out") is None
 
 
-async def test_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+async def test_refused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
     """A change that the portal refuses is not waited for; one that is under way goes on."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
@@ -289,10 +312,7 @@ async def test_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
 
     assert pending(hass) == STATE_ON
     portal.sims[ICCID].set_status("ACTIVATED")
-    await hass.services.async_call(
-        "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}, blocking=True
-    )
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await wait(hass, freezer, QUICK_LOOKS[0])
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
 
