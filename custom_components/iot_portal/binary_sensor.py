@@ -36,6 +36,16 @@ class IotPortalBinarySensorEntityDescription[PartT](
     is_on_fn: Callable[[PartT], bool]
     attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
 
+    def is_on(self, data: SimData) -> bool | None:
+        """Return what the binary sensor shows of a SIM; nothing while its part is missing."""
+        part = self.part_fn(data)
+        return None if part is None else self.is_on_fn(part)
+
+    def attributes(self, data: SimData) -> dict[str, Any] | None:
+        """Return what else is known of it."""
+        part = self.part_fn(data)
+        return None if part is None else self.attributes_fn(part)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IotPortalAccountBinarySensorEntityDescription(BinarySensorEntityDescription):
@@ -101,15 +111,15 @@ class IotPortalBinarySensor(IotPortalSimEntity, BinarySensorEntity):
 
     @property
     @override
-    def is_on(self) -> bool:
+    def is_on(self) -> bool | None:
         """Return what the portal reported last."""
-        return self.entity_description.is_on_fn(self.part)
+        return self.entity_description.is_on(self.coordinator.data)
 
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any] | None:
         """Return what else is known of it."""
-        return self.entity_description.attributes_fn(self.part)
+        return self.entity_description.attributes(self.coordinator.data)
 
 
 class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):

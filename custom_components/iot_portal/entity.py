@@ -23,6 +23,10 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
 
     part_fn: Callable[[SimData], PartT | None]
 
+    def has_part(self, data: SimData) -> bool:
+        """Tell whether the part is there."""
+        return self.part_fn(data) is not None
+
 
 @callback
 def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
@@ -41,7 +45,7 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
         def add_those_that_are_ready() -> None:
             if not coordinator.has_been_read:
                 return
-            ready = [item for item in waiting if item.part_fn(coordinator.data) is not None]
+            ready = [item for item in waiting if item.has_part(coordinator.data)]
             waiting[:] = [item for item in waiting if item not in ready]
             if ready:
                 async_add_entities(
@@ -95,12 +99,7 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     @override
     def available(self) -> bool:
         """Tell whether the part of the SIM that the entity shows could be read."""
-        return super().available and self.part is not None
-
-    @property
-    def part(self) -> Any:
-        """Return the part of the SIM that the entity shows."""
-        return self.entity_description.part_fn(self.coordinator.data)
+        return super().available and self.entity_description.has_part(self.coordinator.data)
 
 
 class IotPortalAccountEntity(CoordinatorEntity[IotPortalAccount]):

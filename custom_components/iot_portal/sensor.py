@@ -40,6 +40,11 @@ class IotPortalSensorEntityDescription[PartT](
 
     value_fn: Callable[[PartT], StateType | datetime]
 
+    def value(self, data: SimData) -> StateType | datetime:
+        """Return what the sensor shows of a SIM; nothing while its part is missing."""
+        part = self.part_fn(data)
+        return None if part is None else self.value_fn(part)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IotPortalAccountSensorEntityDescription(SensorEntityDescription):
@@ -261,7 +266,7 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     @override
     def native_value(self) -> StateType | datetime:
         """Return what the portal reported last."""
-        return self.entity_description.value_fn(self.part)
+        return self.entity_description.value(self.coordinator.data)
 
     @callback
     @override

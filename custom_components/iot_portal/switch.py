@@ -47,7 +47,7 @@ class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
     @override
     def is_on(self) -> bool:
         """Tell whether the SIM is activated."""
-        return bool(self.part == SimStatus.ACTIVATED)
+        return self.coordinator.data.status == SimStatus.ACTIVATED
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
