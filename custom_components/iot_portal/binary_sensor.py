@@ -22,7 +22,7 @@ from .entity import (
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
-from .sim import Budget, SimData
+from .sim import Budget, SimData, shown_status
 
 PARALLEL_UPDATES = 0
 
@@ -58,7 +58,7 @@ def _requested(data: SimData) -> dict[str, Any] | None:
     """Return what was asked for, while it is waited for."""
     if (change := data.change) is None:
         return None
-    return {"requested_status": change.status, "requested_at": change.requested_at}
+    return {"requested_status": shown_status(change.status), "requested_at": change.requested_at}
 
 
 BINARY_SENSORS = (

@@ -27,7 +27,7 @@ from .entity import (
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
-from .sim import Budget, SentSms, SimData
+from .sim import Budget, SentSms, SimData, shown_status
 
 PARALLEL_UPDATES = 0
 
@@ -69,11 +69,6 @@ class DetailDescription[PartT](IotPortalSensorEntityDescription[PartT]):
     """Describes a detail for those who look closer."""
 
     entity_category: EntityCategory = EntityCategory.DIAGNOSTIC
-
-
-def _status_option(status: str) -> str:
-    """Return a known status as the key of its translation, another one as the portal reports it."""
-    return status.lower() if status in SimStatus else status
 
 
 def _sms_option(sms: SentSms) -> str | None:
@@ -189,7 +184,7 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
         device_class=SensorDeviceClass.ENUM,
         options=[status.lower() for status in SimStatus],
         part_fn=lambda data: data.status,
-        value_fn=_status_option,
+        value_fn=shown_status,
     ),
     *USAGE_SENSORS,
     *BUDGET_SENSORS,

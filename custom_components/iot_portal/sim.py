@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from .api import Device, Session, Usage
+from .api import Device, Session, SimStatus, Usage
 from .happenings import Happening, Lifecycle
 
 # The first digits of an IMEI name the device; what follows is a check digit or the version of its software.
@@ -75,6 +75,11 @@ class SimData:
     budget: Budget | None = None
     change: StatusChange | None = None
     last_sms: SentSms | None = None
+
+
+def shown_status(status: str | None) -> str | None:
+    """Return a known status as Home Assistant has it everywhere, another one as the portal reports it."""
+    return status.lower() if status is not None and status in SimStatus else status
 
 
 def happened_between(before: SimData, after: SimData) -> Iterator[Happening]:

@@ -17,7 +17,7 @@ from .context import SimContext
 from .happenings import Happening, Happenings, Lifecycle
 from .issues import Issue, async_clear_issue, async_raise_issue
 from .pursuit import Look, Pursuit, is_outcome_unknown, seconds_since
-from .sim import StatusChange
+from .sim import StatusChange, shown_status
 
 
 class StatusChanges:
@@ -107,7 +107,10 @@ class StatusChanges:
                 return
         if None not in (before, status) and before != status:
             self._happenings.async_tell(
-                Happening(event=Lifecycle.STATUS_CHANGED, attributes={"from": before, "to": status})
+                Happening(
+                    event=Lifecycle.STATUS_CHANGED,
+                    attributes={"from": shown_status(before), "to": shown_status(status)},
+                )
             )
 
     async def async_look(self) -> None:
@@ -209,17 +212,17 @@ class StatusChanges:
             self._sim.subentry.subentry_id,
         )
 
-    def _tell(self, event: Lifecycle, change: StatusChange, **attributes: str | None) -> None:
-        """Tell what became of a change."""
+    def _tell(self, event: Lifecycle, change: StatusChange, **statuses: str | None) -> None:
+        """Tell what became of a change, and in which statuses that is."""
         self._happenings.async_tell(
             Happening(
                 event=event,
                 attributes={
-                    "from": change.previous,
-                    "requested_status": change.status,
+                    "from": shown_status(change.previous),
+                    "requested_status": shown_status(change.status),
                     "requested_at": change.requested_at,
                     "took_seconds": seconds_since(change.requested_at),
-                    **attributes,
+                    **{name: shown_status(status) for name, status in statuses.items()},
                 },
             )
         )

@@ -535,7 +535,7 @@ async def test_cap_at_start_of_a_sim_that_is_off(
 
 @pytest.mark.parametrize(
     ("status", "says"),
-    [("deactivated", "allowance."), ("test_ready", "because a change to TEST_READY is pending.")],
+    [("deactivated", "allowance."), ("test_ready", "because a change to test ready is pending.")],
 )
 async def test_cap_while_a_change_is_pending(
     hass: HomeAssistant,
@@ -871,7 +871,7 @@ async def test_moved_while_a_change_is_pending(
         assert note.endswith("It was asked to be deactivated.")
     else:
         assert requests(portal) == 1
-        assert note.endswith("because a change to ACTIVATED is pending.")
+        assert note.endswith("because a change to activated is pending.")
 
 
 async def test_moved_and_not_deactivated(

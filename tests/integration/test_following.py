@@ -89,7 +89,7 @@ async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
 
     ((event, attributes),) = happened
     assert event == "status_change_confirmed"
-    assert (attributes["from"], attributes["to"]) == ("INVENTORY", "ACTIVATED")
+    assert (attributes["from"], attributes["to"]) == ("inventory", "activated")
     assert attributes["requested_at"]
     assert attributes["took_seconds"] == 0
     assert pending(hass) == STATE_OFF
@@ -109,7 +109,7 @@ async def test_confirmed_later(
     assert pending(hass) == STATE_ON
     state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
     assert state is not None
-    assert state.attributes["requested_status"] == "ACTIVATED"
+    assert state.attributes["requested_status"] == "activated"
     assert not happened
 
     for seconds in (5, 10, 15, 30):
@@ -160,8 +160,8 @@ async def test_timed_out(
 
     ((event, attributes),) = happened
     assert event == "status_change_timed_out"
-    assert attributes["requested_status"] == "ACTIVATED"
-    assert attributes["still"] == "INVENTORY"
+    assert attributes["requested_status"] == "activated"
+    assert attributes["still"] == "inventory"
     assert pending(hass) == STATE_OFF
     issue = repair(hass, entry, "status_change_timed_out")
     assert issue is not None
@@ -197,7 +197,7 @@ async def test_timed_out_without_a_read(
 
     ((event, attributes),) = happened
     assert event == "status_change_timed_out"
-    assert attributes["still"] == "INVENTORY"
+    assert attributes["still"] == "inventory"
 
 
 async def test_superseded(
@@ -212,8 +212,8 @@ async def test_superseded(
 
     ((event, attributes),) = happened
     assert event == "status_change_superseded"
-    assert attributes["requested_status"] == "ACTIVATED"
-    assert attributes["superseded_by"] == "DEACTIVATED"
+    assert attributes["requested_status"] == "activated"
+    assert attributes["superseded_by"] == "deactivated"
 
     portal.journal.clear()
     await wait(hass, freezer, QUICK_LOOKS[0])
@@ -453,7 +453,7 @@ async def test_changed_by_somebody_else(
 
     ((event, attributes),) = happened
     assert event == "status_changed"
-    assert (attributes["from"], attributes["to"]) == ("INVENTORY", "DEACTIVATED")
+    assert (attributes["from"], attributes["to"]) == ("inventory", "deactivated")
 
 
 async def test_sms_delivered(
