@@ -102,17 +102,12 @@ ACCOUNT_SCHEMA = vol.Schema(
         ),
         vol.Optional(CONF_CLIENT_ID): TextSelector(TextSelectorConfig(autocomplete="username")),
         vol.Optional(CONF_SECRET_KEY): _SECRET,
-        vol.Required(SECTION_OTHER): section(
-            vol.Schema(
-                {
-                    vol.Optional(CONF_BASE_URL): TextSelector(
-                        TextSelectorConfig(type=TextSelectorType.URL)
-                    ),
-                    vol.Optional(CONF_API_TOKEN): _SECRET,
-                }
-            ),
-            {"collapsed": True},
-        ),
+    }
+)
+OTHER_SCHEMA = vol.Schema(
+    {
+        vol.Optional(CONF_BASE_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
+        vol.Optional(CONF_API_TOKEN): _SECRET,
     }
 )
 _BILLING_DAY = NumberSelector(NumberSelectorConfig(min=1, max=31, mode=NumberSelectorMode.BOX))
@@ -220,7 +215,9 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
             errors["base"] = error
         form = self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(ACCOUNT_SCHEMA, suggested),
+            data_schema=self.add_suggested_values_to_schema(
+                _account_schema(suggested or {}), suggested
+            ),
             errors=errors,
             description_placeholders={"reason": reason},
         )
@@ -505,6 +502,16 @@ def _read_account(user_input: dict[str, Any]) -> tuple[dict[str, str], str | Non
     return {CONF_BASE_URL: base_url, **account}, None
 
 
+def _account_schema(suggested: Mapping[str, Any]) -> vol.Schema:
+    """Return the form for an account; its section for rare cases is open where it is needed."""
+    is_needed = suggested.get(CONF_ENVIRONMENT) == ENVIRONMENT_CUSTOM or suggested.get(
+        SECTION_OTHER
+    )
+    return ACCOUNT_SCHEMA.extend(
+        {vol.Required(SECTION_OTHER): section(OTHER_SCHEMA, {"collapsed": not is_needed})}
+    )
+
+
 def _as_form(data: Mapping[str, str]) -> dict[str, Any]:
     """Return what an entry keeps as the form asks for it, without the secrets."""
     base_url = data[CONF_BASE_URL]
@@ -512,7 +519,8 @@ def _as_form(data: Mapping[str, str]) -> dict[str, Any]:
     return {
         CONF_ENVIRONMENT: known.get(base_url, ENVIRONMENT_CUSTOM),
         CONF_CLIENT_ID: data.get(CONF_CLIENT_ID),
-        SECTION_OTHER: {} if base_url in known else {CONF_BASE_URL: base_url},
+        SECTION_OTHER: ({} if base_url in known else {CONF_BASE_URL: base_url})
+        | ({CONF_API_TOKEN: ""} if CONF_API_TOKEN in data else {}),
     }
 
 

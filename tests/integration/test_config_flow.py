@@ -772,6 +772,45 @@ async def test_reconfigure(hass: HomeAssistant, portal: MockPortal, set_up: SetU
     assert state_of(hass, ICCID, "status") == "inventory"
 
 
+def is_open(result: Any) -> bool:
+    """Tell whether the section for the rarer fields of an account is open."""
+    return not result["data_schema"].schema["other"].options["collapsed"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"base_url": "https://api.iotportal.io/api", "client_id": "me", "secret_key": "x"}, False),
+        ({"base_url": "http://127.0.0.1:1/api", "client_id": "me", "secret_key": "x"}, True),
+        ({"base_url": "https://api.iotportal.io/api", "api_token": "x"}, True),
+    ],
+)
+async def test_rare_fields_are_in_sight(
+    hass: HomeAssistant, data: dict[str, str], expected: bool
+) -> None:
+    """The section for another address or log-in is open for an account that has one, secrets left out."""
+    entry = MockConfigEntry(domain=DOMAIN, data=data)
+    entry.add_to_hass(hass)
+
+    result = await entry.start_reconfigure_flow(hass)
+
+    assert is_open(result) is expected
+    assert "'x'" not in str(result["data_schema"].schema)
+
+
+async def test_custom_without_an_address(hass: HomeAssistant, portal: MockPortal) -> None:
+    """Who chooses another address and enters none finds the field for it open, next to the error."""
+    result = await start(hass)
+    assert not is_open(result)
+
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], account_form(portal, base_url="")
+    )
+
+    assert result["errors"] == {"base": "base_url_invalid"}
+    assert is_open(result)
+
+
 async def test_reconfigure_to_another_entry(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp
 ) -> None:
