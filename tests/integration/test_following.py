@@ -65,6 +65,13 @@ async def send(hass: HomeAssistant, entry: MockConfigEntry, iccid: str = OTHER_I
     return await call(hass, "send_sms", data)
 
 
+async def until_asked(portal: MockPortal, *paths: str) -> None:
+    """Wait until the portal has got requests, which it may be slow to answer."""
+    async with asyncio.timeout(10):
+        while not all(portal.journal.find(*path.split()) for path in paths):  # noqa: ASYNC110  a socket
+            await asyncio.sleep(0.01)
+
+
 def pending(hass: HomeAssistant) -> str:
     """Return the state of the binary sensor for a change that is waited for."""
     state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
@@ -396,7 +403,7 @@ async def test_seen_before_the_answer(
     happened = told(hass, "lifecycle")
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
     asked = hass.async_create_task(ask(hass, entry))
-    await asyncio.sleep(0.2)
+    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
     await next(iter(entry.runtime_data.sims.values())).async_refresh()
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
@@ -428,10 +435,11 @@ async def test_read_that_a_look_overtakes(
     happened = told(hass, "lifecycle")
     # ctdUsage still says INVENTORY; what is read after it keeps the read waiting.
     portal.faults.add("delay", route="sessionInfo", seconds=0.5)
+    portal.journal.clear()
     await hass.services.async_call(
         "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
     )
-    await asyncio.sleep(0.2)
+    await until_asked(portal, f"GET /sessionInfo/{ICCID}")
 
     await ask(hass, entry)
 
@@ -614,7 +622,7 @@ async def test_gone_before_the_answer(
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
     sim = next(iter(entry.runtime_data.sims.values()))
-    portal.faults.add("delay", method="PUT", seconds=0.4)
+    portal.faults.add("delay", method="PUT", seconds=1)
     if is_refused:
         portal.state.accounts["demo-client"].refused_routes = frozenset(
             {"SendSMS", "RequestStatusChange"}
@@ -624,7 +632,7 @@ async def test_gone_before_the_answer(
         sim.changes.async_request("ACTIVATED"),
         return_exceptions=True,
     )
-    await asyncio.sleep(0.2)
+    await until_asked(portal, f"PUT /SendSMS/{ICCID}/1", f"PUT /RequestStatusChange/{ICCID}")
     if is_removed:
         hass.config_entries.async_remove_subentry(entry, sim.subentry.subentry_id)
     else:
