@@ -75,6 +75,11 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self.data = AccountData()
         entry.async_on_unload(self._async_cancel_show)
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the portal is there, as far as the polls so far tell."""
+        return self._is_connected
+
     @callback
     def async_add_sim(self, iccid: str) -> None:
         """Count a SIM in."""

@@ -71,6 +71,9 @@ ROUTES = {
     "get_device": "GetDevice",
     "get_sms_ids": "GetSMSIds",
 }
+# A SIM that fails by itself is asked as often as the others so many times, then ever more seldom.
+PATIENT_POLLS = 3
+SLOWEST_INTERVAL = timedelta(hours=1)
 # One answer may be a mishap of the portal's; the next comes a whole poll later.
 POLLS_UNTIL_GONE = 2
 
@@ -121,14 +124,16 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         self._missing_polls: int | None = None
         self._account_has_logged = False
         self._looks = 0
+        self._own_failures = 0
+        self._usual_interval = timedelta(
+            minutes=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL)
+        )
         super().__init__(
             hass,
             LOGGER,
             config_entry=entry,
             name=f"{DOMAIN} {subentry.title}",
-            update_interval=timedelta(
-                minutes=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL)
-            ),
+            update_interval=self._usual_interval,
             always_update=False,
         )
 
@@ -206,10 +211,20 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             self._account_has_logged = True
         if isinstance(err, IotPortalNotFoundError):
             self._note_missing()
+        if self.account.is_connected:
+            self._own_failures += 1
+            self.update_interval = self._interval_after_failures()
         if isinstance(err, IotPortalAuthenticationError):
             return ConfigEntryAuthFailed(**translate(err, self.config_entry.title))
         retry_after = err.retry_after if isinstance(err, IotPortalRateLimitError) else None
         return UpdateFailed(**translate(err, self.subentry.title), retry_after=retry_after)
+
+    def _interval_after_failures(self) -> timedelta:
+        """Return when to ask again for a SIM that fails while others do not: ever later, up to an hour."""
+        doublings = max(self._own_failures - PATIENT_POLLS, 0)
+        # Far fewer than that many lead to the hour, whatever the interval.
+        stretched = self._usual_interval * (1 << min(doublings, 8))
+        return max(self._usual_interval, min(stretched, SLOWEST_INTERVAL))
 
     def _note_missing(self) -> None:
         """Ask for a person when the portal does not know the SIM, twice in a row."""
@@ -231,6 +246,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
                 self.hass, Issue.SIM_GONE, self.config_entry.entry_id, self.subentry.subentry_id
             )
         self._missing_polls = 0
+        self._own_failures = 0
+        self.update_interval = self._usual_interval
         if self._account_has_logged:
             self.last_update_success = True
             self._account_has_logged = False

@@ -188,6 +188,43 @@ async def test_one_sim_that_fails(
     assert log_of(caplog)[1:] == [f"SIM {fleet[0]} can be read again"]
 
 
+async def test_sim_that_keeps_failing(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    fleet: list[str],
+) -> None:
+    """A SIM that keeps failing is asked ever more seldom, at once when asked for, and usually again after."""
+    await set_up(*fleet)
+    portal.faults.add(**GONE, iccid=fleet[0])
+
+    async def polls_in(hours: int) -> tuple[int, int]:
+        """Return how often the failing SIM and another one are asked."""
+        portal.journal.clear()
+        for _ in range(hours * 60 // 5):
+            freezer.tick(timedelta(minutes=5))
+            async_fire_time_changed(hass)
+            await hass.async_block_till_done(wait_background_tasks=True)
+        failing, other = (portal.journal.find("GET", f"/ctdUsage/{iccid}") for iccid in fleet[:2])
+        return len(failing), len(other)
+
+    await polls_in(hours=4)
+    failing, other = await polls_in(hours=6)
+    assert failing in (5, 6)
+    assert other > 2 * failing
+
+    portal.faults.clear()
+    portal.journal.clear()
+    await hass.services.async_call(
+        "button", "press", {"entity_id": f"button.sim_{fleet[0]}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, fleet[0], "status") == "activated"
+    failing, other = await polls_in(hours=3)
+    assert abs(failing - other) <= 1
+
+
 async def test_credentials_refused(
     hass: HomeAssistant,
     set_up: SetUp,
