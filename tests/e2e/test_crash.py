@@ -12,7 +12,7 @@ from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
 
 ICCID = "8931082322089353632"
-WAIT = 30
+WAIT = 90
 
 
 async def until(is_so: Callable[[], bool]) -> None:
