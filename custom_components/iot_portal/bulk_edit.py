@@ -76,13 +76,19 @@ class BulkEdits:
                     iccids, changes, queue_id=edit.queue_id, webhook_url=url
                 )
         except HomeAssistantError as err:
-            if not is_outcome_unknown(err):
+            if is_outcome_unknown(err):
+                self._expect(iccids, changes)
+            else:
                 self._forget(edit)
             raise
+        self._expect(iccids, changes)
+        return answer, edit.queue_id if url is not None else None
+
+    def _expect(self, iccids: list[str], changes: Mapping[str, Any]) -> None:
+        """Let each SIM wait for the status among the changes."""
         if (status := changes.get("status")) is not None:
             for sim in self._sims(iccids):
                 sim.async_expect(str(status))
-        return answer, edit.queue_id if url is not None else None
 
     def _new_edit(self, iccids: list[str]) -> tuple[BulkEdit, str | None]:
         """Return an edit with ids that nobody can guess, and where its end can be reported to."""

@@ -17,7 +17,6 @@ from .context import SimContext
 # A write takes effect within seconds or many minutes; nobody documents which. After these, the polls look.
 QUICK_LOOKS: Final = tuple(timedelta(seconds=s) for s in (5, 15, 30, 60, 120, 300, 600))
 PATIENCE: Final = timedelta(hours=24)
-_LOOKS: Final = (*QUICK_LOOKS, PATIENCE)
 
 type Look = Callable[[], Coroutine[Any, Any, None]]
 
@@ -26,11 +25,18 @@ class Pursuit:
     """Looks after a write at ever longer intervals, and gives up when patience ends."""
 
     def __init__(
-        self, sim: SimContext, since: datetime, *, look: Look, give_up: Callable[[], None]
+        self,
+        sim: SimContext,
+        since: datetime,
+        *,
+        look: Look,
+        give_up: Callable[[], None],
+        looks: tuple[timedelta, ...] = QUICK_LOOKS,
     ) -> None:
         """Plan the first look; those that should have been before now are left out."""
         self._sim = sim
         self._since = since
+        self._looks = (*looks, PATIENCE)
         self._look = look
         self._give_up = give_up
         self._has_stopped = False
@@ -45,7 +51,7 @@ class Pursuit:
     def _plan(self) -> None:
         """Set the alarm for the next look."""
         elapsed = dt_util.utcnow() - self._since
-        moment = next((moment for moment in _LOOKS if moment > elapsed), elapsed)
+        moment = next((moment for moment in self._looks if moment > elapsed), elapsed)
         job = HassJob(partial(self._wake, moment >= PATIENCE), cancel_on_shutdown=True)
         self._cancel = async_call_later(self._sim.hass, moment - elapsed, job)
 

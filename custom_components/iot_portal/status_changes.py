@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from .const import LOGGER
 from .context import SimContext
 from .happenings import Happening, Happenings, Lifecycle
 from .issues import Issue, async_clear_issue, async_raise_issue
-from .pursuit import Look, Pursuit, is_outcome_unknown, seconds_since
+from .pursuit import QUICK_LOOKS, Look, Pursuit, is_outcome_unknown, seconds_since
 from .sim import StatusChange, shown_status
 
 
@@ -87,11 +88,11 @@ class StatusChanges:
 
     @callback
     def async_expect(self, status: str) -> None:
-        """Wait for a status that was asked for by other means."""
+        """Wait for a status that was asked for of many SIMs at once: the polls look, one by one would cost too much."""
         before, change = self._sim.memory.change, self._new_change(status)
         self._sim.memory.change = change
         self._sim.account_memory.async_save_soon()
-        self._begin(change, before)
+        self._begin(change, before, looks=())
 
     @callback
     def async_note(self, before: str | None, status: str | None) -> None:
@@ -152,24 +153,30 @@ class StatusChanges:
         """Return a change to a status, asked for now."""
         return StatusChange(status=status, previous=self._current(), requested_at=dt_util.utcnow())
 
-    def _begin(self, change: StatusChange, before: StatusChange | None) -> None:
+    def _begin(
+        self,
+        change: StatusChange,
+        before: StatusChange | None,
+        looks: tuple[timedelta, ...] = QUICK_LOOKS,
+    ) -> None:
         """Follow a change from now on, instead of the one before."""
         self._stop_looking()
         self._take_repair_back()
         # A poll can have seen the status while its request was still under way.
         if self._sim.memory.change is change:
-            self._pursue(change)
+            self._pursue(change, looks)
         self._show()
         if before is not None and not before.is_overdue and not before.is_met_by(change.status):
             self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=change.status)
 
-    def _pursue(self, change: StatusChange) -> None:
+    def _pursue(self, change: StatusChange, looks: tuple[timedelta, ...] = QUICK_LOOKS) -> None:
         """Look for a status until it is there."""
         if self._has_stopped:
             return
         self._pursuit = Pursuit(
             self._sim,
             change.requested_at,
+            looks=looks,
             look=self.async_look,
             give_up=partial(self._give_up, change),
         )

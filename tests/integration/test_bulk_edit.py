@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.const import STATE_ON
+from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.setup import async_setup_component
@@ -118,8 +118,10 @@ async def test_some_failed(
     assert event_of(hass)["failed_sims"] == [ICCID]
 
 
-async def test_no_external_url(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Without an external URL no report can come, and the answer says so; the status is followed."""
+async def test_no_external_url(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Without an external URL no report can come, and the answer says so; the polls follow the status."""
     entry = await set_up(ICCID, OTHER_ICCID)
 
     response = await edit(hass, entry)
@@ -127,6 +129,14 @@ async def test_no_external_url(hass: HomeAssistant, set_up: SetUp, portal: MockP
     assert response["accounts"][0]["queue_id"] is None
     assert "webhookUrl" not in sent(portal)
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+    portal.clock.advance(portal.state.timings.bulk_seconds + 1)
+    portal.journal.clear()
+    await wait(hass, freezer, timedelta(minutes=10))
+    assert len(portal.journal) == 0
+    await wait(hass, freezer, timedelta(minutes=6))
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_OFF)
+    assert state_of(hass, ICCID, "status") == "deactivated"
+    assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
 
 
 async def test_uninvited(
@@ -199,6 +209,7 @@ async def test_refused(
         await edit(hass, entry)
     portal.journal.assert_called_once("PUT", "/BulkEditDevice")
     assert len(hass.data["webhook"]) == 1
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
 
 
 async def test_two_accounts(
