@@ -11,10 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 import json
-from math import nan
 import os
 from pathlib import Path
-import platform
 import socket
 from statistics import median
 import sys
@@ -24,6 +22,7 @@ import time
 from aiohttp import ClientConnectionError, ClientSession
 
 from . import _node
+from ._machine import cpu_seconds, machine, say
 
 ROOT = Path(__file__).parent.parent
 COLLECTION = ROOT / "docs" / "iot-portal-core-api.postman_collection.json"
@@ -96,7 +95,7 @@ async def _measure(options: Namespace, *, has_node: bool) -> Results:
             for server, is_there in _servers(Path(folder), has_node=has_node):
                 samples = results.setdefault(server.name, [])
                 if is_there:
-                    _say(f"Round {number} of {options.rounds}: {server.name}")
+                    say(f"Round {number} of {options.rounds}: {server.name}")
                     samples.append(await _sample(server, Path(folder) / "log", options))
     # Round 0 compiled Python's modules and filled the machine's caches.
     return {name: samples[1:] for name, samples in results.items()}
@@ -179,19 +178,10 @@ async def _sample(server: Server, log: Path, options: Namespace) -> Sample:
         start = time.perf_counter() - began
         # Node compiles what it runs often, so the first requests do not count.
         await _load(server, port, token, options.requests // 4, options.connections)
-        cpu = _cpu_seconds(process.pid)
+        cpu = cpu_seconds(process.pid)
         rate = await _load(server, port, token, options.requests, options.connections)
-        cpu = _cpu_seconds(process.pid) - cpu
+        cpu = cpu_seconds(process.pid) - cpu
     return Sample(start=start, rate=rate, cpu=cpu / options.requests * 1000)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds a process has used, or NaN where there is no /proc."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return nan
-    user, system = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
@@ -286,7 +276,13 @@ def _as_table(results: Results) -> str:
                 f"{middle.cpu:.2f} ms",
             ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in _machine().items())])
+    return "\n".join(
+        [
+            *rows,
+            "",
+            ", ".join(f"{key} {value}" for key, value in {**machine(), **_node.PACKAGES}.items()),
+        ]
+    )
 
 
 def _as_json(results: Results, options: Namespace) -> str:
@@ -299,7 +295,8 @@ def _as_json(results: Results, options: Namespace) -> str:
         for name, samples in results.items()
     }
     return json.dumps(
-        {"machine": _machine(), "options": vars(options), "servers": servers}, indent=2
+        {"machine": {**machine(), **_node.PACKAGES}, "options": vars(options), "servers": servers},
+        indent=2,
     )
 
 
@@ -310,32 +307,6 @@ def _median(samples: Sequence[Sample]) -> Sample:
         rate=median(sample.rate for sample in samples),
         cpu=median(sample.cpu for sample in samples),
     )
-
-
-def _machine() -> dict[str, str]:
-    """Describe what was measured on."""
-    models = [
-        line.partition(":")[2].strip()
-        for line in _read_lines(Path("/proc/cpuinfo"))
-        if line.startswith("model name")
-    ]
-    return {
-        "cores": str(os.cpu_count()),
-        "processor": models[0] if models else platform.processor(),
-        platform.system(): platform.release(),
-        "Python": platform.python_version(),
-        **_node.PACKAGES,
-    }
-
-
-def _read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, or none when there is no such file."""
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _say(text: str) -> None:
-    """Tell the person at the terminal; standard output is for the results."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

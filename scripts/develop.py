@@ -34,8 +34,9 @@ class DemoError(Exception):
 class Portal:
     """The mock portal in a process of its own."""
 
-    def __init__(self, port: int) -> None:
-        """Remember where the portal listens."""
+    def __init__(self, port: int, scenario: str = "demo") -> None:
+        """Remember where the portal listens, and what it starts with."""
+        self._scenario = scenario
         self.root = f"http://127.0.0.1:{port}"
         self.base_url = f"{self.root}/api"
         self.port = port
@@ -45,7 +46,7 @@ class Portal:
         """Run the portal for as long as the context lasts."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "mock_portal", "serve"),
-            *("--port", str(self.port), "--scenario", "demo"),
+            *("--port", str(self.port), "--scenario", self._scenario),
             stdout=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -66,6 +67,11 @@ class Portal:
             await asyncio.sleep(0.1)
         msg = "the mock portal did not start"
         raise DemoError(msg)
+
+    async def clear_journal(self) -> None:
+        """Let the portal forget the requests so far."""
+        async with ClientSession() as session:
+            await session.delete(f"{self.root}/_mock/journal")
 
     async def control(self, path: str) -> Any:
         """Ask the portal's control interface."""

@@ -66,10 +66,10 @@ class HomeAssistantProcess:
             "error": None,
             "error_message": None,
         }
-        self._store("http", 2, 2, {"stable": http, "pending": None, "yaml_migration_done": True})
-        self._store("onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
+        self.store("http", 2, 2, {"stable": http, "pending": None, "yaml_migration_done": True})
+        self.store("onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
 
-    def _store(self, key: str, version: int, minor_version: int, data: dict[str, Any]) -> None:
+    def store(self, key: str, version: int, minor_version: int, data: dict[str, Any]) -> None:
         """Write a file of Home Assistant's storage."""
         storage = self.config_dir / ".storage"
         storage.mkdir(exist_ok=True)
@@ -123,6 +123,12 @@ class HomeAssistantProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the process."""
+        assert self._process is not None  # noqa: S101
+        return self._process.pid
 
     async def kill(self) -> None:
         """Kill Home Assistant, as a power cut does."""
