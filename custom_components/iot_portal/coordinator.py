@@ -410,7 +410,11 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         }
         with self._context.translated_errors():
             parts = {key: await self._part(read) for key, read in reads.items()}
-            status = await self.client.get_status(self.iccid)
+            try:
+                status = await self.client.get_status(self.iccid)
+            except IotPortalNotAvailableError:
+                # Not every network tells the status by itself.
+                status = usage.status if isinstance(usage := parts["usage"], Usage) else None
         return {"status": status} | {key: part.raw if part else None for key, part in parts.items()}
 
     async def async_get_sms(self, identifier: str) -> object:

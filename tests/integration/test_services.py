@@ -300,6 +300,18 @@ async def test_get_sim(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     assert sim["session"] is None
 
 
+async def test_get_sim_whose_status_is_not_told_alone(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Where getStatus is refused, the status is the one that comes with the usage."""
+    portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
+    entry = await set_up(ICCID)
+
+    response = await call(hass, "get_sim", {"device_id": device_id(hass, entry, ICCID)})
+
+    assert response["sims"][0]["status"] == "INVENTORY"
+
+
 async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """An SMS can be found again, and how far it got."""
     entry = await set_up(OTHER_ICCID)
