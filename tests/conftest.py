@@ -4,7 +4,7 @@ import pytest
 
 # Home Assistant finds the integration in this checkout only when it is imported before the
 # testing plug-in puts its own custom_components in place.
-from custom_components.iot_portal import config_flow, coordinator
+from custom_components.iot_portal import config_flow, portal
 from custom_components.iot_portal.api import client
 
 from .common import TirelessPacer
@@ -17,5 +17,5 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     Nor for a progress that nobody watches.
     """
     monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
-    monkeypatch.setattr(coordinator, "Pacer", TirelessPacer)
+    monkeypatch.setattr(portal, "Pacer", TirelessPacer)
     monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0)

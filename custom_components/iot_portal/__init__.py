@@ -10,9 +10,11 @@ from homeassistant.helpers.typing import ConfigType
 from .account import IotPortalAccount
 from .api import IotPortalAuthenticationError, IotPortalError
 from .const import DOMAIN
-from .coordinator import IotPortalConfigEntry, IotPortalData, async_create_client
+from .coordinator import IotPortalConfigEntry, IotPortalData
 from .errors import translate
 from .issues import async_clear_account
+from .portal import async_create_client
+from .reads import AccountReads
 from .services import async_setup_services
 from .store import AccountMemory
 
@@ -36,7 +38,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
     """Log an account in and start to follow its SIMs."""
-    client = async_create_client(hass, entry.data, entry.options)
+    client = async_create_client(hass, entry.data)
     try:
         await client.login()
     except IotPortalAuthenticationError as err:
@@ -54,7 +56,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     )
     memory = AccountMemory(hass, entry.entry_id)
     await memory.async_load()
-    account = IotPortalAccount(hass, entry, client, memory)
+    reads = AccountReads(hass, entry.entry_id)
+    await reads.async_load()
+    account = IotPortalAccount(hass, entry, client, memory, reads)
     entry.runtime_data = IotPortalData(account=account, options=entry.options)
     sims = entry.runtime_data.async_add_sims(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -72,7 +76,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
     """Let go of an account."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.account.memory.async_close()
+        account = entry.runtime_data.account
+        await account.memory.async_close()
+        await account.reads.async_close()
     return unloaded
 
 
@@ -80,6 +86,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
     """Take away what an account leaves behind."""
     async_clear_account(hass, entry.entry_id)
     await AccountMemory(hass, entry.entry_id).async_remove()
+    await AccountReads(hass, entry.entry_id).async_remove()
 
 
 async def async_remove_config_entry_device(

@@ -18,10 +18,12 @@ from .api import (
     IotPortalResponseError,
     SimStatus,
 )
-from .const import DOMAIN, LOGGER
+from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
 from .context import SimContext
 from .happenings import Happenings
 from .issues import Issue, async_clear_issue, async_raise_issue
+from .reads import AccountReads
+from .schedule import PollSchedule
 from .sim import SimData
 from .store import AccountMemory
 
@@ -29,6 +31,8 @@ from .store import AccountMemory
 AWAY_AFTER: Final = 3
 # A single SIM is only worth a line in the log when it fails again.
 LONE_FAILURES: Final = 2
+# Home Assistant takes 10,000 enabled entities of an account: the SIMs of a larger fleet start with fewer each.
+LARGE_FLEET: Final = 100
 # A fleet is read SIM by SIM; the sums are shown once for all that come within these seconds.
 SHOW_DELAY: Final = 2
 
@@ -55,10 +59,16 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         entry: ConfigEntry,
         client: IotPortalClient,
         memory: AccountMemory,
+        reads: AccountReads,
     ) -> None:
         """Start without SIMs, connected: the account has just logged in."""
         self.client = client
         self.memory = memory
+        self.reads = reads
+        self.schedule = PollSchedule(
+            wanted=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL) * 60,
+            rate=client.pacer.full_rate,
+        )
         self.bulk_edits = Happenings()
         self.last_error: str | None = None
         self._is_connected = True
@@ -70,6 +80,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self._failures: Counter[str] = Counter()
         self._refused: dict[str, set[str]] = {}
         self._working: set[str] = set()
+        self._shown_interval: float | None = None
         self._show_later: CALLBACK_TYPE | None = None
         super().__init__(hass, LOGGER, config_entry=entry, name=f"{DOMAIN} {entry.title}")
         self.data = AccountData()
@@ -80,11 +91,16 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         """Tell whether the portal is there, as far as the polls so far tell."""
         return self._is_connected
 
+    @property
+    def is_large(self) -> bool:
+        """Tell whether there are so many SIMs that each has to do with fewer entities."""
+        return len(self._sims) > LARGE_FLEET
+
     @callback
     def async_add_sim(self, iccid: str) -> None:
         """Count a SIM in."""
         self._sims.add(iccid)
-        self._async_show()
+        self.schedule.add(iccid)
 
     @callback
     def async_drop_sim(self, iccid: str) -> None:
@@ -97,7 +113,8 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         for refused in self._refused.values():
             refused.discard(iccid)
         self.memory.async_forget(iccid)
-        self._async_show()
+        self.reads.async_forget(iccid)
+        self.schedule.drop(iccid)
 
     @callback
     def async_note_data(self, iccid: str, data: SimData) -> None:
@@ -153,6 +170,9 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     @callback
     def async_note_route(self, iccid: str, route: str, *, is_refused: bool) -> None:
         """Ask for a person when a route is refused for every SIM, until it works for one."""
+        if iccid not in self._sims:
+            # Removed while it was read.
+            return
         refused = self._refused.setdefault(route, set())
         if not is_refused:
             refused.discard(iccid)
@@ -175,16 +195,44 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     def _async_show_soon(self) -> None:
         """Show the sums in a moment, once for all that is noted until then."""
         if self._show_later is None:
-            job = HassJob(self._async_show, cancel_on_shutdown=True)
+            job = HassJob(self.async_show, cancel_on_shutdown=True)
             self._show_later = async_call_later(self.hass, SHOW_DELAY, job)
 
     @callback
-    def _async_show(self, *_: object) -> None:
+    def async_show(self, *_: object) -> None:
         """Show the sums, where they changed."""
         self._async_cancel_show()
+        self._async_tell_interval()
         data = self._sums()
         if data != self.data:
             self.async_set_updated_data(data)
+
+    @callback
+    def _async_tell_interval(self) -> None:
+        """Ask for a person while the interval is too short for the fleet, and say what it is instead."""
+        interval = self.schedule.interval
+        if interval == self._shown_interval:
+            return
+        self._shown_interval = interval
+        entry = self.config_entry
+        if not self.schedule.is_stretched:
+            async_clear_issue(
+                self.hass, Issue.INTERVAL_STRETCHED, entry.entry_id, CONF_POLL_INTERVAL
+            )
+            return
+        async_raise_issue(
+            self.hass,
+            Issue.INTERVAL_STRETCHED,
+            entry.entry_id,
+            CONF_POLL_INTERVAL,
+            {
+                "account": entry.title,
+                "sims": str(len(self._sims)),
+                "wanted": f"{self.schedule.wanted / 60:g}",
+                "interval": f"{interval / 60:g}",
+                "rate": f"{self.client.pacer.full_rate:g}",
+            },
+        )
 
     @override
     async def _async_update_data(self) -> AccountData:
@@ -197,7 +245,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
             sims=len(self._sims),
             sims_active=len(self._active),
             data_used=self._data_used_total if self._data_used else None,
-            requests_per_hour=self.client.requests_in_last_hour,
+            requests_per_hour=self.client.pacer.requests_in_last_hour,
             is_connected=self._is_connected,
         )
 

@@ -76,6 +76,7 @@ BINARY_SENSORS = (
     ),
     IotPortalBinarySensorEntityDescription[SimData](
         key="change_pending",
+        is_for_small_fleets=True,
         part_fn=lambda data: data,
         is_on_fn=lambda data: data.change is not None,
         attributes_fn=_requested,
@@ -120,6 +121,12 @@ class IotPortalBinarySensor(IotPortalSimEntity, BinarySensorEntity):
     def extra_state_attributes(self) -> dict[str, Any] | None:
         """Return what else is known of it."""
         return self.entity_description.attributes(self.coordinator.data)
+
+    @property
+    @override
+    def shows(self) -> object:
+        """Return the state and what else is known of it."""
+        return self.is_on, self.extra_state_attributes
 
 
 class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):

@@ -23,6 +23,7 @@ BUTTONS = (
     IotPortalButtonEntityDescription(
         key="refresh",
         entity_category=EntityCategory.DIAGNOSTIC,
+        is_for_small_fleets=True,
         part_fn=lambda data: data,
     ),
 )

@@ -75,7 +75,8 @@ from .const import (
     POLL_INTERVALS,
     SUBENTRY_TYPE_SIM,
 )
-from .coordinator import IotPortalConfigEntry, async_create_client
+from .coordinator import IotPortalConfigEntry
+from .portal import async_create_client
 
 ENVIRONMENT_CUSTOM = "custom"
 ENVIRONMENTS = {"production": PRODUCTION_URL, "uat": UAT_URL}

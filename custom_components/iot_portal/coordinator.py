@@ -1,55 +1,42 @@
 """Coordinators of the IoT Portal integration: one for each SIM."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .account import IotPortalAccount
 from .api import (
-    Credentials,
     Device,
     IotPortalAuthenticationError,
-    IotPortalClient,
     IotPortalError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalRateLimitError,
     Usage,
 )
-from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH, Pacer, Priority, priority
+from .api.pacing import Priority, priority
 from .billing import Cycle
 from .bulk_edit import BulkEdits
 from .const import (
     CONF_ALLOWANCE,
-    CONF_API_TOKEN,
-    CONF_BASE_URL,
     CONF_BILLING_DAY,
-    CONF_CLIENT_ID,
     CONF_DATA_UNIT,
     CONF_ICCID,
-    CONF_POLL_INTERVAL,
-    CONF_REQUEST_RATE,
-    CONF_REQUEST_WIDTH,
-    CONF_SECRET_KEY,
     CONF_WATCH_SMS,
     DATA_UNITS,
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
-    DEFAULT_POLL_INTERVAL,
-    DEVICE_INTERVAL,
     DOMAIN,
     LOGGER,
     MEGABYTE,
-    REFUSED_INTERVAL,
     SUBENTRY_TYPE_SIM,
 )
 from .context import SimContext
@@ -57,23 +44,14 @@ from .errors import invalid_input, translate
 from .happenings import Happenings
 from .issues import Issue, async_clear_issue, async_clear_sim, async_raise_issue
 from .messages import Messages
+from .reader import SimReader
+from .reads import Part, SimReads
 from .sim import Budget, SimData, happened_between
 from .status_changes import StatusChanges
 
 type IotPortalConfigEntry = ConfigEntry[IotPortalData]
-type SimRead[T] = Callable[[str], Coroutine[Any, Any, T]]
 type SimAddedCallback = Callable[[IotPortalSimCoordinator], None]
 
-# What the portal calls the requests that can be refused by themselves.
-ROUTES = {
-    "get_usage": "ctdUsage",
-    "get_session": "sessionInfo",
-    "get_device": "GetDevice",
-    "get_sms_ids": "GetSMSIds",
-}
-# A SIM that fails by itself is asked as often as the others so many times, then ever more seldom.
-PATIENT_POLLS = 3
-SLOWEST_INTERVAL = timedelta(hours=1)
 # One answer may be a mishap of the portal's; the next comes a whole poll later.
 POLLS_UNTIL_GONE = 2
 
@@ -114,34 +92,33 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             show=self._async_show_writes,
         )
         self.messages = Messages(self._context, self.sms, show=self._async_show_writes)
+        self.reader = SimReader(self._context, account)
         self._status: str | None = None
         # Home Assistant changes a subentry in place, so what it was has to be remembered.
         self._shown = (subentry.title, subentry.data)
         self._importance = Priority.FIRST_READ
-        self._device_due = dt_util.utcnow()
-        self._refused_until: dict[str, datetime] = {}
         # Before the first read nobody knows whether a repair is left from an earlier run.
         self._missing_polls: int | None = None
         self._account_has_logged = False
         self._looks = 0
         self._own_failures = 0
-        self._usual_interval = timedelta(
-            minutes=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL)
-        )
         super().__init__(
             hass,
             LOGGER,
             config_entry=entry,
             name=f"{DOMAIN} {subentry.title}",
-            update_interval=self._usual_interval,
+            update_interval=timedelta(seconds=account.schedule.interval),
             always_update=False,
         )
+        kept = self.reader.known
+        self._recalled = None if kept == SimReads() else self._describe(kept)
 
     @callback
     def async_start(self) -> None:
         """Go on with what was under way, and read the SIM in the background: nobody waits for a fleet."""
         self.changes.async_resume()
         self.messages.async_resume()
+        self.reader.async_resume()
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} first read of {self.subentry.title}"
         )
@@ -181,10 +158,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         return self.data is not None
 
     @property
-    def refused_routes(self) -> list[str]:
-        """Return what the portal has refused for this SIM and is not asked for at present."""
-        now = dt_util.utcnow()
-        return [ROUTES[name] for name, until in self._refused_until.items() if until > now]
+    def known(self) -> SimData | None:
+        """Return what was read last, if need be before Home Assistant was started."""
+        return self.data if self.has_been_read else self._recalled
 
     @override
     async def _async_update_data(self) -> SimData:
@@ -193,15 +169,26 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         looks = self._looks
         try:
             with priority(importance):
-                data = await self._read()
+                reads = await self.reader.async_read()
                 await self._read_messages()
         except IotPortalError as err:
+            self._end_if_removed()
             raise self._failed(err) from err
+        self._end_if_removed()
         self._succeeded()
+        self.account.reads.async_keep(self.iccid, reads)
+        data = self._describe(reads)
         if self._looks != looks and self.has_been_read:
             # A look at the status has overtaken this read, which may have begun before a change.
             data = replace(data, status=self.data.status)
         return self._take(data)
+
+    def _end_if_removed(self) -> None:
+        """Keep nothing of a SIM that was removed while it was read."""
+        if self._shutdown_requested:
+            # Nothing that the log should tell of.
+            self.last_update_success = False
+            raise UpdateFailed
 
     def _failed(self, err: IotPortalError) -> UpdateFailed | ConfigEntryAuthFailed:
         """Note a failure where it belongs, and return what Home Assistant is told of it."""
@@ -213,18 +200,19 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             self._note_missing()
         if self.account.is_connected:
             self._own_failures += 1
-            self.update_interval = self._interval_after_failures()
+        self._plan_next_poll()
         if isinstance(err, IotPortalAuthenticationError):
             return ConfigEntryAuthFailed(**translate(err, self.config_entry.title))
         retry_after = err.retry_after if isinstance(err, IotPortalRateLimitError) else None
         return UpdateFailed(**translate(err, self.subentry.title), retry_after=retry_after)
 
-    def _interval_after_failures(self) -> timedelta:
-        """Return when to ask again for a SIM that fails while others do not: ever later, up to an hour."""
-        doublings = max(self._own_failures - PATIENT_POLLS, 0)
-        # Far fewer than that many lead to the hour, whatever the interval.
-        stretched = self._usual_interval * (1 << min(doublings, 8))
-        return max(self._usual_interval, min(stretched, SLOWEST_INTERVAL))
+    def _plan_next_poll(self) -> None:
+        """Set the wait until the next poll; one after failures of the whole portal is not put off."""
+        self.update_interval = timedelta(
+            seconds=self.account.schedule.wait(
+                self.iccid, self.hass.loop.time(), failures=self._own_failures
+            )
+        )
 
     def _note_missing(self) -> None:
         """Ask for a person when the portal does not know the SIM, twice in a row."""
@@ -247,7 +235,10 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             )
         self._missing_polls = 0
         self._own_failures = 0
-        self.update_interval = self._usual_interval
+        if self.has_been_read:
+            # The first read took more than the polls will.
+            self.account.schedule.note(self.iccid, self.reader.requests)
+        self._plan_next_poll()
         if self._account_has_logged:
             self.last_update_success = True
             self._account_has_logged = False
@@ -298,39 +289,25 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             )
             self.async_update_listeners()
 
-    async def _read(self) -> SimData:
-        """Read the parts that can have changed; usage decides about the SIM, the others stand alone."""
-        known = self.data if self.has_been_read else SimData()
-        usage = await self._unless_refused(self.client.get_usage)
-        status = usage.status if usage is not None else None
-        if status is None:
-            status = await self.client.get_status(self.iccid)
-        if status is None and not usage:
-            msg = "nothing is known of it"
-            raise IotPortalNotFoundError(msg, status=200)
-        session, device = known.session, known.device
-        if _session_can_have_changed(known, usage):
-            session = await self._part(self.client.get_session)
-        if device is None or self._device_due <= dt_util.utcnow():
-            device = await self._part(self.client.get_device)
-            self._device_due = dt_util.utcnow() + DEVICE_INTERVAL
-        used = self._bytes_used(usage)
+    def _describe(self, reads: SimReads) -> SimData:
+        """Return what the parts come to, by what the user has set."""
+        used = self._bytes_used(reads.usage)
         forecast = self._forecast(used)
         return SimData(
-            status=status,
-            usage=usage,
-            session=session,
-            device=device,
+            status=reads.status,
+            usage=reads.usage,
+            session=reads.session,
+            device=reads.device,
             data_used=used,
             forecast=forecast,
-            budget=self._budget(used, device, forecast),
+            budget=self._budget(used, reads.device, forecast),
         )
 
     async def _read_messages(self) -> None:
         """Look at the SMS on their way, and for new ones where the user wants to know of them."""
         await self.messages.async_look_at_old_ones()
         if self.config_entry.options.get(CONF_WATCH_SMS, False):
-            listed = await self._part(self.client.get_sms_ids)
+            listed = await self.reader.async_part(Part.SMS_IDS, self.client.get_sms_ids)
             if listed is not None:
                 await self.messages.async_look_for_new_ones(listed)
 
@@ -360,33 +337,10 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             return None
         return Budget(used=used, allowance=allowance, forecast=forecast)
 
-    async def _part[T](self, read: SimRead[T]) -> T | None:
-        """Return a part, or None when it alone could not be read."""
-        try:
-            return await self._unless_refused(read)
-        except IotPortalAuthenticationError:
-            raise
-        except IotPortalError as err:
-            LOGGER.debug("A part of %s could not be read: %s", self.subentry.title, err)
-            return None
-
-    async def _unless_refused[T](self, read: SimRead[T]) -> T | None:
-        """Return what was read, or None where the route is refused for this SIM; ask again daily."""
-        name, now = read.__name__, dt_util.utcnow()
-        if self._refused_until.get(name, now) > now:
-            return None
-        try:
-            answer = await read(self.iccid)
-        except IotPortalNotAvailableError:
-            self._refused_until[name] = now + REFUSED_INTERVAL
-            self.account.async_note_route(self.iccid, ROUTES[name], is_refused=True)
-            return None
-        self.account.async_note_route(self.iccid, ROUTES[name], is_refused=False)
-        return answer
-
     async def async_read_now(self) -> None:
         """Read the SIM because a person asked for it."""
         self._importance = Priority.USER
+        self.reader.doubt()
         await self.async_request_refresh()
 
     async def _async_read_soon(self) -> None:
@@ -397,19 +351,19 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
     async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
         """Change fields of the SIM, look soon what came of it, and return the portal's answer."""
         answer = await self.changes.async_edit(changes)
-        self._device_due = dt_util.utcnow()
+        self.reader.doubt()
         await self._async_read_soon()
         return answer
 
     async def async_get_sim(self) -> dict[str, object]:
         """Return all that the portal tells of the SIM now, under the portal's own names."""
-        reads = {
-            "usage": self.client.get_usage,
-            "session": self.client.get_session,
-            "device": self.client.get_device,
-        }
+        read = self.reader.async_part
         with self._context.translated_errors():
-            parts = {key: await self._part(read) for key, read in reads.items()}
+            parts = {
+                "usage": await read(Part.USAGE, self.client.get_usage),
+                "session": await read(Part.SESSION, self.client.get_session),
+                "device": await read(Part.DEVICE, self.client.get_device),
+            }
             try:
                 status = await self.client.get_status(self.iccid)
             except IotPortalNotAvailableError:
@@ -471,8 +425,10 @@ class IotPortalData:
                 self.sims[subentry.subentry_id] = coordinator
                 self.account.async_add_sim(coordinator.iccid)
                 added.append(coordinator)
-                for sim_added in self._sim_added:
-                    sim_added(coordinator)
+        self.account.async_show()
+        for coordinator in added:
+            for sim_added in self._sim_added:
+                sim_added(coordinator)
         return added
 
     async def async_follow_subentries(
@@ -488,36 +444,3 @@ class IotPortalData:
             await coordinator.async_follow_subentry()
         for coordinator in self.async_add_sims(hass, entry):
             coordinator.async_start()
-
-
-@callback
-def async_create_client(
-    hass: HomeAssistant, data: Mapping[str, Any], options: Mapping[str, Any] | None = None
-) -> IotPortalClient:
-    """Return a client for the account that an entry's data and options describe."""
-    options = options or {}
-    return IotPortalClient(
-        async_get_clientsession(hass),
-        data[CONF_BASE_URL],
-        Credentials(
-            client_id=data.get(CONF_CLIENT_ID),
-            secret_key=data.get(CONF_SECRET_KEY),
-            api_token=data.get(CONF_API_TOKEN),
-        ),
-        pacer=Pacer(
-            rate=options.get(CONF_REQUEST_RATE, DEFAULT_RATE),
-            width=int(options.get(CONF_REQUEST_WIDTH, DEFAULT_WIDTH)),
-        ),
-    )
-
-
-def _session_can_have_changed(known: SimData, usage: Usage | None) -> bool:
-    """Tell whether the session of a SIM can be another than the one we know."""
-    return (
-        known.session is None
-        or known.session.is_open
-        or known.usage is None
-        or usage is None
-        or usage.session_count is None
-        or usage.session_count != known.usage.session_count
-    )

@@ -50,7 +50,8 @@ def _describe_account(account: IotPortalAccount) -> dict[str, Any]:
     return {
         "is_connected": account.data.is_connected,
         "last_error": account.last_error,
-        "requests_in_last_hour": account.client.requests_in_last_hour,
+        "requests_in_last_hour": account.client.pacer.requests_in_last_hour,
+        "poll_interval": account.schedule.interval,
         "bulk_edits_without_report": len(account.memory.bulk_edits),
     }
 
@@ -62,7 +63,7 @@ def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
         "settings": {key: value for key, value in sim.subentry.data.items() if key != "iccid"},
         "last_update_success": sim.last_update_success,
         "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
-        "refused_routes": sim.refused_routes,
+        "refused_routes": sim.reader.refused_routes,
         "change": asdict(data.change) if data and data.change else None,
         "last_sms": _shape(asdict(data.last_sms)) if data and data.last_sms else None,
         "status": data.status if data else None,

@@ -19,9 +19,13 @@ from .sim import SimData
 
 @dataclass(frozen=True, kw_only=True)
 class IotPortalSimEntityDescription[PartT](EntityDescription):
-    """Describes an entity of a SIM and the part of the SIM that it needs, None while it is missing."""
+    """Describes an entity of a SIM and the part of the SIM that it needs, None while it is missing.
+
+    What a large fleet can do without starts disabled there.
+    """
 
     part_fn: Callable[[SimData], PartT | None]
+    is_for_small_fleets: bool = False
 
     def has_part(self, data: SimData) -> bool:
         """Tell whether the part is there."""
@@ -35,7 +39,7 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     create: Callable[[IotPortalSimCoordinator, DescriptionT], Entity],
     descriptions: tuple[DescriptionT, ...],
 ) -> None:
-    """Add the entities of every SIM, each as soon as its part has been read once."""
+    """Add the entities of every SIM, each as soon as its part has been read once, in whichever run."""
 
     @callback
     def sim_added(coordinator: IotPortalSimCoordinator) -> None:
@@ -43,9 +47,9 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
 
         @callback
         def add_those_that_are_ready() -> None:
-            if not coordinator.has_been_read:
+            if not waiting or (known := coordinator.known) is None:
                 return
-            ready = [item for item in waiting if item.has_part(coordinator.data)]
+            ready = [item for item in waiting if item.has_part(known)]
             waiting[:] = [item for item in waiting if item not in ready]
             if ready:
                 async_add_entities(
@@ -94,12 +98,42 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
         self._attr_translation_key = description.key
         self._attr_unique_id = f"{coordinator.iccid}_{description.key}"
         self._attr_device_info = sim_device(coordinator)
+        if description.is_for_small_fleets and coordinator.account.is_large:
+            self._attr_entity_registry_enabled_default = False
+        self._shown: tuple[bool, object] | None = None
 
     @property
     @override
     def available(self) -> bool:
         """Tell whether the part of the SIM that the entity shows could be read."""
-        return super().available and self.entity_description.has_part(self.coordinator.data)
+        return (
+            super().available
+            and self.coordinator.has_been_read
+            and self.entity_description.has_part(self.coordinator.data)
+        )
+
+    @property
+    def shows(self) -> object:
+        """Return what the entity shows while it is available, to tell when that changes."""
+        return None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Begin with what Home Assistant is about to show."""
+        await super().async_added_to_hass()
+        self._has_changed()
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Show what was read, where it is something else than before: most of a SIM stays the same."""
+        if self._has_changed():
+            super()._handle_coordinator_update()
+
+    def _has_changed(self) -> bool:
+        """Tell whether there is something else to show than the last time."""
+        before, self._shown = self._shown, (self.available, self.shows if self.available else None)
+        return self._shown != before
 
 
 class IotPortalAccountEntity(CoordinatorEntity[IotPortalAccount]):

@@ -12,6 +12,7 @@ from .const import DOMAIN
 class Issue(StrEnum):
     """What can need a person; refused credentials are Home Assistant's own repair."""
 
+    INTERVAL_STRETCHED = "interval_stretched"
     ROUTE_REFUSED = "route_refused"
     SIM_GONE = "sim_gone"
     STATUS_CHANGE_TIMED_OUT = "status_change_timed_out"
@@ -25,7 +26,7 @@ _FIXABLE = {Issue.SIM_GONE}
 def async_raise_issue(
     hass: HomeAssistant, issue: Issue, entry_id: str, subject: str, placeholders: Mapping[str, str]
 ) -> None:
-    """Ask for a repair; the subject is the id of a SIM's subentry, or a route."""
+    """Ask for a repair; the subject is the id of a SIM's subentry, a route or an option."""
     ir.async_create_issue(
         hass,
         DOMAIN,

@@ -85,6 +85,7 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     ),
     IotPortalSensorEntityDescription[Usage](
         key="sms_usage",
+        is_for_small_fleets=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
         part_fn=lambda data: data.usage,
         value_fn=lambda usage: usage.sms_count,
@@ -124,6 +125,7 @@ BUDGET_SENSORS = (
     ),
     DataSizeDescription[Budget](
         key="data_remaining",
+        is_for_small_fleets=True,
         part_fn=lambda data: data.budget,
         value_fn=lambda budget: budget.remaining,
     ),
@@ -144,12 +146,14 @@ SESSION_SENSORS = (
     ),
     DetailDescription[Session](
         key="session_started",
+        is_for_small_fleets=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         part_fn=lambda data: data.session,
         value_fn=lambda session: session.started,
     ),
     DetailDescription[Session](
         key="session_ended",
+        is_for_small_fleets=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         part_fn=lambda data: data.session,
         value_fn=lambda session: session.ended,
@@ -158,6 +162,7 @@ SESSION_SENSORS = (
 DEVICE_SENSORS = (
     DetailDescription[Device](
         key="rate_plan",
+        is_for_small_fleets=True,
         part_fn=lambda data: data.device,
         value_fn=lambda device: device.rate_plan,
     ),
@@ -262,6 +267,12 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     def native_value(self) -> StateType | datetime:
         """Return what the portal reported last."""
         return self.entity_description.value(self.coordinator.data)
+
+    @property
+    @override
+    def shows(self) -> object:
+        """Return the value."""
+        return self.native_value
 
     @callback
     @override

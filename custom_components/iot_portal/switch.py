@@ -49,6 +49,12 @@ class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
         """Tell whether the SIM is activated."""
         return self.coordinator.data.status == SimStatus.ACTIVATED
 
+    @property
+    @override
+    def shows(self) -> object:
+        """Return the state."""
+        return self.is_on
+
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Ask for activation."""

@@ -1,5 +1,6 @@
 """How the integration is doing, for the system health page."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from homeassistant.components import system_health
@@ -25,9 +26,18 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
         "can_reach_portal": _async_check(hass, urls or {PRODUCTION_URL}),
         "accounts": len(accounts),
         "sims": sum(account.data.sims for account in accounts),
-        "requests_per_hour": sum(account.client.requests_in_last_hour for account in accounts),
+        # Two entries of one account of the portal have one pacer.
+        "requests_per_hour": sum(
+            pacer.requests_in_last_hour for pacer in {account.client.pacer for account in accounts}
+        ),
+        "poll_intervals": _minutes(account.schedule.interval for account in accounts),
         "last_error": next((error for account in accounts if (error := account.last_error)), None),
     }
+
+
+def _minutes(intervals: Iterable[float]) -> str:
+    """Return the intervals at which SIMs are polled; they are longer than wanted where a fleet needs it."""
+    return ", ".join(f"{interval / 60:g} min" for interval in sorted({*intervals})) or "-"
 
 
 async def _async_check(hass: HomeAssistant, urls: set[str]) -> str | dict[str, str]:

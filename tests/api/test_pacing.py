@@ -263,3 +263,24 @@ async def test_cancelled_under_way(timer: FakeTimer) -> None:
 
     assert requests.names == ["a", "b"]
     await requests.end()
+
+
+async def test_other_limits(timer: FakeTimer) -> None:
+    """Another rate holds for those who wait already; what a refusal slowed down gets up to it slowly."""
+    pacer = Pacer(rate=4, width=2, timer=timer)
+    requests = Requests(pacer, timer)
+    for number in range(400):
+        requests.ask(str(number))
+    await timer.advance(2)
+    before = len(requests.started)
+
+    pacer.limit(rate=1, width=1)
+    await timer.advance(10)
+    assert len(requests.started) - before in {9, 10, 11}
+
+    pacer.refused(0)
+    pacer.limit(rate=2, width=3)
+    assert (pacer.rate, pacer.width) == (0.5, 1)
+    await timer.advance(RECOVERY_SECONDS * 5)
+    assert (pacer.rate, pacer.width) == (2, 3)
+    await requests.end()

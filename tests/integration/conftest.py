@@ -59,12 +59,15 @@ def account(portal: MockPortal) -> dict[str, str]:
 def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
     """Return a way to set up the demo account with SIMs."""
 
-    async def set_up(*iccids: str, **changes: str) -> MockConfigEntry:
+    async def set_up(
+        *iccids: str, options: dict[str, Any] | None = None, **changes: str
+    ) -> MockConfigEntry:
         data = account | changes
         entry = MockConfigEntry(
             domain=DOMAIN,
             title="demo-client",
             data=data,
+            options=options,
             unique_id=f"demo-client@{data['base_url']}",
             subentries_data=[
                 ConfigSubentryData(

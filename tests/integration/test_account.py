@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 import logging
+from types import MappingProxyType
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -20,7 +21,7 @@ from pytest_homeassistant_custom_component.common import (
     get_system_health_info,
 )
 
-from custom_components.iot_portal import async_remove_config_entry_device
+from custom_components.iot_portal import account, async_remove_config_entry_device
 from custom_components.iot_portal.account import SHOW_DELAY
 from custom_components.iot_portal.const import DOMAIN, REFUSED_INTERVAL
 from mock_portal import MockPortal
@@ -362,6 +363,90 @@ async def test_route_refused_for_one(
     assert issue(hass, "route_refused", entry) is None
 
 
+async def test_interval_too_short(
+    hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory, fleet: list[str]
+) -> None:
+    """An interval that is too short for the fleet is stretched, and said until it is long enough."""
+    assert await async_setup_component(hass, "system_health", {})
+    entry = await set_up(*fleet, options={"poll_interval": 0.1, "request_rate": 1})
+
+    found = issue(hass, "interval_stretched", entry)
+    assert found is not None
+    assert found.translation_placeholders == {
+        "account": "demo-client",
+        "sims": "5",
+        "wanted": "0.1",
+        "interval": "1",
+        "rate": "1",
+    }
+    info = await get_system_health_info(hass, DOMAIN)
+    assert info["poll_intervals"] == "1 min"
+    assert await info["can_reach_portal"] == "ok"
+
+    hass.config_entries.async_update_entry(entry, options={"poll_interval": 5})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert issue(hass, "interval_stretched", entry) is None
+    info = await get_system_health_info(hass, DOMAIN)
+    assert info["poll_intervals"] == "5 min"
+    assert await info["can_reach_portal"] == "ok"
+
+
+async def test_interval_follows_the_requests(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    fleet: list[str],
+) -> None:
+    """SIMs that begin to take more requests stretch the interval, and those that leave shorten it."""
+    entry = await set_up(*fleet, options={"poll_interval": 0.14, "request_rate": 1})
+    await settle(hass, freezer)
+    assert issue(hass, "interval_stretched", entry) is None
+
+    for iccid in fleet:
+        portal.sims[iccid].open_session()
+    await poll(hass, freezer)
+    await settle(hass, freezer)
+    assert issue(hass, "interval_stretched", entry) is not None
+
+    for subentry_id in list(entry.subentries)[:3]:
+        hass.config_entries.async_remove_subentry(entry, subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert issue(hass, "interval_stretched", entry) is None
+
+
+async def test_large_fleet(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
+) -> None:
+    """A SIM that is added to a large fleet starts with what matters; the others keep what they have."""
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    entry = await set_up(*fleet[:-1])
+    hass.config_entries.async_add_subentry(
+        entry,
+        ConfigSubentry(
+            data=MappingProxyType({"iccid": fleet[-1]}),
+            subentry_type="sim",
+            title="Late",
+            unique_id=fleet[-1],
+        ),
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    def enabled(iccid: str) -> set[str]:
+        return {
+            item.unique_id.removeprefix(f"{iccid}_")
+            for item in er.async_get(hass).entities.values()
+            if item.unique_id.startswith(iccid) and item.disabled_by is None
+        }
+
+    assert len(enabled(fleet[0])) > len(enabled(fleet[-1]))
+    assert enabled(fleet[-1]) == {
+        *("status", "data_usage", "data_used_percent", "last_ip", "in_session", "over_pace"),
+        *("lifecycle", "sms"),
+    }
+
+
 async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """The system health page tells how the accounts are doing together."""
     assert await async_setup_component(hass, "system_health", {})
@@ -380,6 +465,7 @@ async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPor
         "accounts": 1,
         "sims": 2,
         "requests_per_hour": requests,
+        "poll_intervals": "15 min",
         "last_error": "Response",
     }
 

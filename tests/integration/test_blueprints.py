@@ -122,7 +122,7 @@ def is_running(state: State) -> bool:
 
 async def read_and_run(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     """Let the time of the next poll come, and the automation do what it does then."""
-    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
     async_fire_time_changed(hass)
     done = asyncio.ensure_future(hass.async_block_till_done(wait_background_tasks=True))
     runs = asyncio.ensure_future(until(hass, AUTOMATION, is_running))
@@ -459,14 +459,14 @@ async def test_cap_after_an_outage(
     else:
         portal.faults.add("status", status=500)
         portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
-        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
         async_fire_time_changed(hass)
         await until(hass, AUTOMATION, is_running)
         assert state_of(hass, OTHER_ICCID, "data_used_percent") == STATE_UNAVAILABLE
         assert requests(portal) == 0
         assert notes(hass) == []
         portal.faults.clear()
-        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
         async_fire_time_changed(hass)
     await until(hass, DATA_USED, lambda state: state.state == "111.0")
     await hurry(hass, freezer)

@@ -21,7 +21,7 @@ from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .test_following import wait
-from .test_sensor import state_of
+from .test_sensor import poll, state_of
 from .test_services import call, device_id
 
 EDIT = {"changes": {"status": "DEACTIVATED"}}
@@ -131,9 +131,9 @@ async def test_no_external_url(
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     portal.journal.clear()
-    await wait(hass, freezer, timedelta(minutes=10))
-    assert len(portal.journal) == 0
     await wait(hass, freezer, timedelta(minutes=6))
+    assert len(portal.journal) == 0
+    await poll(hass, freezer)
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_OFF)
     assert state_of(hass, ICCID, "status") == "deactivated"
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")

@@ -25,7 +25,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.iot_portal import config_flow, coordinator
+from custom_components.iot_portal import config_flow, portal as portal_module
 from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -634,7 +634,7 @@ async def test_a_person_does_not_wait_for_a_check(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An action overtakes the ICCIDs that wait to be looked up."""
-    monkeypatch.setattr(coordinator, "Pacer", lambda **_: Pacer(rate=100, width=1))
+    monkeypatch.setattr(portal_module, "Pacer", lambda **_: Pacer(rate=100, width=1))
     entry = await set_up(OTHER_ICCID)
     device = dr.async_get(hass).async_get_device_by_identifier(
         (DOMAIN, OTHER_ICCID), entry.entry_id
@@ -854,7 +854,7 @@ async def test_options(
     # The mock reports 1,500,000 of them.
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
-    freezer.tick(timedelta(minutes=6))
+    freezer.tick(timedelta(minutes=5 * 1.5))
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, OTHER_ICCID, "status") == "deactivated"

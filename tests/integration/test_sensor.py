@@ -38,8 +38,8 @@ def exists(hass: HomeAssistant, iccid: str, key: str) -> bool:
 
 
 async def poll(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let the time of the next poll come."""
-    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL + 1))
+    """Let the time of the next poll come: one and a half intervals after the one before at the latest."""
+    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
 

@@ -131,17 +131,12 @@ class IotPortalClient:
         self._session = session
         self._base_url = URL(base_url)
         self._credentials = credentials
-        self._pacer = pacer or Pacer()
+        self.pacer = pacer or Pacer()
         # Connecting ends before the whole time is over, so that a write that never left is told apart.
         self._timeout = ClientTimeout(total=timeout, connect=timeout / 2)
         self._retry_wait = retry_wait
         self._token: str | None = None
         self._login_lock = asyncio.Lock()
-
-    @property
-    def requests_in_last_hour(self) -> int:
-        """Return how many requests the account made within the last hour."""
-        return self._pacer.requests_in_last_hour
 
     async def login(self) -> None:
         """Log in and keep the token for the requests to come."""
@@ -288,7 +283,7 @@ class IotPortalClient:
             raise IotPortalOutcomeUnknownError(msg)
         if error := reply.as_error(secrets=(*self._credentials.secrets, self._token)):
             if isinstance(error, IotPortalRateLimitError):
-                self._pacer.refused(error.retry_after)
+                self.pacer.refused(error.retry_after)
             raise error
         return reply.body
 
@@ -302,7 +297,7 @@ class IotPortalClient:
         """Put one request on the wire, when it is its turn, and return the reply."""
         try:
             async with (
-                self._pacer.turn(),
+                self.pacer.turn(),
                 self._session.request(
                     method,
                     self._base_url.joinpath(*path),

@@ -98,7 +98,7 @@ class Pacer:
         self, *, rate: float = DEFAULT_RATE, width: int = DEFAULT_WIDTH, timer: Timer | None = None
     ) -> None:
         """Start at full speed."""
-        self._full_rate = self.rate = rate
+        self.full_rate = self.rate = rate
         self._full_width = self.width = width
         self._timer = timer
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
@@ -108,6 +108,13 @@ class Pacer:
         self._recover_at = 0.0
         self._alarm: Alarm | None = None
         self._meter = HourMeter()
+
+    def limit(self, *, rate: float, width: int) -> None:
+        """Go by another rate and width from now on; what a refusal slowed down stays slow for a while."""
+        is_slowed = self.rate < self.full_rate
+        self.full_rate, self._full_width = rate, width
+        self.rate = min(self.rate, rate) if is_slowed else rate
+        self.width = 1 if self.rate < rate else width
 
     @property
     def requests_in_last_hour(self) -> int:
@@ -142,7 +149,7 @@ class Pacer:
         """Slow down: the portal said that it is asked too often."""
         now = self._clock.time()
         pause = REFUSED_PAUSE if retry_after is None else retry_after
-        self.rate = max(self.rate / 2, min(SLOWEST_RATE, self._full_rate))
+        self.rate = max(self.rate / 2, min(SLOWEST_RATE, self.full_rate))
         self.width = 1
         self._next_start = max(self._next_start, now + pause)
         self._recover_at = self._next_start + RECOVERY_SECONDS
@@ -177,9 +184,9 @@ class Pacer:
 
     def _recover(self, now: float) -> None:
         """Dare a little more when nothing was refused for a while."""
-        if self.rate >= self._full_rate or now < self._recover_at:
+        if self.rate >= self.full_rate or now < self._recover_at:
             return
-        self.rate = min(self.rate * RECOVERY_FACTOR, self._full_rate)
+        self.rate = min(self.rate * RECOVERY_FACTOR, self.full_rate)
         self._recover_at = now + RECOVERY_SECONDS
-        if self.rate >= self._full_rate:
+        if self.rate >= self.full_rate:
             self.width = self._full_width

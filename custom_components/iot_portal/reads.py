@@ -1,0 +1,138 @@
+"""What was read of the SIMs of an account, kept so that a restart need not ask for it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
+import voluptuous as vol
+
+from .api import Device, Session, Usage
+from .const import DOMAIN, LOGGER
+
+STORAGE_VERSION: Final = 1
+# A power cut costs some requests, not more; writing seldom spares the disk.
+SAVE_DELAY: Final = timedelta(minutes=15).total_seconds()
+
+
+class Part(StrEnum):
+    """What can be read of a SIM by itself, under the portal's name of the request."""
+
+    USAGE = "ctdUsage"
+    STATUS = "getStatus"
+    SESSION = "sessionInfo"
+    DEVICE = "GetDevice"
+    SMS_IDS = "GetSMSIds"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimReads:
+    """The parts of a SIM as they were read last, and until when which are refused."""
+
+    status: str | None = None
+    usage: Usage | None = None
+    session: Session | None = None
+    device: Device | None = None
+    device_read_at: datetime | None = None
+    refused_until: Mapping[Part, datetime] = field(default_factory=dict)
+
+    def is_refused(self, part: Part, now: datetime) -> bool:
+        """Tell whether it makes no sense to ask for a part at present."""
+        return (until := self.refused_until.get(part)) is not None and until > now
+
+    def as_kept(self) -> dict[str, Any]:
+        """Return what the file holds of a SIM."""
+        return {
+            "status": self.status,
+            "usage": None if self.usage is None else self.usage.raw,
+            "session": None if self.session is None else self.session.raw,
+            "device": None if self.device is None else self.device.raw,
+            "device_read_at": self.device_read_at,
+            "refused_until": self.refused_until,
+        }
+
+
+_INSTANT = vol.All(cv.datetime, dt_util.as_utc)
+_SIM = vol.Schema(
+    vol.All(
+        {
+            vol.Required("status"): vol.Any(None, str),
+            vol.Required("usage"): vol.Any(None, vol.All(dict, Usage.from_answer)),
+            vol.Required("session"): vol.Any(None, vol.All(dict, Session.from_answer)),
+            vol.Required("device"): vol.Any(None, vol.All(dict, Device.from_answer)),
+            vol.Required("device_read_at"): vol.Any(None, _INSTANT),
+            vol.Required("refused_until"): {vol.Coerce(Part): _INSTANT},
+        },
+        lambda kept: SimReads(**kept),
+    )
+)
+_ACCOUNT = vol.Schema({str: _SIM})
+
+
+class AccountReads:
+    """What was read of the SIMs of one account, by ICCID."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Start with nothing read."""
+        self._store: Store[dict[str, Any]] = Store(
+            hass,
+            STORAGE_VERSION,
+            f"{DOMAIN}.{entry_id}.reads",
+            private=True,
+            atomic_writes=True,
+            # A fleet fills megabytes.
+            serialize_in_event_loop=False,
+        )
+        self._sims: dict[str, SimReads] = {}
+        self._is_to_be_saved = False
+        self._is_closed = False
+
+    async def async_load(self) -> None:
+        """Recall what was read; a file that makes no sense is left behind, it can all be read again."""
+        try:
+            self._sims = _ACCOUNT(await self._store.async_load() or {})
+        except vol.Invalid as err:
+            LOGGER.debug("What was read before cannot be recalled: %s", err)
+
+    def of(self, iccid: str) -> SimReads:
+        """Return what was read of a SIM."""
+        return self._sims.get(iccid) or SimReads()
+
+    @callback
+    def async_keep(self, iccid: str, reads: SimReads) -> None:
+        """Keep what was read of a SIM."""
+        if self._sims.get(iccid) != reads:
+            self._sims[iccid] = reads
+            self._async_save_soon()
+
+    @callback
+    def async_forget(self, iccid: str) -> None:
+        """Forget a SIM that was removed."""
+        if self._sims.pop(iccid, None) is not None:
+            self._async_save_soon()
+
+    async def async_close(self) -> None:
+        """Write everything to the disk, and nothing after that."""
+        self._is_closed = True
+        await self._store.async_save(self._as_dict())
+
+    async def async_remove(self) -> None:
+        """Take the file away with its account."""
+        await self._store.async_remove()
+
+    @callback
+    def _async_save_soon(self) -> None:
+        """Write everything to the disk in a while; the store would put it off with every call."""
+        if not self._is_to_be_saved and not self._is_closed:
+            self._is_to_be_saved = True
+            self._store.async_delay_save(self._as_dict, SAVE_DELAY)
+
+    def _as_dict(self) -> dict[str, Any]:
+        """Return what the file holds; runs in another thread, on a copy of its own."""
+        self._is_to_be_saved = False
+        return {iccid: reads.as_kept() for iccid, reads in self._sims.copy().items()}

@@ -1,0 +1,67 @@
+"""What a poll asks for, by what is known."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from custom_components.iot_portal.api import Device, Session, Usage
+from custom_components.iot_portal.const import DEVICE_INTERVAL
+from custom_components.iot_portal.plan import poll_plan
+from custom_components.iot_portal.reads import Part, SimReads
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+SOON = NOW + timedelta(hours=1)
+STARTED = NOW - timedelta(days=1)
+
+USAGE = Usage(raw={"iccid": "1"}, status="ACTIVATED", session_count=3)
+KNOWN = SimReads(
+    status="ACTIVATED",
+    usage=USAGE,
+    session=Session(started=STARTED, ended=STARTED + timedelta(hours=1)),
+    device=Device(),
+    device_read_at=NOW - timedelta(minutes=15),
+)
+STATUS, SESSION, DEVICE = Part.STATUS, Part.SESSION, Part.DEVICE
+
+
+@pytest.mark.parametrize(
+    ("known", "usage", "plan"),
+    [
+        pytest.param(SimReads(), USAGE, [SESSION, DEVICE], id="new"),
+        pytest.param(SimReads(), None, [STATUS, SESSION, DEVICE], id="new without usage"),
+        pytest.param(KNOWN, USAGE, [], id="idle"),
+        pytest.param(KNOWN, replace(USAGE, status="RETIRED"), [], id="another status"),
+        pytest.param(KNOWN, replace(USAGE, status=None), [STATUS], id="usage without status"),
+        pytest.param(KNOWN, replace(USAGE, session_count=4), [SESSION], id="new session"),
+        pytest.param(KNOWN, replace(USAGE, session_count=0), [SESSION], id="new cycle"),
+        pytest.param(KNOWN, replace(USAGE, session_count=None), [SESSION], id="sessions uncounted"),
+        pytest.param(KNOWN, None, [STATUS, SESSION], id="usage refused"),
+        pytest.param(replace(KNOWN, usage=None), USAGE, [SESSION], id="usage allowed again"),
+        pytest.param(replace(KNOWN, session=None), USAGE, [SESSION], id="session failed before"),
+        pytest.param(replace(KNOWN, session=Session()), USAGE, [], id="never in a session"),
+        pytest.param(
+            replace(KNOWN, session=Session(started=STARTED)), USAGE, [SESSION], id="open session"
+        ),
+        pytest.param(replace(KNOWN, device=None), USAGE, [DEVICE], id="device failed before"),
+        pytest.param(replace(KNOWN, device_read_at=None), USAGE, [DEVICE], id="device edited"),
+        pytest.param(
+            replace(KNOWN, device_read_at=NOW - DEVICE_INTERVAL), USAGE, [DEVICE], id="device old"
+        ),
+        pytest.param(
+            SimReads(refused_until={SESSION: SOON, DEVICE: SOON}), USAGE, [], id="refused parts"
+        ),
+        pytest.param(
+            SimReads(refused_until={STATUS: SOON}), None, [SESSION, DEVICE], id="status refused"
+        ),
+        pytest.param(
+            replace(KNOWN, session=None, refused_until={SESSION: NOW}),
+            USAGE,
+            [SESSION],
+            id="refused until now",
+        ),
+    ],
+)
+def test_plan(known: SimReads, usage: Usage | None, plan: list[Part]) -> None:
+    """A poll asks for what can have changed, and for nothing that is refused."""
+    assert poll_plan(known, NOW, usage) == plan

@@ -1,0 +1,320 @@
+"""What was read is there again after a restart, and is not asked for again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.const import (
+    EVENT_HOMEASSISTANT_FINAL_WRITE,
+    EVENT_STATE_CHANGED,
+    EVENT_STATE_REPORTED,
+    STATE_UNAVAILABLE,
+)
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+
+from custom_components.iot_portal.const import DEVICE_INTERVAL, DOMAIN, REFUSED_INTERVAL
+from custom_components.iot_portal.reads import SAVE_DELAY
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_account import issue, log_of
+from .test_following import until_asked
+from .test_sensor import exists, poll, state_of
+
+
+def file_of(entry: MockConfigEntry) -> str:
+    """Return where the reads of an account are kept."""
+    return f"{DOMAIN}.{entry.entry_id}.reads"
+
+
+async def restart(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Set an account up again, out of what is on the disk."""
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def routes(portal: MockPortal, iccid: str) -> list[str | None]:
+    """Return what the portal was asked about a SIM."""
+    return [call.route for call in portal.journal if call.iccid == iccid]
+
+
+@pytest.fixture
+def idle(portal: MockPortal) -> str:
+    """Return a SIM that is in no session."""
+    portal.sims[OTHER_ICCID].session_count = 3
+    portal.sims[OTHER_ICCID].open_session("10.1.2.3")
+    portal.sims[OTHER_ICCID].close_session()
+    return OTHER_ICCID
+
+
+async def test_restart_asks_nothing_twice(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
+) -> None:
+    """After a restart only the usage of an idle SIM is asked for; all else is as it was."""
+    entry = await set_up(idle)
+    portal.journal.clear()
+
+    await restart(hass, entry)
+
+    assert routes(portal, idle) == ["ctdUsage"]
+    assert state_of(hass, idle, "last_ip") == "10.1.2.3"
+    assert state_of(hass, idle, "rate_plan") == "Mock EU 500MB"
+
+
+async def test_restart_asks_for_what_has_changed(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle: str,
+) -> None:
+    """A session that began meanwhile is read, and plan and owner when they are old."""
+    entry = await set_up(idle)
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.sims[idle].open_session("10.9.9.9")
+    portal.journal.clear()
+    freezer.tick(DEVICE_INTERVAL)
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert routes(portal, idle) == ["ctdUsage", "sessionInfo", "GetDevice"]
+    assert state_of(hass, idle, "last_ip") == "10.9.9.9"
+
+
+async def test_known_entities_are_there_at_once(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """What was known before a restart is unavailable until it is read, and then comes back by itself."""
+    entry = await set_up(OTHER_ICCID)
+    portal.faults.add("status", status=500, iccid=OTHER_ICCID)
+
+    await restart(hass, entry)
+
+    for key in ("status", "data_usage", "last_ip", "rate_plan", "data_used_percent"):
+        assert state_of(hass, OTHER_ICCID, key) == STATE_UNAVAILABLE
+        state = hass.states.get(
+            er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_{key}") or ""
+        )
+        assert state is not None
+        assert "restored" not in state.attributes
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+
+    assert state_of(hass, OTHER_ICCID, "status") == "activated"
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1.5
+
+
+async def test_refusals_outlast_a_restart(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """What the portal refuses is not asked for again because of a restart, and the repair stays."""
+    portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
+    entry = await set_up(OTHER_ICCID)
+    portal.journal.clear()
+
+    await restart(hass, entry)
+
+    assert routes(portal, OTHER_ICCID) == ["ctdUsage"]
+    assert not exists(hass, OTHER_ICCID, "last_ip")
+    assert issue(hass, "route_refused", entry) is not None
+
+    portal.state.accounts["demo-client"].refused_routes = frozenset()
+    freezer.tick(REFUSED_INTERVAL)
+    await poll(hass, freezer)
+    assert exists(hass, OTHER_ICCID, "last_ip")
+    assert issue(hass, "route_refused", entry) is None
+
+
+async def test_a_person_who_asks_doubts_it(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
+) -> None:
+    """Refresh also asks for what was refused, and for what is else asked for every few hours."""
+    portal.sims[idle].refused_routes = frozenset({"sessionInfo"})
+    await set_up(idle)
+    portal.sims[idle].refused_routes = frozenset()
+    portal.sims[idle].device["ratePlan"] = "Another"
+
+    await hass.services.async_call(
+        "button", "press", {"entity_id": f"button.sim_{idle}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, idle, "last_ip") == "10.1.2.3"
+    assert state_of(hass, idle, "rate_plan") == "Another"
+
+
+async def test_nothing_is_told_of_the_time_between(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
+) -> None:
+    """A change from before the restart is shown, but it is no news: it may have been told already."""
+    entry = await set_up(idle)
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.sims[idle].set_status("DEACTIVATED")
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, idle, "status") == "deactivated"
+    assert hass.states.is_state(f"event.sim_{idle}_lifecycle", "unknown")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        [],
+        {ICCID: []},
+        {ICCID: {"status": 7}},
+        {ICCID: {"status": None, "usage": None, "session": None, "device": None}},
+        {
+            ICCID: {
+                "status": "ACTIVATED",
+                "usage": {"ctdDataUsage": {}, "iccid": []},
+                "session": {"dateSessionStarted": "yesterday"},
+                "device": {},
+                "device_read_at": "2026-11-01T00:00:00+00:00",
+                "refused_until": {"MakeTea": "2026-11-01T00:00:00+00:00"},
+            }
+        },
+    ],
+)
+async def test_damaged_file(
+    hass: HomeAssistant, set_up: SetUp, hass_storage: dict[str, Any], kept: Any
+) -> None:
+    """A file that makes no sense costs a few requests."""
+    entry = await set_up(ICCID)
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage[file_of(entry)]["data"] = kept
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+    assert state_of(hass, ICCID, "last_ip") == "100.126.61.98"
+
+
+async def test_file_is_written_seldom(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    hass_storage: dict[str, Any],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The disk is spared, but however often something is read, it gets there; so it does at the end."""
+    entry = await set_up(OTHER_ICCID)
+    assert file_of(entry) not in hass_storage
+
+    freezer.tick(SAVE_DELAY + 1)
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert hass_storage[file_of(entry)]["data"][OTHER_ICCID]["status"] == "ACTIVATED"
+
+    portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
+    await poll(hass, freezer)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert hass_storage[file_of(entry)]["data"][OTHER_ICCID]["status"] == "DEACTIVATED"
+
+
+async def test_removed_sims_and_accounts_are_forgotten(
+    hass: HomeAssistant, set_up: SetUp, hass_storage: dict[str, Any]
+) -> None:
+    """What was read goes with its SIM, and the file with its account."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    removed = next(sub for sub in entry.subentries.values() if sub.unique_id == ICCID)
+    hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert hass_storage[file_of(entry)]["data"].keys() == {OTHER_ICCID}
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert file_of(entry) not in hass_storage
+
+
+@pytest.mark.parametrize("fault", [{}, {"status": 500}, {"status": 403}])
+async def test_sim_removed_while_it_is_read(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    hass_storage: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    fault: dict[str, Any],
+) -> None:
+    """A SIM that goes while its answer is on the way leaves nothing behind, whatever the answer is."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    removed = next(sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID)
+    sim = entry.runtime_data.sims[removed.subentry_id]
+    portal.faults.add("delay", seconds=0.2, iccid=OTHER_ICCID)
+    if fault:
+        portal.faults.add("status", iccid=OTHER_ICCID, **fault)
+    portal.journal.clear()
+    reading = hass.async_create_task(sim.async_refresh())
+    await until_asked(portal, f"GET /ctdUsage/{OTHER_ICCID}")
+
+    hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
+    await reading
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    account = entry.runtime_data.account
+    account.async_show()
+    assert account.data.sims_active == 0
+    assert account.data.data_used == 0
+    assert log_of(caplog) == []
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert hass_storage[file_of(entry)]["data"].keys() == {ICCID}
+
+
+@pytest.fixture
+def written(hass: HomeAssistant) -> Iterator[list[str]]:
+    """Return the entities whose state was written, changed or not."""
+    written: list[str] = []
+
+    @callback
+    def note(event: Any) -> None:
+        written.append(event.data["entity_id"].split(".")[1].removeprefix(f"sim_{OTHER_ICCID}_"))
+
+    stop = [
+        hass.bus.async_listen(EVENT_STATE_CHANGED, note),
+        hass.bus.async_listen(EVENT_STATE_REPORTED, note, event_filter=callback(lambda _: True)),
+    ]
+    yield written
+    for each in stop:
+        each()
+
+
+async def test_states_are_written_when_they_change(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle: str,
+    written: list[str],
+) -> None:
+    """A poll writes the states that it changes and no others; an outage those that it takes away."""
+    freezer.move_to("2026-03-16T00:00:00+00:00")
+    await set_up(idle)
+    await poll(hass, freezer)
+    written.clear()
+
+    await poll(hass, freezer)
+    assert [name for name in written if not name.startswith("demo")] == []
+
+    portal.sims[idle].data_usage += 5_000_000
+    await poll(hass, freezer)
+    assert sorted(name for name in written if not name.startswith("demo")) == [
+        "data_remaining",
+        "data_usage",
+        "data_used",
+    ]
+    written.clear()
+
+    portal.faults.add("status", status=500)
+    await poll(hass, freezer)
+    portal.faults.clear()
+    assert {"status", "data_usage", "last_ip_address", "in_session"} <= {*written}
+    assert len(written) == len({*written})
