@@ -1,8 +1,8 @@
 """A real Home Assistant in a process of its own, driven over its public APIs."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 import json
 from pathlib import Path
 import shutil
@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any, Self
 
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientResponse, ClientSession
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 INTEGRATION = REPOSITORY / "custom_components" / "iot_portal"
@@ -172,6 +172,17 @@ class HomeAssistantProcess:
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         """Call the REST API and return its answer."""
+        async with self._response(method, path, body) as response:
+            return await response.json()
+
+    async def text(self, path: str) -> str:
+        """Read what is no JSON."""
+        async with self._response("GET", path, None) as response:
+            return await response.text()
+
+    @asynccontextmanager
+    async def _response(self, method: str, path: str, body: Any) -> AsyncIterator[ClientResponse]:
+        """Send a request, and hand over the response when it is a good one."""
         assert self._session is not None  # noqa: S101
         async with self._session.request(
             method,
@@ -182,7 +193,7 @@ class HomeAssistantProcess:
             if response.status >= 400:  # noqa: PLR2004
                 msg = f"{method} {path}: {response.status} {await response.text()}"
                 raise HomeAssistantError(msg)
-            return await response.json()
+            yield response
 
     async def command(self, kind: str, **data: Any) -> Any:
         """Send a command to the WebSocket API and return its result."""

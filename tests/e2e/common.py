@@ -1,0 +1,48 @@
+"""What the end-to-end tests share."""
+
+import asyncio
+import time
+from typing import Any
+
+from mock_portal import MockPortal
+from scripts.hass_process import HomeAssistantProcess
+
+DOCUMENTED = "8931082322089353632"
+WAIT = 90
+
+
+async def add_demo(hass: HomeAssistantProcess, portal: MockPortal, *iccids: str) -> None:
+    """Create the user, and add the portal's account and some of its SIMs, as a user would do it."""
+    await hass.create_user("demo", "demo")
+    account = await hass.add_account(portal.url, client_id="demo-client", secret_key="demo-secret")
+    await hass.add_sims(account["result"]["entry_id"], list(iccids))
+
+
+async def read_again(hass: HomeAssistantProcess, entity_id: str) -> None:
+    """Read the SIM of an entity, as an automation does it that does not wait for the next poll."""
+    await hass.request(
+        "POST", "/api/services/homeassistant/update_entity", {"entity_id": entity_id}
+    )
+
+
+async def wait_for(
+    hass: HomeAssistantProcess, iccid: str, key: str, state: str
+) -> dict[str, dict[str, Any]]:
+    """Wait until an entity of a SIM has a state, and return all of the SIM."""
+    until = time.monotonic() + WAIT
+    while (states := (await hass.states()).get(iccid, {})).get(key, {}).get("state") != state:
+        assert time.monotonic() < until, states
+        await asyncio.sleep(0.2)
+    return states
+
+
+def complaints(hass: HomeAssistantProcess, *names: str) -> list[str]:
+    """Return the warnings and errors in the log in which one of the names stands."""
+    return [
+        line
+        for line in hass.log_file.read_text().splitlines()
+        if (" WARNING " in line or " ERROR " in line)
+        and any(name in line for name in names)
+        # Home Assistant says this of every custom integration.
+        and "has not been tested" not in line
+    ]

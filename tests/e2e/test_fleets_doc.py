@@ -1,0 +1,148 @@
+"""What docs/fleets.md tells people to expect and to write down holds."""
+
+from math import ceil
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.components import influxdb, prometheus, recorder
+from homeassistant.components.influxdb.const import COMPONENT_CONFIG_SCHEMA_CONNECTION
+from homeassistant.helpers.entity_platform import MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY
+from homeassistant.helpers.entityfilter import convert_include_exclude_filter
+import yaml
+
+from custom_components.iot_portal.account import SHOW_DELAY
+from custom_components.iot_portal.api.pacing import DEFAULT_RATE, SPACING_MARGIN
+from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL
+
+from .test_prometheus import GAUGES, TOLD, UPDATED
+
+TEXT = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
+# The part of the pace that polls may take.
+POLL_SHARE = 0.8
+SCHEMAS = {
+    "influxdb": influxdb.CONFIG_SCHEMA,
+    "prometheus": prometheus.CONFIG_SCHEMA,
+    "recorder": recorder.CONFIG_SCHEMA,
+}
+
+
+def rows(pattern: str) -> list[tuple[str, ...]]:
+    """Return the cells of the rows of a table that look like this."""
+    return [match.groups() for match in re.finditer(rf"^\| {pattern} \|", TEXT, re.MULTILINE)]
+
+
+def whole(number: str) -> int:
+    """Return a number that is written for people."""
+    return int(number.replace(",", ""))
+
+
+def configurations() -> list[dict[str, Any]]:
+    """Return what stands in the YAML of the document."""
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
+
+
+def validated(domain: str) -> list[dict[str, Any]]:
+    """Return the examples for a part of Home Assistant, as it takes them."""
+    return [
+        SCHEMAS[domain](configuration)[domain]
+        for configuration in configurations()
+        if domain in configuration
+    ]
+
+
+def queried() -> list[tuple[str, list[str]]]:
+    """Return what the queries choose: a metric each, and which of our entities they find in it."""
+    return [
+        (
+            metric,
+            [
+                entity_id
+                for entity_id, told_in in TOLD
+                if told_in == metric and re.fullmatch(wanted, entity_id)
+            ],
+        )
+        for metric, wanted in re.findall(r'(\w+)\{entity=~"([^"]+)"\}', TEXT)
+    ]
+
+
+def minutes(sims: int, requests: int, rate: float) -> int:
+    """Return the interval at which an account with so many SIMs is polled."""
+    seconds = sims * requests * SPACING_MARGIN / rate / POLL_SHARE
+    return max(DEFAULT_POLL_INTERVAL, ceil(seconds / 60))
+
+
+def test_intervals() -> None:
+    """The table of intervals is what the formula gives."""
+    table = [[whole(cell) for cell in row] for row in rows(r"([\d,]+)" + r" \| (\d+) min" * 4)]
+    assert [row[0] for row in table] == [50, 100, 250, 500, 1000, 2000, 3000]
+    for sims, *shown in table:
+        assert shown == [
+            minutes(sims, requests, rate) for rate in (DEFAULT_RATE, 1) for requests in (1, 2)
+        ]
+
+
+def test_limits() -> None:
+    """The limits of Home Assistant and of the integration are those of their code."""
+    assert f"{MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY:,} enabled entities" in TEXT
+    assert f"about {MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY // 9 // 100 * 100:,} SIMs" in TEXT
+    assert f"{DEFAULT_POLL_INTERVAL} minutes by default" in TEXT
+    assert f"at most {DEFAULT_RATE:g} times a second by default" in TEXT
+    assert f"at most every {SHOW_DELAY} seconds" in TEXT
+
+
+def test_rows_a_day() -> None:
+    """What a thousand SIMs with two changing sensors write adds up."""
+    day = 24 * 60
+    assert [whole(number) for (number,) in rows(r"st[^|]+ \| ([\d,]+)")] == [
+        0,
+        1000 * 2 * day // DEFAULT_POLL_INTERVAL,
+        1000 * 2 * day // 5,
+        1000 * 2 * day // 60,
+    ]
+
+
+def test_examples_are_valid() -> None:
+    """Home Assistant takes every example, and there is none of anything else but of Prometheus itself."""
+    domains = [domain for configuration in configurations() for domain in configuration]
+    assert set(domains) == {*SCHEMAS, "scrape_configs"}
+    for domain in SCHEMAS:
+        assert len(validated(domain)) == domains.count(domain)
+
+
+def test_queries() -> None:
+    """Every query finds SIMs in a metric of the exporter, and the filter lets them through."""
+    [exporter] = validated("prometheus")
+    assert len(queried()) == 4
+    for metric, entity_ids in queried():
+        assert entity_ids, metric
+        assert all(exporter["filter"](entity_id) for entity_id in entity_ids)
+        assert not any("all_sims" in entity_id for entity_id in entity_ids)
+    assert not exporter["filter"]("sensor.boat_tracker_rate_plan")
+
+
+def test_metrics() -> None:
+    """The table names every metric that the exporter tells of a SIM, and only such."""
+    assert {metric for (metric,) in rows(r"`(homeassistant_\w+)`[^\n]*")} == {*GAUGES} - {UPDATED}
+
+
+def test_recorder_keeps_what_it_says() -> None:
+    """The example for the recorder leaves out what it names, and keeps the data use of each SIM."""
+    [keeps] = [
+        convert_include_exclude_filter(example)
+        for example in validated("recorder")
+        if "db_url" not in example
+    ]
+    assert keeps("sensor.boat_tracker_data_usage")
+    assert keeps("sensor.boat_tracker_status")
+    assert not keeps("sensor.boat_tracker_data_used")
+    assert not keeps("sensor.boat_tracker_data_remaining")
+    assert not keeps("sensor.demo_client_data_usage_of_all_sims")
+
+
+def test_influxdb_is_told_no_address() -> None:
+    """Home Assistant raises no repair for the example of InfluxDB: the connection is not in YAML."""
+    [example] = validated("influxdb")
+    connection = {str(key.schema) for key in COMPONENT_CONFIG_SCHEMA_CONNECTION}
+    assert {"host", "token", "bucket"} < connection
+    assert not example.keys() & connection
