@@ -1,6 +1,7 @@
 """Coordinators of the IoT Portal integration: one for each SIM."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, override
@@ -102,6 +103,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         self._account_has_logged = False
         self._looks = 0
         self._own_failures = 0
+        self._recalled: SimData | None = None
         super().__init__(
             hass,
             LOGGER,
@@ -110,15 +112,16 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             update_interval=timedelta(seconds=account.schedule.interval),
             always_update=False,
         )
-        kept = self.reader.known
-        self._recalled = None if kept == SimReads() else self._describe(kept)
 
     @callback
     def async_start(self) -> None:
-        """Go on with what was under way, and read the SIM in the background: nobody waits for a fleet."""
+        """Show what is known, go on with what was under way, and read the SIM in the background."""
+        self.reader.async_resume()
+        if self.reader.known != SimReads():
+            self._recalled = self._describe(self.reader.known)
+        self.async_update_listeners()
         self.changes.async_resume()
         self.messages.async_resume()
-        self.reader.async_resume()
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} first read of {self.subentry.title}"
         )
@@ -431,6 +434,13 @@ class IotPortalData:
                 sim_added(coordinator)
         return added
 
+    async def async_start(self, sims: Iterable[IotPortalSimCoordinator]) -> None:
+        """Start SIMs one after the other; whatever else Home Assistant has to do comes in between."""
+        for sim in sims:
+            if sim.subentry.subentry_id in self.sims:
+                sim.async_start()
+                await asyncio.sleep(0)
+
     async def async_follow_subentries(
         self, hass: HomeAssistant, entry: IotPortalConfigEntry
     ) -> None:
@@ -442,5 +452,4 @@ class IotPortalData:
             async_clear_sim(hass, entry.entry_id, gone)
         for coordinator in [sim for sim in self.sims.values() if sim.has_other_settings]:
             await coordinator.async_follow_subentry()
-        for coordinator in self.async_add_sims(hass, entry):
-            coordinator.async_start()
+        await self.async_start(self.async_add_sims(hass, entry))

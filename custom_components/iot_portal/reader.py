@@ -28,11 +28,11 @@ class SimReader:
     """Asks the portal about one SIM and remembers what it said, and what it refuses to say."""
 
     def __init__(self, sim: SimContext, account: IotPortalAccount) -> None:
-        """Start with what was read before Home Assistant was started."""
+        """Start with nothing known."""
         self._sim = sim
         self._account = account
         self._client = sim.client
-        self.known = account.reads.of(sim.iccid)
+        self.known = SimReads()
         # Of the last poll, but for what is read every few hours only.
         self.requests = 0
 
@@ -65,7 +65,8 @@ class SimReader:
 
     @callback
     def async_resume(self) -> None:
-        """Tell the account what was refused before Home Assistant was started."""
+        """Recall what was read before Home Assistant was started, and tell the account what was refused."""
+        self.known = self._account.reads.async_recall(self._sim.iccid)
         for part in self.refused_routes:
             self._account.async_note_route(self._sim.iccid, part, is_refused=True)
 
