@@ -257,7 +257,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         for happening in happened_between(before, data):
             self.lifecycle.async_tell(happening)
         self.account.async_note_data(self.iccid, data)
-        return replace(data, change=self.changes.pending, last_sms=self.messages.last_sent)
+        return self._with_writes(data)
+
+    def _with_writes(self, data: SimData) -> SimData:
+        """Return the data with what is under way."""
+        change, last_sms = self.changes.pending, self.messages.last_sent
+        if data.change is change and data.last_sms is last_sms:
+            return data
+        return replace(data, change=change, last_sms=last_sms)
 
     def _note_status(self, status: str | None) -> None:
         """Compare the status with the one before, also where nothing else of the SIM is known yet."""
@@ -287,9 +294,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
     def _async_show_writes(self) -> None:
         """Show what has become of the writes, also of one that was under way when the SIM was removed."""
         if self.has_been_read and not self._shutdown_requested:
-            self.data = replace(
-                self.data, change=self.changes.pending, last_sms=self.messages.last_sent
-            )
+            self.data = self._with_writes(self.data)
             self.async_update_listeners()
 
     def _describe(self, reads: SimReads) -> SimData:

@@ -54,13 +54,23 @@ class SimReader:
         if status is None and not usage:
             msg = "nothing is known of it"
             raise IotPortalNotFoundError(msg, status=200)
-        reads = replace(self.known, status=status, usage=usage)
+        session = self.known.session
         if Part.SESSION in plan:
-            reads = replace(reads, session=await self.async_part(Part.SESSION, self._session))
+            session = await self.async_part(Part.SESSION, self._session)
+        device, device_read_at = self.known.device, self.known.device_read_at
         if Part.DEVICE in plan:
-            device = await self.async_part(Part.DEVICE, self._client.get_device)
-            reads = replace(reads, device=device, device_read_at=now)
-        self.known = replace(reads, refused_until=self.known.refused_until)
+            device, device_read_at = (
+                await self.async_part(Part.DEVICE, self._client.get_device),
+                now,
+            )
+        self.known = SimReads(
+            status=status,
+            usage=usage,
+            session=session,
+            device=device,
+            device_read_at=device_read_at,
+            refused_until=self.known.refused_until,
+        )
         return self.known
 
     @callback
