@@ -1,6 +1,6 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
-from .client import IotPortalClient
+from .client import IotPortalClient, is_private
 from .const import (
     DELIVERED_STATUSES,
     FAILED_STATUSES,
@@ -14,6 +14,7 @@ from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalError,
+    IotPortalInputError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
@@ -35,6 +36,7 @@ __all__ = [
     "IotPortalClient",
     "IotPortalConnectionError",
     "IotPortalError",
+    "IotPortalInputError",
     "IotPortalNotAvailableError",
     "IotPortalNotFoundError",
     "IotPortalOutcomeUnknownError",
@@ -46,5 +48,6 @@ __all__ = [
     "Sms",
     "SmsStatus",
     "Usage",
+    "is_private",
     "sms_status",
 ]
