@@ -180,11 +180,19 @@ class Ledger:
     def judge(self, *, everything: bool = False) -> None:
         """Look at what should have ended by now, and strike it from the book."""
         before = dt_util.utcnow() - (timedelta() if everything else JUDGED_AFTER)
+        self._forget_old_sms(before)
         for iccid, wishes in self._wishes.items():
             due = [wish for wish in wishes if wish.over and wish.over <= before]
             for wish in due:
                 self._judge(wish)
             self._wishes[iccid] = [wish for wish in wishes if wish not in due]
+
+    def _forget_old_sms(self, before: datetime) -> None:
+        """Let the portal's book grow no further than a day or two; what is judged is what was told."""
+        book = self._portal.state.sms
+        for sms in list(book.values())[:-1]:
+            if sms.modified <= before - JUDGED_AFTER:
+                del book[sms.id]
 
     def _judge(self, wish: Wish) -> None:
         """Hold what was asked for against what was told."""
