@@ -16,6 +16,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+def memory_bytes(pid: int) -> float:
+    """Return the bytes of memory a process holds, or NaN where there is no /proc."""
+    for line in _read_lines(Path(f"/proc/{pid}/status")):
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return nan
+
+
 def machine() -> dict[str, str]:
     """Describe what is measured on."""
     models = [

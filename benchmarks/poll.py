@@ -1,314 +1,205 @@
 """What a poll of a fleet costs a real Home Assistant, beside its own rest integration and a bare loop.
 
-The mock portal runs in a process of its own and answers after 20 ms. Home Assistant runs once with
-our integration, its pacer opened wide, and once with a `rest` sensor in YAML for status, data usage
-and address of each SIM. A round asks for an update of all sensors at once and waits until it is
-done. The floor is a loop of aiohttp that makes the requests of our integration and parses them.
+The mock portal runs in a process of its own and answers after 20 ms. Home Assistant runs with our
+integration, its pacer opened wide, reading an idle fleet and then an active one; with a `rest` sensor
+in YAML for status, data usage and address of each SIM; and with neither, which is what the memory of
+the others is compared with. A round asks for an update of all SIMs at once and waits until it is done.
+The floor is a loop of aiohttp that makes the requests of our integration and parses them.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 import json
 from pathlib import Path
-from statistics import median
-import sys
 from tempfile import TemporaryDirectory
 import time
-from typing import Any
 
 from aiohttp import ClientSession, TCPConnector
-from aiohttp.test_utils import unused_port
 
 from scripts.develop import Portal
-from scripts.hass_process import HomeAssistantProcess
 
-from ._machine import cpu_seconds, machine, say
+from . import _fleet
+from ._home_assistant import PAUSE, VERSIONS, Holding, ProbedHomeAssistant
+from ._machine import say
+from ._report import as_json, footer, medians, parser, run, table
 
 ANSWER_SECONDS = 0.02
-WIDTH = 50
-# Home Assistant puts requests for an update off that come sooner after the one before.
-PAUSE = 11
-READ_TIMEOUT = 180
-ENTRY_ID = "01JD00000000000000000BENCH"
 
-IDLE, ACTIVE, REST, BARE = "idle fleet", "active fleet", "`rest`", "bare loop (idle)"
-
-PROBE = '''\
-"""Measures how late the event loop is."""
-import asyncio, time
-from homeassistant.core import SupportsResponse
-from homeassistant.helpers import config_validation as cv
-CONFIG_SCHEMA = cv.empty_config_schema("bench_probe")
-async def async_setup(hass, config):
-    worst = [0.0]
-    async def watch():
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            worst[0] = max(worst[0], time.perf_counter() - before - 0.005)
-    async def take(call):
-        late, worst[0] = worst[0], 0.0
-        return {"late": late}
-    hass.async_create_background_task(watch(), "bench_probe")
-    hass.services.async_register("bench_probe", "take", take, supports_response=SupportsResponse.ONLY)
-    return True
-'''
+IDLE, ACTIVE, REST = "idle fleet", "active fleet", "`rest`"
+BARE_IDLE, BARE_ACTIVE = "bare loop (idle)", "bare loop (active)"
+# The requests that our integration makes for a SIM, and the contestants' floors.
+BARE_ROUTES = {BARE_IDLE: ("ctdUsage",), BARE_ACTIVE: ("ctdUsage", "sessionInfo")}
+FLOORS = {IDLE: BARE_IDLE, ACTIVE: BARE_ACTIVE, REST: BARE_IDLE} | {
+    name: name for name in BARE_ROUTES
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One round: requests and milliseconds of CPU for each SIM, seconds in all, longest stall in ms."""
+    """One round, in requests, milliseconds and state writes a SIM; seconds and stall (ms) in all."""
 
     requests: float
     cpu: float
     seconds: float
-    stall: float
+    stall: float = 0.0
+    changes: float = 0.0
+    reports: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """All rounds of a contestant, and what it holds on top of a Home Assistant without it."""
+
+    samples: Sequence[Sample]
+    holding: Holding | None = None
+
+
+type Results = Mapping[str, Result]
 
 
 def main() -> None:
     """Measure, and print the results."""
-    parser = ArgumentParser(prog="scripts/bench poll", description=__doc__)
-    parser.add_argument("--sims", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
-    options = parser.parse_args()
-    results = asyncio.run(_measure(options))
-    print(_as_json(results, options) if options.json else _as_table(results))
+    arguments = parser("poll", __doc__)
+    arguments.add_argument("--sims", type=int, default=1000)
+    arguments.add_argument("--rounds", type=int, default=5)
+    options = arguments.parse_args()
+    results = run(_measure(options))
+    print(as_json(results, options, VERSIONS) if options.json else _as_table(results, options.sims))
 
 
-async def _measure(options: Namespace) -> dict[str, list[Sample]]:
+async def _measure(options: Namespace) -> Results:
     """Take all samples, one contestant after the other."""
-    iccids = [str(8931080000000000000 + number) for number in range(options.sims)]
-    results: dict[str, list[Sample]] = {}
-    for name in (IDLE, ACTIVE, REST):
+    fleet = _fleet.iccids(options.sims)
+    say("Home Assistant without SIMs")
+    await _empty()  # compiles Python's modules, which takes memory of its own
+    empty = await _empty()
+    results: dict[str, Result] = {}
+    for name, bare in ((IDLE, BARE_IDLE), (ACTIVE, BARE_ACTIVE), (REST, None)):
         say(f"{name}: {options.sims} SIMs")
         with TemporaryDirectory() as folder:
-            async with _portal(Path(folder), iccids, is_active=name == ACTIVE) as portal:
-                results[name] = await _home_assistant(
-                    Path(folder), portal, iccids, options.rounds, is_rest=name == REST
+            async with _fleet.running_portal(
+                Path(folder), fleet, seconds=ANSWER_SECONDS, is_active=name == ACTIVE
+            ) as portal:
+                results[name] = await _polls(
+                    Path(folder), portal, fleet, options.rounds, empty, is_rest=name == REST
                 )
-                if name == IDLE:
-                    say(BARE)
-                    results[BARE] = [await _bare(portal, iccids) for _ in range(options.rounds)]
+                if bare is not None:
+                    say(bare)
+                    samples = [
+                        await _bare(portal, fleet, BARE_ROUTES[bare]) for _ in range(options.rounds)
+                    ]
+                    results[bare] = Result(samples=samples)
     return results
 
 
-@asynccontextmanager
-async def _portal(folder: Path, iccids: list[str], *, is_active: bool) -> AsyncIterator[Portal]:
-    """Run a portal with a fleet: idle SIMs, or ones that use data in an open session."""
-    sim: dict[str, object] = {"session_count": 3, "session_started": "-3h", "session_ended": "-2h"}
-    if is_active:
-        sim = {"session_count": 3, "session_started": "-3h", "bytes_per_second": 20000}
-    scenario = folder / "fleet.json"
-    scenario.write_text(
-        json.dumps(
-            {
-                "extends": "documented",
-                "sims": dict.fromkeys(iccids, sim),
-                "faults": [{"kind": "delay", "seconds": ANSWER_SECONDS}],
-            }
-        )
-    )
-    portal = Portal(unused_port(), scenario=str(scenario))
-    async with portal.running():
-        yield portal
+async def _empty() -> Holding:
+    """Return what a Home Assistant holds that reads no SIM."""
+    with TemporaryDirectory() as folder:
+        hass = ProbedHomeAssistant(Path(folder) / "config")
+        hass.prepare_probed()
+        async with hass.started():
+            return await hass.holding()
 
 
-async def _home_assistant(
-    folder: Path, portal: Portal, iccids: list[str], rounds: int, *, is_rest: bool
-) -> list[Sample]:
+async def _polls(
+    folder: Path,
+    portal: Portal,
+    fleet: Sequence[str],
+    rounds: int,
+    empty: Holding,
+    *,
+    is_rest: bool,
+) -> Result:
     """Measure polls in a Home Assistant of its own."""
-    hass = HomeAssistantProcess(folder / "config", port=unused_port())
-    token = await _token(portal)
-    hass.prepare(
-        "config:\nbench_probe:\n" + (_rest_configuration(portal, iccids, token) if is_rest else "")
-    )
-    probe = folder / "config" / "custom_components" / "bench_probe"
-    probe.mkdir(parents=True)
-    (probe / "__init__.py").write_text(PROBE)
-    (probe / "manifest.json").write_text(
-        json.dumps({"domain": "bench_probe", "name": "Probe", "version": "1", "codeowners": []})
-    )
-    if not is_rest:
-        hass.store("core.config_entries", 1, 5, {"entries": [_entry(portal, iccids)]})
-    async with hass:
-        await hass.create_user("demo", "demo")
-        sensors = await _until_read(hass, len(iccids) * 3 if is_rest else len(iccids), is_rest)
-        return [await _sample(hass, portal, sensors, len(iccids)) for _ in range(rounds)]
-
-
-async def _until_read(hass: HomeAssistantProcess, wanted: int, is_rest: bool) -> list[str]:  # noqa: FBT001
-    """Wait until all SIMs have been read, and return the sensors to update."""
-    until = time.monotonic() + READ_TIMEOUT
-    while time.monotonic() < until:
-        states = await hass.request("GET", "/api/states")
-        read = [
-            state["entity_id"]
-            for state in states
-            if state["entity_id"].startswith("sensor.")
-            and state["entity_id"].endswith(("_bench",) if is_rest else ("_status",))
-            and state["state"] not in ("unavailable", "unknown")
-        ]
-        if len(read) == wanted:
-            return read
-        await asyncio.sleep(1)
-    msg = f"only {len(read)} of {wanted} sensors were read within {READ_TIMEOUT} s"
-    raise SystemExit(msg)
+    hass = ProbedHomeAssistant(folder / "config")
+    ending, wanted = _fleet.STATUS_ENDING, len(fleet)
+    if is_rest:
+        ending, wanted = _fleet.REST_ENDING, len(fleet) * len(_fleet.REST_VALUES)
+        hass.prepare_probed(configuration=await _fleet.rest_configuration(portal, fleet))
+    else:
+        hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.WIDE_OPEN))
+    async with hass.started():
+        sensors = await hass.until_read(ending, wanted)
+        holding = (await hass.holding()).minus(empty)
+        samples = [await _sample(hass, portal, sensors, len(fleet)) for _ in range(rounds)]
+    return Result(samples=samples, holding=holding)
 
 
 async def _sample(
-    hass: HomeAssistantProcess, portal: Portal, sensors: list[str], sims: int
+    hass: ProbedHomeAssistant, portal: Portal, sensors: list[str], sims: int
 ) -> Sample:
     """Update all sensors once and tell what it cost."""
     await asyncio.sleep(PAUSE)
     await portal.clear_journal()
-    await hass.call_action("bench_probe", "take", {})
-    cpu, began = cpu_seconds(hass.pid), time.perf_counter()
-    await hass.request("POST", "/api/services/homeassistant/update_entity", {"entity_id": sensors})
-    seconds = time.perf_counter() - began
-    cpu = cpu_seconds(hass.pid) - cpu
-    late = (await hass.call_action("bench_probe", "take", {}))["late"]
-    requests = len((await portal.control("journal"))["exchanges"])
+    poll = await hass.poll(sensors)
     return Sample(
-        requests=requests / sims, cpu=cpu / sims * 1000, seconds=seconds, stall=late * 1000
+        requests=await _fleet.requests_made(portal) / sims,
+        cpu=poll.cpu / sims * 1000,
+        seconds=poll.seconds,
+        stall=poll.stall * 1000,
+        changes=poll.changes / sims,
+        reports=poll.reports / sims,
     )
 
 
-async def _bare(portal: Portal, iccids: list[str]) -> Sample:
-    """Make the one request of an idle SIM for each, and parse it, with nothing around it."""
-    token = await _token(portal)
-    turns = asyncio.Semaphore(WIDTH)
+async def _bare(portal: Portal, fleet: Sequence[str], routes: Sequence[str]) -> Sample:
+    """Make our requests for each SIM and parse the answers, with nothing around it."""
+    headers = {"Authorization": await _fleet.log_in(portal)}
+    turns = asyncio.Semaphore(_fleet.WIDTH)
     async with ClientSession(connector=TCPConnector(limit=0)) as session:
 
         async def read(iccid: str) -> None:
-            async with (
-                turns,
-                session.get(
-                    f"{portal.base_url}/ctdUsage/{iccid}", headers={"Authorization": token}
-                ) as response,
-            ):
-                json.loads(await response.text())
+            for route in routes:
+                async with (
+                    turns,
+                    session.get(f"{portal.base_url}/{route}/{iccid}", headers=headers) as response,
+                ):
+                    json.loads(await response.text())
 
         cpu, began = time.process_time(), time.perf_counter()
-        await asyncio.gather(*map(read, iccids))
-    return Sample(
-        requests=1.0,
-        cpu=(time.process_time() - cpu) / len(iccids) * 1000,
-        seconds=time.perf_counter() - began,
-        stall=0.0,
-    )
+        await asyncio.gather(*map(read, fleet))
+        cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
+    return Sample(requests=len(routes), cpu=cpu / len(fleet) * 1000, seconds=seconds)
 
 
-async def _token(portal: Portal) -> str:
-    """Log in at the portal by hand."""
-    login = {"clientId": "demo-client", "secretKey": "demo-secret"}
-    async with (
-        ClientSession() as session,
-        session.post(f"{portal.base_url}/Login", json=login) as answer,
-    ):
-        token: str = (await answer.json())["data"]["token"]
-    return token
-
-
-def _entry(portal: Portal, iccids: list[str]) -> dict[str, Any]:
-    """Return the account as Home Assistant stores it, its pacer opened wide."""
-    moment = "2026-11-01T00:00:00+00:00"
-    return {
-        "created_at": moment,
-        "data": {
-            "base_url": portal.base_url,
-            "client_id": "demo-client",
-            "secret_key": "demo-secret",
-        },
-        "discovery_keys": {},
-        "disabled_by": None,
-        "domain": "iot_portal",
-        "entry_id": ENTRY_ID,
-        "minor_version": 1,
-        "modified_at": moment,
-        "options": {"poll_interval": 1440, "request_rate": 1_000_000, "request_width": WIDTH},
-        "pref_disable_new_entities": False,
-        "pref_disable_polling": False,
-        "source": "user",
-        "subentries": [
-            {
-                "data": {"iccid": iccid},
-                "subentry_id": f"01JD{iccid:0>22}",
-                "subentry_type": "sim",
-                "title": f"SIM {iccid}",
-                "unique_id": iccid,
-            }
-            for iccid in iccids
-        ],
-        "title": "demo-client",
-        "unique_id": f"demo-client@{portal.base_url}",
-        "version": 1,
-    }
-
-
-def _rest_configuration(portal: Portal, iccids: list[str], token: str) -> str:
-    """Return `rest` sensors for the same three values, as a user would write them."""
-    routes = (
-        ("ctdUsage", "{{ value_json[0].ctdDataUsage }}"),
-        ("getStatus", "{{ value }}"),
-        ("sessionInfo", "{{ value_json.ipAddress or 'none' }}"),
-    )
-    resources = [
-        {
-            "resource": f"{portal.base_url}/{route}/{iccid}",
-            "headers": {"Authorization": token},
-            "scan_interval": 86400,
-            "sensor": [{"name": f"{iccid} {route} bench", "value_template": template}],
-        }
-        for iccid in iccids
-        for route, template in routes
-    ]
-    return f"rest: {json.dumps(resources)}\n"
-
-
-def _median(samples: Sequence[Sample]) -> Sample:
-    """Return the medians."""
-    return Sample(
-        requests=median(sample.requests for sample in samples),
-        cpu=median(sample.cpu for sample in samples),
-        seconds=median(sample.seconds for sample in samples),
-        stall=median(sample.stall for sample in samples),
-    )
-
-
-def _as_table(results: dict[str, list[Sample]]) -> str:
+def _as_table(results: Results, sims: int) -> str:
     """Return the medians, as a table in Markdown."""
-    rest, bare = _median(results[REST]), _median(results[BARE])
-    rows = [
-        "| a poll of | requests a SIM | CPU a SIM | of `rest` | of the bare loop | seconds in all | longest stall |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+    columns = [
+        *("a poll of", "requests a SIM", "CPU a SIM", "of `rest`", "of the bare loop"),
+        *("seconds in all", "longest stall", "state changes a SIM", "state reports a SIM"),
+        *("entities a SIM", "memory a SIM", "memory an entity"),
     ]
-    for name, samples in results.items():
-        one = _median(samples)
-        stall = f"{one.stall:.0f} ms" if one.stall else ""
-        rows.append(
-            f"| {name} | {one.requests:.2f} | {one.cpu:.2f} ms | {one.cpu / rest.cpu:.2f} |"
-            f" {one.cpu / bare.cpu:.1f} | {one.seconds:.1f} | {stall} |"
-        )
-    return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in machine().items())])
+    middle = {name: medians(result.samples) for name, result in results.items()}
+    rows = [
+        [
+            name,
+            f"{one.requests:.2f}",
+            f"{one.cpu:.2f} ms",
+            f"{one.cpu / middle[REST].cpu:.2f}",
+            f"{one.cpu / middle[FLOORS[name]].cpu:.1f}",
+            f"{one.seconds:.1f}",
+            *_inside_cells(one, results[name].holding, sims),
+        ]
+        for name, one in middle.items()
+    ]
+    return f"{table(columns, rows)}\n\n{footer(VERSIONS)}"
 
 
-def _as_json(results: dict[str, list[Sample]], options: Namespace) -> str:
-    """Return everything, as JSON."""
-    contestants = {
-        name: {
-            "median": asdict(_median(samples)),
-            "samples": [asdict(sample) for sample in samples],
-        }
-        for name, samples in results.items()
-    }
-    return json.dumps(
-        {"machine": machine(), "options": vars(options), "contestants": contestants}, indent=2
-    )
+def _inside_cells(sample: Sample, holding: Holding | None, sims: int) -> list[str]:
+    """Return the cells of what only a Home Assistant has."""
+    if holding is None:
+        return [""] * 6
+    return [
+        f"{sample.stall:.0f} ms",
+        f"{sample.changes:.2f}",
+        f"{sample.reports:.2f}",
+        f"{holding.entities / sims:.2f}",
+        f"{holding.memory / sims / 1024:.0f} kB",
+        f"{holding.memory / holding.entities / 1024:.1f} kB",
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -137,8 +137,12 @@ class HomeAssistantProcess:
             await self._process.wait()
 
     async def __aenter__(self) -> Self:
-        """Start."""
-        await self.start()
+        """Start, and leave nothing behind when that fails or is interrupted."""
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -198,7 +202,10 @@ class HomeAssistantProcess:
     async def command(self, kind: str, **data: Any) -> Any:
         """Send a command to the WebSocket API and return its result."""
         assert self._session is not None  # noqa: S101
-        async with self._session.ws_connect(f"{self.url}/api/websocket") as socket:
+        async with self._session.ws_connect(
+            f"{self.url}/api/websocket",
+            max_msg_size=0,  # the registry of a large fleet has more than aiohttp's 4 MB
+        ) as socket:
             await socket.receive_json()
             await socket.send_json({"type": "auth", "access_token": self._token})
             await socket.receive_json()

@@ -1,10 +1,11 @@
 """SIM cards of the IoT Portal in Home Assistant."""
 
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
+from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import IotPortalAccount
@@ -66,9 +67,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     bulk_edits = entry.runtime_data.bulk_edits
     bulk_edits.async_resume()
     entry.async_on_unload(bulk_edits.async_stop)
-    for sim in sims:
-        sim.async_start()
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+
+    @callback
+    def start(_: HomeAssistant) -> None:
+        """Show and read the SIMs in the background."""
+        entry.async_create_background_task(
+            hass, entry.runtime_data.async_start(sims), f"{DOMAIN} start of {entry.title}"
+        )
+
+    if account.is_large:
+        # Home Assistant is there before thousands of entities are.
+        entry.async_on_unload(async_at_started(hass, start))
+    else:
+        start(hass)
     return True
 
 

@@ -9,7 +9,7 @@ from homeassistant.components.binary_sensor import (
     BinarySensorEntityDescription,
 )
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -98,7 +98,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the binary sensors."""
-    async_add_sim_entities(entry, async_add_entities, IotPortalBinarySensor, BINARY_SENSORS)
+    async_add_sim_entities(
+        entry, Platform.BINARY_SENSOR, async_add_entities, IotPortalBinarySensor, BINARY_SENSORS
+    )
     account = entry.runtime_data.account
     async_add_entities(
         IotPortalAccountBinarySensor(account, description) for description in ACCOUNT_BINARY_SENSORS

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -35,7 +35,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the buttons."""
-    async_add_sim_entities(entry, async_add_entities, IotPortalButton, BUTTONS)
+    async_add_sim_entities(entry, Platform.BUTTON, async_add_entities, IotPortalButton, BUTTONS)
 
 
 class IotPortalButton(IotPortalSimEntity, ButtonEntity):

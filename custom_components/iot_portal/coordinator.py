@@ -1,6 +1,7 @@
 """Coordinators of the IoT Portal integration: one for each SIM."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, override
@@ -102,6 +103,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         self._account_has_logged = False
         self._looks = 0
         self._own_failures = 0
+        self._recalled: SimData | None = None
         super().__init__(
             hass,
             LOGGER,
@@ -110,15 +112,16 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             update_interval=timedelta(seconds=account.schedule.interval),
             always_update=False,
         )
-        kept = self.reader.known
-        self._recalled = None if kept == SimReads() else self._describe(kept)
 
     @callback
     def async_start(self) -> None:
-        """Go on with what was under way, and read the SIM in the background: nobody waits for a fleet."""
+        """Show what is known, go on with what was under way, and read the SIM in the background."""
+        self.reader.async_resume()
+        if self.reader.known != SimReads():
+            self._recalled = self._describe(self.reader.known)
+        self.async_update_listeners()
         self.changes.async_resume()
         self.messages.async_resume()
-        self.reader.async_resume()
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} first read of {self.subentry.title}"
         )
@@ -254,7 +257,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         for happening in happened_between(before, data):
             self.lifecycle.async_tell(happening)
         self.account.async_note_data(self.iccid, data)
-        return replace(data, change=self.changes.pending, last_sms=self.messages.last_sent)
+        return self._with_writes(data)
+
+    def _with_writes(self, data: SimData) -> SimData:
+        """Return the data with what is under way."""
+        change, last_sms = self.changes.pending, self.messages.last_sent
+        if data.change is change and data.last_sms is last_sms:
+            return data
+        return replace(data, change=change, last_sms=last_sms)
 
     def _note_status(self, status: str | None) -> None:
         """Compare the status with the one before, also where nothing else of the SIM is known yet."""
@@ -284,9 +294,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
     def _async_show_writes(self) -> None:
         """Show what has become of the writes, also of one that was under way when the SIM was removed."""
         if self.has_been_read and not self._shutdown_requested:
-            self.data = replace(
-                self.data, change=self.changes.pending, last_sms=self.messages.last_sent
-            )
+            self.data = self._with_writes(self.data)
             self.async_update_listeners()
 
     def _describe(self, reads: SimReads) -> SimData:
@@ -431,6 +439,13 @@ class IotPortalData:
                 sim_added(coordinator)
         return added
 
+    async def async_start(self, sims: Iterable[IotPortalSimCoordinator]) -> None:
+        """Start SIMs one after the other; whatever else Home Assistant has to do comes in between."""
+        for sim in sims:
+            if sim.subentry.subentry_id in self.sims:
+                sim.async_start()
+                await asyncio.sleep(0)
+
     async def async_follow_subentries(
         self, hass: HomeAssistant, entry: IotPortalConfigEntry
     ) -> None:
@@ -442,5 +457,4 @@ class IotPortalData:
             async_clear_sim(hass, entry.entry_id, gone)
         for coordinator in [sim for sim in self.sims.values() if sim.has_other_settings]:
             await coordinator.async_follow_subentry()
-        for coordinator in self.async_add_sims(hass, entry):
-            coordinator.async_start()
+        await self.async_start(self.async_add_sims(hass, entry))

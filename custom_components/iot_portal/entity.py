@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, override
 
+from homeassistant.const import Platform
 from homeassistant.core import callback
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -31,10 +32,15 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
         """Tell whether the part is there."""
         return self.part_fn(data) is not None
 
+    def is_ready(self, known: SimData | None) -> bool:
+        """Tell whether a SIM has such an entity, as far as is known."""
+        return known is not None and self.has_part(known)
+
 
 @callback
 def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     entry: IotPortalConfigEntry,
+    platform: Platform,
     async_add_entities: AddConfigEntryEntitiesCallback,
     create: Callable[[IotPortalSimCoordinator, DescriptionT], Entity],
     descriptions: tuple[DescriptionT, ...],
@@ -43,13 +49,17 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
 
     @callback
     def sim_added(coordinator: IotPortalSimCoordinator) -> None:
-        waiting = list(descriptions)
+        waiting = [
+            description
+            for description in descriptions
+            if not _is_disabled(coordinator, platform, description.key)
+        ]
 
         @callback
         def add_those_that_are_ready() -> None:
-            if not waiting or (known := coordinator.known) is None:
+            if not waiting:
                 return
-            ready = [item for item in waiting if item.has_part(known)]
+            ready = [item for item in waiting if item.is_ready(coordinator.known)]
             waiting[:] = [item for item in waiting if item not in ready]
             if ready:
                 async_add_entities(
@@ -58,9 +68,23 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
                 )
 
         entry.async_on_unload(coordinator.async_add_listener(add_those_that_are_ready))
-        add_those_that_are_ready()
 
     entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
+
+
+def _is_disabled(coordinator: IotPortalSimCoordinator, platform: Platform, key: str) -> bool:
+    """Tell whether an entity is registered as disabled; when it is enabled, its account is reloaded.
+
+    To add it would cost as much as to add one that is shown, and most of a SIM's are disabled.
+    """
+    registry = er.async_get(coordinator.hass)
+    entity_id = registry.async_get_entity_id(platform, DOMAIN, _unique_id(coordinator, key))
+    return entity_id is not None and registry.entities[entity_id].disabled
+
+
+def _unique_id(coordinator: IotPortalSimCoordinator, key: str) -> str:
+    """Return what an entity of a SIM is registered under."""
+    return f"{coordinator.iccid}_{key}"
 
 
 def sim_device(coordinator: IotPortalSimCoordinator) -> DeviceInfo:
@@ -96,7 +120,7 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_translation_key = description.key
-        self._attr_unique_id = f"{coordinator.iccid}_{description.key}"
+        self._attr_unique_id = _unique_id(coordinator, description.key)
         self._attr_device_info = sim_device(coordinator)
         if description.is_for_small_fleets and coordinator.account.is_large:
             self._attr_entity_registry_enabled_default = False

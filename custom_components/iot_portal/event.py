@@ -5,22 +5,37 @@ from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
-from .entity import account_device, sim_device
+from .entity import (
+    IotPortalSimEntityDescription,
+    account_device,
+    async_add_sim_entities,
+    sim_device,
+)
 from .happenings import BulkEditEnd, Happening, Happenings, Lifecycle, SmsProgress
+from .sim import SimData
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotPortalSimEventEntityDescription(EventEntityDescription):
+class IotPortalSimEventEntityDescription(
+    IotPortalSimEntityDescription[SimData], EventEntityDescription
+):
     """Describes an event entity of a SIM."""
 
+    part_fn: Callable[[SimData], SimData] = lambda data: data
     happenings_fn: Callable[[IotPortalSimCoordinator], Happenings]
+
+    @override
+    def is_ready(self, known: SimData | None) -> bool:
+        """Be there before the SIM is first read: a write may end before."""
+        return True
 
 
 SIM_EVENTS = (
@@ -43,26 +58,20 @@ async def async_setup_entry(
     entry: IotPortalConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the event entities; those of a SIM are there before it is first read."""
-
-    @callback
-    def sim_added(sim: IotPortalSimCoordinator) -> None:
-        async_add_entities(
-            [
-                IotPortalEvent(
-                    description, description.happenings_fn(sim), sim.iccid, sim_device(sim)
-                )
-                for description in SIM_EVENTS
-            ],
-            config_subentry_id=sim.subentry.subentry_id,
-        )
-
-    entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
+    """Set up the event entities."""
+    async_add_sim_entities(entry, Platform.EVENT, async_add_entities, _sim_event, SIM_EVENTS)
     account = entry.runtime_data.account
     async_add_entities(
         IotPortalEvent(description, account.bulk_edits, entry.entry_id, account_device(account))
         for description in ACCOUNT_EVENTS
     )
+
+
+def _sim_event(
+    sim: IotPortalSimCoordinator, description: IotPortalSimEventEntityDescription
+) -> IotPortalEvent:
+    """Return an event entity of a SIM."""
+    return IotPortalEvent(description, description.happenings_fn(sim), sim.iccid, sim_device(sim))
 
 
 class IotPortalEvent(EventEntity):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.notify import NotifyEntity, NotifyEntityDescription
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -27,7 +28,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the notify entities."""
-    async_add_sim_entities(entry, async_add_entities, IotPortalNotifier, NOTIFIERS)
+    async_add_sim_entities(entry, Platform.NOTIFY, async_add_entities, IotPortalNotifier, NOTIFIERS)
 
 
 class IotPortalNotifier(IotPortalSimEntity, NotifyEntity):

@@ -28,11 +28,11 @@ class SimReader:
     """Asks the portal about one SIM and remembers what it said, and what it refuses to say."""
 
     def __init__(self, sim: SimContext, account: IotPortalAccount) -> None:
-        """Start with what was read before Home Assistant was started."""
+        """Start with nothing known."""
         self._sim = sim
         self._account = account
         self._client = sim.client
-        self.known = account.reads.of(sim.iccid)
+        self.known = SimReads()
         # Of the last poll, but for what is read every few hours only.
         self.requests = 0
 
@@ -54,18 +54,29 @@ class SimReader:
         if status is None and not usage:
             msg = "nothing is known of it"
             raise IotPortalNotFoundError(msg, status=200)
-        reads = replace(self.known, status=status, usage=usage)
+        session = self.known.session
         if Part.SESSION in plan:
-            reads = replace(reads, session=await self.async_part(Part.SESSION, self._session))
+            session = await self.async_part(Part.SESSION, self._session)
+        device, device_read_at = self.known.device, self.known.device_read_at
         if Part.DEVICE in plan:
-            device = await self.async_part(Part.DEVICE, self._client.get_device)
-            reads = replace(reads, device=device, device_read_at=now)
-        self.known = replace(reads, refused_until=self.known.refused_until)
+            device, device_read_at = (
+                await self.async_part(Part.DEVICE, self._client.get_device),
+                now,
+            )
+        self.known = SimReads(
+            status=status,
+            usage=usage,
+            session=session,
+            device=device,
+            device_read_at=device_read_at,
+            refused_until=self.known.refused_until,
+        )
         return self.known
 
     @callback
     def async_resume(self) -> None:
-        """Tell the account what was refused before Home Assistant was started."""
+        """Recall what was read before Home Assistant was started, and tell the account what was refused."""
+        self.known = self._account.reads.async_recall(self._sim.iccid)
         for part in self.refused_routes:
             self._account.async_note_route(self._sim.iccid, part, is_refused=True)
 

@@ -71,7 +71,6 @@ _SIM = vol.Schema(
         lambda kept: SimReads(**kept),
     )
 )
-_ACCOUNT = vol.Schema({str: _SIM})
 
 
 class AccountReads:
@@ -88,19 +87,25 @@ class AccountReads:
             # A fleet fills megabytes.
             serialize_in_event_loop=False,
         )
+        # As the file has it, of SIMs that nobody has asked for yet: to read thousands takes a while.
+        self._kept: dict[str, Any] = {}
         self._sims: dict[str, SimReads] = {}
         self._is_to_be_saved = False
         self._is_closed = False
 
     async def async_load(self) -> None:
-        """Recall what was read; a file that makes no sense is left behind, it can all be read again."""
-        try:
-            self._sims = _ACCOUNT(await self._store.async_load() or {})
-        except vol.Invalid as err:
-            LOGGER.debug("What was read before cannot be recalled: %s", err)
+        """Open the file; one that makes no sense is left behind, it can all be read again."""
+        kept = await self._store.async_load()
+        self._kept = kept if isinstance(kept, dict) else {}
 
-    def of(self, iccid: str) -> SimReads:
-        """Return what was read of a SIM."""
+    @callback
+    def async_recall(self, iccid: str) -> SimReads:
+        """Return what was read of a SIM before Home Assistant was started."""
+        if (kept := self._kept.pop(iccid, None)) is not None:
+            try:
+                self._sims[iccid] = _SIM(kept)
+            except vol.Invalid as err:
+                LOGGER.debug("What was read of a SIM cannot be recalled: %s", err)
         return self._sims.get(iccid) or SimReads()
 
     @callback
@@ -113,8 +118,9 @@ class AccountReads:
     @callback
     def async_forget(self, iccid: str) -> None:
         """Forget a SIM that was removed."""
-        if self._sims.pop(iccid, None) is not None:
-            self._async_save_soon()
+        for sims in (self._kept, self._sims):
+            if sims.pop(iccid, None) is not None:
+                self._async_save_soon()
 
     async def async_close(self) -> None:
         """Write everything to the disk, and nothing after that."""
@@ -135,4 +141,5 @@ class AccountReads:
     def _as_dict(self) -> dict[str, Any]:
         """Return what the file holds; runs in another thread, on a copy of its own."""
         self._is_to_be_saved = False
-        return {iccid: reads.as_kept() for iccid, reads in self._sims.copy().items()}
+        read = {iccid: reads.as_kept() for iccid, reads in self._sims.copy().items()}
+        return self._kept | read

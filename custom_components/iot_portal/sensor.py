@@ -12,7 +12,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import EntityCategory, UnitOfInformation, UnitOfRatio, UnitOfTime
+from homeassistant.const import EntityCategory, Platform, UnitOfInformation, UnitOfRatio, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
@@ -241,7 +241,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the sensors."""
-    async_add_sim_entities(entry, async_add_entities, IotPortalSensor, SENSORS)
+    async_add_sim_entities(entry, Platform.SENSOR, async_add_entities, IotPortalSensor, SENSORS)
     account = entry.runtime_data.account
     async_add_entities(
         IotPortalAccountSensor(account, description) for description in ACCOUNT_SENSORS

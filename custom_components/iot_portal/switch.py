@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -35,7 +36,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the switches."""
-    async_add_sim_entities(entry, async_add_entities, IotPortalSwitch, SWITCHES)
+    async_add_sim_entities(entry, Platform.SWITCH, async_add_entities, IotPortalSwitch, SWITCHES)
 
 
 class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):

@@ -1,6 +1,5 @@
 """What docs/fleets.md tells people to expect and to write down holds."""
 
-from math import ceil
 from pathlib import Path
 import re
 from typing import Any
@@ -12,14 +11,13 @@ from homeassistant.helpers.entityfilter import convert_include_exclude_filter
 import yaml
 
 from custom_components.iot_portal.account import SHOW_DELAY
-from custom_components.iot_portal.api.pacing import DEFAULT_RATE, SPACING_MARGIN
+from custom_components.iot_portal.api.pacing import DEFAULT_RATE
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL
+from custom_components.iot_portal.schedule import PollSchedule
 
 from .test_prometheus import GAUGES, TOLD, UPDATED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
-# The part of the pace that polls may take.
-POLL_SHARE = 0.8
 SCHEMAS = {
     "influxdb": influxdb.CONFIG_SCHEMA,
     "prometheus": prometheus.CONFIG_SCHEMA,
@@ -66,10 +64,13 @@ def queried() -> list[tuple[str, list[str]]]:
     ]
 
 
-def minutes(sims: int, requests: int, rate: float) -> int:
+def minutes(sims: int, requests: int, rate: float) -> float:
     """Return the interval at which an account with so many SIMs is polled."""
-    seconds = sims * requests * SPACING_MARGIN / rate / POLL_SHARE
-    return max(DEFAULT_POLL_INTERVAL, ceil(seconds / 60))
+    schedule = PollSchedule(wanted=DEFAULT_POLL_INTERVAL * 60, rate=rate)
+    for number in range(sims):
+        schedule.add(str(number))
+        schedule.note(str(number), requests)
+    return schedule.interval / 60
 
 
 def test_intervals() -> None:

@@ -1,0 +1,154 @@
+"""A fleet of SIMs: the portal that has it, and what Home Assistant is given to read it with."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from itertools import batched
+import json
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession
+from aiohttp.test_utils import unused_port
+
+from scripts.develop import Portal
+
+# Home Assistant allows 10,000 entities a config entry, so a larger fleet has several accounts.
+ACCOUNT_SIMS = 1000
+SECRET_KEY = "bench-secret"  # noqa: S105
+
+type Options = dict[str, float]
+"""The options of an account, as the integration stores them."""
+
+WIDTH = 50
+# Only what is measured asks the portal, and as fast as it can.
+WIDE_OPEN: Options = {"poll_interval": 1440, "request_rate": 1_000_000, "request_width": WIDTH}
+DEFAULT_PACE: Options = {"poll_interval": 1440}
+
+# What ends the names of the sensors that tell whether a SIM has been read.
+STATUS_ENDING, REST_ENDING = "_status", "_bench"
+# The values of a SIM that `rest` reads, each from a request of its own.
+REST_VALUES = {
+    "ctdUsage": "{{ value_json[0].ctdDataUsage }}",
+    "getStatus": "{{ value }}",
+    "sessionInfo": "{{ value_json.ipAddress or 'none' }}",
+}
+
+_IDLE = {"session_count": 3, "session_started": "-3h", "session_ended": "-2h"}
+_ACTIVE = {"session_count": 3, "session_started": "-3h", "bytes_per_second": 20000}
+_MOMENT = "2026-11-01T00:00:00+00:00"
+
+
+def iccids(count: int) -> list[str]:
+    """Return the ICCIDs of a fleet."""
+    return [str(8931080000000000000 + number) for number in range(count)]
+
+
+@asynccontextmanager
+async def running_portal(
+    folder: Path,
+    fleet: Sequence[str],
+    *,
+    seconds: float,
+    is_active: bool = False,
+    faults: Iterable[dict[str, Any]] = (),
+) -> AsyncIterator[Portal]:
+    """Run a portal that answers after some seconds; an active fleet uses data in open sessions."""
+    scenario = folder / "fleet.json"
+    content = {
+        "extends": "documented",
+        "accounts": {
+            _client_id(number): {"secret_key": SECRET_KEY, "api_token": f"token-{number}"}
+            for number, _ in enumerate(_shares(fleet))
+        },
+        "sims": dict.fromkeys(fleet, _ACTIVE if is_active else _IDLE),
+        # The first fault that strikes counts.
+        "faults": [*faults, {"kind": "delay", "seconds": seconds}],
+    }
+    scenario.write_text(json.dumps(content), encoding="utf-8")
+    portal = Portal(unused_port(), scenario=str(scenario))
+    async with portal.running():
+        yield portal
+
+
+async def requests_made(portal: Portal) -> int:
+    """Return how many requests the portal has counted; it keeps only the last 10,000."""
+    total: int = (await portal.control("journal?route=Login"))["total"]
+    return total
+
+
+async def log_in(portal: Portal) -> str:
+    """Log in at the portal by hand, and return the token."""
+    login = {"clientId": _client_id(0), "secretKey": SECRET_KEY}
+    async with (
+        ClientSession() as session,
+        session.post(f"{portal.base_url}/Login", json=login) as answer,
+    ):
+        token: str = (await answer.json())["data"]["token"]
+    return token
+
+
+def entries(portal: Portal, fleet: Sequence[str], options: Options) -> list[dict[str, Any]]:
+    """Return the accounts of a fleet as Home Assistant stores them."""
+    return [_entry(portal, number, share, options) for number, share in enumerate(_shares(fleet))]
+
+
+def _shares(fleet: Sequence[str]) -> list[tuple[str, ...]]:
+    """Divide a fleet among accounts; without SIMs there is still one."""
+    return list(batched(fleet, ACCOUNT_SIMS, strict=False)) or [()]
+
+
+def _entry(portal: Portal, number: int, fleet: Sequence[str], options: Options) -> dict[str, Any]:
+    """Return one account as Home Assistant stores it."""
+    client_id = _client_id(number)
+    return {
+        "created_at": _MOMENT,
+        "data": {
+            "base_url": portal.base_url,
+            "client_id": client_id,
+            "secret_key": SECRET_KEY,
+        },
+        "discovery_keys": {},
+        "disabled_by": None,
+        "domain": "iot_portal",
+        "entry_id": f"01JD{number:0>22}",
+        "minor_version": 1,
+        "modified_at": _MOMENT,
+        "options": options,
+        "pref_disable_new_entities": False,
+        "pref_disable_polling": False,
+        "source": "user",
+        "subentries": [
+            {
+                "data": {"iccid": iccid},
+                "subentry_id": f"01JD{iccid:0>22}",
+                "subentry_type": "sim",
+                "title": f"SIM {iccid}",
+                "unique_id": iccid,
+            }
+            for iccid in fleet
+        ],
+        "title": client_id,
+        "unique_id": f"{client_id}@{portal.base_url}",
+        "version": 1,
+    }
+
+
+async def rest_configuration(portal: Portal, fleet: Sequence[str]) -> str:
+    """Return `rest` sensors for status, data usage and address of each SIM, as a user would write them."""
+    token = await log_in(portal)
+    resources = [
+        {
+            "resource": f"{portal.base_url}/{route}/{iccid}",
+            "headers": {"Authorization": token},
+            "scan_interval": 86400,
+            "sensor": [{"name": f"{iccid} {route} bench", "value_template": template}],
+        }
+        for iccid in fleet
+        for route, template in REST_VALUES.items()
+    ]
+    return f"rest: {json.dumps(resources)}\n"
+
+
+def _client_id(number: int) -> str:
+    """Return the client id of an account."""
+    return f"bench-{number}"

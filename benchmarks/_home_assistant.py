@@ -1,0 +1,143 @@
+"""A Home Assistant with a probe in it, for the benchmarks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+import shutil
+import time
+from typing import Any, Self
+
+from aiohttp.test_utils import unused_port
+
+from scripts.hass_process import HomeAssistantProcess
+
+from ._machine import memory_bytes
+from ._probe import DOMAIN, STARTED_FILE
+from ._report import BenchmarkError
+
+VERSIONS = {"Home Assistant": version("homeassistant")}
+PROBE = Path(__file__).parent / "_probe"
+
+START_SECONDS = 600
+LOOK_SECONDS = 0.25
+READ_SECONDS = 180
+# Home Assistant puts requests for an update off that come sooner after the one before.
+PAUSE = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poll:
+    """What a poll cost: seconds of CPU, seconds in all and of the longest stall, state writes."""
+
+    cpu: float
+    seconds: float
+    stall: float
+    changes: float
+    reports: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What Home Assistant holds: bytes of memory and entities that have a state."""
+
+    memory: float
+    entities: float
+
+    def minus(self, other: Self) -> Self:
+        """Return what it holds more than another."""
+        return replace(
+            self, memory=self.memory - other.memory, entities=self.entities - other.entities
+        )
+
+
+class ProbedHomeAssistant(HomeAssistantProcess):
+    """Home Assistant in a process of its own, measured from within."""
+
+    def __init__(self, config_dir: Path) -> None:
+        """Remember where it is to live."""
+        super().__init__(config_dir, port=unused_port())
+        self._has_user = False
+
+    def prepare_probed(
+        self, *, accounts: Iterable[dict[str, Any]] = (), configuration: str = ""
+    ) -> None:
+        """Lay out the configuration folder, with the probe, accounts and further configuration."""
+        self.prepare(f"config:\n{DOMAIN}:\n{configuration}")
+        shutil.copytree(
+            PROBE,
+            self.config_dir / "custom_components" / DOMAIN,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        if entries := list(accounts):
+            self.store("core.config_entries", 1, 5, {"entries": entries})
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[float]:
+        """Run Home Assistant, and tell how many seconds its start took."""
+        file = self.config_dir / STARTED_FILE
+        file.unlink(missing_ok=True)
+        began = time.time()
+        try:
+            await self.start()
+            seconds = await _number_in(file) - began
+            # Not before, as it costs Home Assistant some of the time that is measured.
+            await self._log_in()
+            yield seconds
+        finally:
+            await self.stop()
+
+    async def _log_in(self) -> None:
+        """Create a user once, with a token that outlives the longest benchmark."""
+        if not self._has_user:
+            await self.create_user("demo", "demo")
+            self._token = await self.command(
+                "auth/long_lived_access_token", client_name="bench", lifespan=1
+            )
+            self._has_user = True
+
+    async def read_sensors(self, ending: str) -> list[str]:
+        """Return the sensors with names of an ending that have been read."""
+        look = await self.call_action(DOMAIN, "look", {"ending": ending})
+        read: list[str] = look["read"]
+        return read
+
+    async def until_read(
+        self, ending: str, wanted: int, seconds: float = READ_SECONDS
+    ) -> list[str]:
+        """Wait until so many sensors with names of an ending have been read, and return them."""
+        until = time.monotonic() + seconds
+        while len(read := await self.read_sensors(ending)) < wanted:
+            if time.monotonic() > until:
+                msg = f"only {len(read)} of {wanted} sensors were read within {seconds:.0f} s"
+                raise BenchmarkError(msg)
+            await asyncio.sleep(LOOK_SECONDS)
+        return read
+
+    async def holding(self) -> Holding:
+        """Tell what Home Assistant holds, once it has come to rest."""
+        await asyncio.sleep(PAUSE)
+        look = await self.call_action(DOMAIN, "look", {"ending": "_"})
+        return Holding(memory=memory_bytes(self.pid), entities=look["entities"])
+
+    async def poll(self, sensors: list[str]) -> Poll:
+        """Update sensors at once, and tell what it cost."""
+        return Poll(**await self.call_action(DOMAIN, "poll", {"sensors": sensors}))
+
+
+async def _number_in(file: Path) -> float:
+    """Return the number in a file, which may have yet to be written."""
+    until = time.monotonic() + START_SECONDS
+    while not (text := _read(file)):
+        if time.monotonic() > until:
+            msg = f"Home Assistant was not started within {START_SECONDS} s"
+            raise BenchmarkError(msg)
+        await asyncio.sleep(LOOK_SECONDS)
+    return float(text)
+
+
+def _read(file: Path) -> str:
+    """Return what a file holds, or nothing while there is no such file."""
+    return file.read_text(encoding="utf-8") if file.exists() else ""

@@ -1,0 +1,111 @@
+"""Measures Home Assistant from within, where the benchmarks cannot look; they ask it over its actions."""
+
+import asyncio
+from pathlib import Path
+import time
+from typing import Any
+
+from homeassistant.const import (
+    EVENT_STATE_CHANGED,
+    EVENT_STATE_REPORTED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import (
+    CALLBACK_TYPE,
+    Event,
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.start import async_at_started
+from homeassistant.helpers.typing import ConfigType
+from homeassistant.util.event_type import EventType
+
+DOMAIN = "bench_probe"
+CONFIG_SCHEMA = cv.empty_config_schema(DOMAIN)
+# The time when Home Assistant was started, for those who have no user there yet.
+STARTED_FILE = "bench_started"
+NAP = 0.005
+
+
+async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
+    """Note when Home Assistant has started, and offer the actions."""
+
+    async def note_start(_: HomeAssistant) -> None:
+        """Write down what time it is."""
+        file, now = Path(hass.config.path(STARTED_FILE)), time.time()
+        await hass.async_add_executor_job(file.write_text, str(now))
+
+    async_at_started(hass, note_start)
+    for action in (poll, look):
+        hass.services.async_register(
+            DOMAIN, action.__name__, action, supports_response=SupportsResponse.ONLY
+        )
+    return True
+
+
+async def look(call: ServiceCall) -> ServiceResponse:
+    """Tell how many entities have a state, and which sensors of a name's ending have been read."""
+    read = [
+        state.entity_id
+        for state in call.hass.states.async_all("sensor")
+        if state.entity_id.endswith(call.data["ending"])
+        and state.state not in {STATE_UNAVAILABLE, STATE_UNKNOWN}
+    ]
+    return {"entities": call.hass.states.async_entity_ids_count(), "read": [*read]}
+
+
+async def poll(call: ServiceCall) -> ServiceResponse:
+    """Update sensors at once, and tell what it cost."""
+    counts: dict[EventType[Any], int] = {EVENT_STATE_CHANGED: 0, EVENT_STATE_REPORTED: 0}
+    stops = [_count(call.hass, kind, counts) for kind in counts]
+    latest = [0.0]
+    watch = call.hass.async_create_background_task(_watch(latest), DOMAIN)
+    cpu, began = time.process_time(), time.perf_counter()
+    await call.hass.services.async_call(
+        "homeassistant", "update_entity", {"entity_id": call.data["sensors"]}, blocking=True
+    )
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    watch.cancel()
+    for stop in stops:
+        stop()
+    return {
+        "cpu": cpu,
+        "seconds": seconds,
+        "stall": latest[0],
+        "changes": counts[EVENT_STATE_CHANGED],
+        # An entity that is asked to update writes its state once more, which no poll does by itself.
+        "reports": counts[EVENT_STATE_REPORTED] - len(call.data["sensors"]),
+    }
+
+
+def _count(
+    hass: HomeAssistant, kind: EventType[Any], counts: dict[EventType[Any], int]
+) -> CALLBACK_TYPE:
+    """Count events of a kind, and return how to stop that.
+
+    The filter counts and lets none through, so that no event is made for the sake of counting.
+    """
+
+    @callback
+    def count(_: Any) -> bool:
+        counts[kind] += 1
+        return False
+
+    @callback
+    def ignore(_: Event[Any]) -> None:
+        """Never be called."""
+
+    return hass.bus.async_listen(kind, ignore, event_filter=count)
+
+
+async def _watch(latest: list[float]) -> None:
+    """Note by how much the event loop was late at most."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(NAP)
+        latest[0] = max(latest[0], time.perf_counter() - before - NAP)
