@@ -1,8 +1,12 @@
 """What tests of several parts share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+import ssl
 from typing import override
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from custom_components.iot_portal.api.pacing import Pacer
 
@@ -16,3 +20,20 @@ class TirelessPacer(Pacer):
         """Go."""
         self.count()
         yield
+
+
+@asynccontextmanager
+async def serving(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[str]:
+    """Serve something on this machine, and return its address."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server(ssl=tls)
+    try:
+        yield str(server.make_url("/api"))
+    finally:
+        await server.close()

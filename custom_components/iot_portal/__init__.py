@@ -1,23 +1,26 @@
 """SIM cards of the IoT Portal in Home Assistant."""
 
+from contextlib import suppress
+
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import IotPortalAccount
-from .api import IotPortalAuthenticationError, IotPortalError
+from .api import IotPortalAuthenticationError, IotPortalError, IotPortalInputError
+from .config_flow import IotPortalConfigFlow
 from .const import DOMAIN
 from .coordinator import IotPortalConfigEntry, IotPortalData
 from .errors import translate
-from .issues import async_clear_account
+from .issues import Issue, async_clear_account, async_raise_issue
 from .portal import async_create_client
 from .reads import AccountReads
 from .services import async_setup_services
-from .store import AccountMemory
+from .store import UNREADABLE, AccountMemory
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -32,18 +35,41 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions."""
+    """Set up the actions, and say which accounts Home Assistant will not start."""
     async_setup_services(hass)
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        if entry.version > IotPortalConfigFlow.VERSION:
+            async_raise_issue(
+                hass,
+                Issue.ENTRY_TOO_NEW,
+                entry.entry_id,
+                "version",
+                {
+                    "account": entry.title,
+                    "found": str(entry.version),
+                    "known": str(IotPortalConfigFlow.VERSION),
+                },
+            )
     return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
+    """Take in what another version has stored: a minor one changes nothing that this one reads.
+
+    Home Assistant itself refuses an entry of a newer major version.
+    """
+    return entry.version == IotPortalConfigFlow.VERSION
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
     """Log an account in and start to follow its SIMs."""
-    client = async_create_client(hass, entry.data)
     try:
+        client = async_create_client(hass, entry.data)
         await client.login()
     except IotPortalAuthenticationError as err:
         raise ConfigEntryAuthFailed(**translate(err, entry.title)) from err
+    except IotPortalInputError as err:
+        raise ConfigEntryError(**translate(err, entry.title)) from err
     except IotPortalError as err:
         raise ConfigEntryNotReady(**translate(err, entry.title)) from err
 
@@ -56,9 +82,18 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
         name=entry.title,
     )
     memory = AccountMemory(hass, entry.entry_id)
-    await memory.async_load()
+    if (aside := await memory.async_load()) is not None:
+        async_raise_issue(
+            hass,
+            Issue.MEMORY_LOST,
+            entry.entry_id,
+            "memory",
+            {"account": entry.title, "file": aside},
+        )
     reads = AccountReads(hass, entry.entry_id)
-    await reads.async_load()
+    # Whatever is wrong with that file: it can all be read again, and the file is written anew.
+    with suppress(*UNREADABLE):
+        await reads.async_load()
     account = IotPortalAccount(hass, entry, client, memory, reads)
     entry.runtime_data = IotPortalData(account=account, options=entry.options)
     sims = entry.runtime_data.async_add_sims(hass, entry)

@@ -50,6 +50,7 @@ from .api import (
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalRateLimitError,
+    is_private,
 )
 from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH, Priority, priority
 from .const import (
@@ -163,6 +164,10 @@ SIMS_SCHEMAS = {
 
 class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
     """Adds an account, and asks for its credentials again when they are refused."""
+
+    # What entries and subentries hold; async_migrate_entry takes in what other versions have stored.
+    VERSION = 1
+    MINOR_VERSION = 1
 
     @classmethod
     @callback
@@ -493,6 +498,8 @@ def _read_account(user_input: dict[str, Any]) -> tuple[dict[str, str], str | Non
     base_url = _base_url(ENVIRONMENTS.get(environment) or given.get(CONF_BASE_URL, ""))
     if base_url is None:
         return {}, "base_url_invalid"
+    if not is_private(URL(base_url)):
+        return {}, "base_url_not_encrypted"
     account = {key: given[key] for key in (CONF_CLIENT_ID, CONF_SECRET_KEY) if key in given}
     if CONF_API_TOKEN in given:
         if account:
@@ -534,6 +541,8 @@ def _base_url(text: str) -> str | None:
     """Return the address of a portal in one spelling, or None for what is no address."""
     try:
         url = URL(text)
+        # As it is looked up; yarl lets a name of dots alone through.
+        (url.host or "").encode("idna")
     except ValueError:
         return None
     if url.scheme not in ("http", "https") or not url.host or url.user or url.query or url.fragment:

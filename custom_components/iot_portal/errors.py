@@ -12,6 +12,7 @@ from .api import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalError,
+    IotPortalInputError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
@@ -24,6 +25,7 @@ from .const import DOMAIN
 _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
     (IotPortalAuthenticationError, "authentication_failed"),
     (IotPortalConnectionError, "cannot_connect"),
+    (IotPortalInputError, "cannot_be_sent"),
     (IotPortalNotFoundError, "not_found"),
     (IotPortalNotAvailableError, "not_available"),
     (IotPortalRateLimitError, "rate_limited"),

@@ -12,27 +12,32 @@ from .const import DOMAIN
 class Issue(StrEnum):
     """What can need a person; refused credentials are Home Assistant's own repair."""
 
+    ENTRY_TOO_NEW = "entry_too_new"
     INTERVAL_STRETCHED = "interval_stretched"
+    MEMORY_LOST = "memory_lost"
     ROUTE_REFUSED = "route_refused"
     SIM_GONE = "sim_gone"
     STATUS_CHANGE_TIMED_OUT = "status_change_timed_out"
 
 
-# The only one that can be mended from here: by removing the SIM.
-_FIXABLE = {Issue.SIM_GONE}
+# A SIM can be removed from here, and that something was lost can be taken note of.
+_FIXABLE = {Issue.MEMORY_LOST, Issue.SIM_GONE}
+# What happens once would otherwise be forgotten with the next restart, seen or not.
+_PERSISTENT = {Issue.MEMORY_LOST}
 
 
 @callback
 def async_raise_issue(
     hass: HomeAssistant, issue: Issue, entry_id: str, subject: str, placeholders: Mapping[str, str]
 ) -> None:
-    """Ask for a repair; the subject is the id of a SIM's subentry, a route or an option."""
+    """Ask for a repair; the subject is the id of a SIM's subentry, a route, an option or a file."""
     ir.async_create_issue(
         hass,
         DOMAIN,
         _issue_id(issue, entry_id, subject),
         data={"entry_id": entry_id, "subentry_id": subject},
         is_fixable=issue in _FIXABLE,
+        is_persistent=issue in _PERSISTENT,
         severity=ir.IssueSeverity.WARNING,
         translation_key=issue,
         translation_placeholders=dict(placeholders),

@@ -1,15 +1,19 @@
 """Repairs that can be made from here."""
 
-from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 import voluptuous as vol
+
+from .issues import Issue
 
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the dialog for the one repair that can be made: to remove a SIM that is gone."""
+    """Return the dialog that removes a SIM that is gone, or one that is there to be read."""
+    if issue_id.startswith(Issue.MEMORY_LOST):
+        return ConfirmRepairFlow()
     data = data or {}
     return SimGoneFlow(str(data["entry_id"]), str(data["subentry_id"]))
 

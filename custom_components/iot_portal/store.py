@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
@@ -15,6 +17,18 @@ from .const import DOMAIN, LOGGER
 from .sim import SentSms, StatusChange
 
 STORAGE_VERSION = 1
+
+# What Home Assistant's store raises for a file of a newer version, for one that cannot be opened, and for
+# JSON that is no file of a store; and what readers of its content do.
+UNREADABLE: Final = (
+    HomeAssistantError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+KEPT_ASIDE: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,51 +50,49 @@ class SimMemory:
     seen_sms: list[str] | None = None
 
 
-_INSTANT = vol.All(cv.datetime, dt_util.as_utc)
-_CHANGE = vol.Schema(
-    vol.All(
-        {
-            vol.Required("status"): str,
-            vol.Required("previous"): vol.Any(None, str),
-            vol.Required("requested_at"): _INSTANT,
-            vol.Required("is_overdue"): bool,
-        },
-        lambda kept: StatusChange(**kept),
+# After the clock was put back, what is kept may lie in the future.
+_INSTANT = vol.All(cv.datetime, dt_util.as_utc, lambda instant: min(instant, dt_util.utcnow()))
+
+
+def _record(kind: type[Any], fields: Mapping[str, Any]) -> vol.Schema:
+    """Return what reads a record; a newer minor version may have added to it."""
+    kept = vol.Schema(
+        {vol.Required(name): value for name, value in fields.items()}, extra=vol.REMOVE_EXTRA
     )
+    return vol.Schema(vol.All(kept, lambda values: kind(**values)))
+
+
+_CHANGE = _record(
+    StatusChange,
+    {
+        "status": str,
+        "previous": vol.Any(None, str),
+        "requested_at": _INSTANT,
+        "is_overdue": bool,
+    },
 )
-_SMS = vol.Schema(
-    vol.All(
-        {
-            vol.Required("sent_at"): _INSTANT,
-            vol.Required("sms_id"): vol.Any(None, str),
-            vol.Required("status"): vol.Any(None, str),
-            vol.Required("has_ended"): bool,
-        },
-        lambda kept: SentSms(**kept),
-    )
+_SMS = _record(
+    SentSms,
+    {
+        "sent_at": _INSTANT,
+        "sms_id": vol.Any(None, str),
+        "status": vol.Any(None, str),
+        "has_ended": bool,
+    },
 )
-_SIM = vol.Schema(
-    vol.All(
-        {
-            vol.Required("change"): vol.Any(None, _CHANGE),
-            vol.Required("messages"): [_SMS],
-            vol.Required("seen_sms"): vol.Any(None, [str]),
-        },
-        lambda kept: SimMemory(**kept),
-    )
+_SIM = _record(
+    SimMemory,
+    {
+        "change": vol.Any(None, _CHANGE),
+        "messages": [_SMS],
+        "seen_sms": vol.Any(None, [str]),
+    },
 )
-_BULK_EDIT = vol.Schema(
-    vol.All(
-        {
-            vol.Required("queue_id"): str,
-            vol.Required("webhook_id"): str,
-            vol.Required("iccids"): [str],
-            vol.Required("requested_at"): _INSTANT,
-        },
-        lambda kept: BulkEdit(**kept),
-    )
+_BULK_EDIT = _record(
+    BulkEdit,
+    {"queue_id": str, "webhook_id": str, "iccids": [str], "requested_at": _INSTANT},
 )
-_ACCOUNT = vol.Schema({vol.Required("sims"): {str: _SIM}, vol.Required("bulk_edits"): [_BULK_EDIT]})
+_ACCOUNT = _record(dict, {"sims": {str: _SIM}, "bulk_edits": [_BULK_EDIT]})
 
 
 class AccountMemory:
@@ -88,6 +100,7 @@ class AccountMemory:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start with nothing in mind."""
+        self._hass = hass
         self._store: Store[dict[str, Any]] = Store(
             hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", private=True, atomic_writes=True
         )
@@ -95,18 +108,28 @@ class AccountMemory:
         self._sims: dict[str, SimMemory] = {}
         self.bulk_edits: dict[str, BulkEdit] = {}
 
-    async def async_load(self) -> None:
-        """Remember what was kept; a file that makes no sense is left behind."""
-        kept = await self._store.async_load()
-        if kept is None:
-            return
+    async def async_load(self) -> str | None:
+        """Remember what was kept; return where a file was set aside to that cannot be read."""
         try:
+            if (kept := await self._store.async_load()) is None:
+                return None
             account: Mapping[str, Any] = _ACCOUNT(kept)
-        except vol.Invalid as err:
-            LOGGER.warning("What was kept of an account cannot be read and is forgotten: %s", err)
-            return
+        except (*UNREADABLE, vol.Invalid) as err:
+            return await self._async_set_aside(err)
         self._sims = account["sims"]
         self.bulk_edits = {edit.webhook_id: edit for edit in account["bulk_edits"]}
+        return None
+
+    async def _async_set_aside(self, err: Exception) -> str:
+        """Keep what cannot be read from being written over."""
+        file = Path(self._store.path)
+        try:
+            aside = await self._hass.async_add_executor_job(_set_aside, file)
+        except OSError:
+            self._store.make_read_only()
+            aside = str(file)
+        LOGGER.warning("What was kept of an account cannot be read, see %s: %s", aside, err)
+        return aside
 
     def of(self, iccid: str) -> SimMemory:
         """Return the memory of a SIM, to be changed in place and saved."""
@@ -138,6 +161,7 @@ class AccountMemory:
     async def async_remove(self) -> None:
         """Take the file away with its account."""
         await self._store.async_remove()
+        await self._hass.async_add_executor_job(_remove_aside, Path(self._store.path))
 
     def _as_dict(self) -> dict[str, Any]:
         """Return what the file holds."""
@@ -145,3 +169,18 @@ class AccountMemory:
             "sims": {iccid: asdict(sim) for iccid, sim in self._sims.items() if sim != SimMemory()},
             "bulk_edits": [asdict(edit) for edit in self.bulk_edits.values()],
         }
+
+
+def _set_aside(file: Path) -> str:
+    """Rename a file as Home Assistant does with those that are no JSON; of old ones, a few are kept."""
+    aside = file.with_name(f"{file.name}.corrupt.{dt_util.utcnow().isoformat()}")
+    file.rename(aside)
+    for old in sorted(file.parent.glob(f"{file.name}.corrupt.*"))[:-KEPT_ASIDE]:
+        old.unlink()
+    return str(aside)
+
+
+def _remove_aside(file: Path) -> None:
+    """Remove what was set aside of the files of an account, by us or by Home Assistant."""
+    for aside in file.parent.glob(f"{file.name}.*corrupt.*"):
+        aside.unlink()

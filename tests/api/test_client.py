@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 import socket
 
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import unused_port
 import pytest
 
 from custom_components.iot_portal.api import (
@@ -393,24 +392,3 @@ async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
     with pytest.raises(IotPortalResponseError) as raised:
         await client.login()
     assert not isinstance(raised.value, IotPortalAuthenticationError)
-
-
-async def test_redirect(session: ClientSession, make_client: MakeClient) -> None:
-    """The token does not follow a redirect to another host."""
-    seen: list[str] = []
-
-    async def redirect(request: web.Request) -> web.Response:
-        seen.append(request.path)
-        if request.path == "/Login":
-            return web.json_response({"data": {"token": "abc"}})
-        return web.Response(status=302, headers={"Location": "/elsewhere"})
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", redirect)
-    async with TestServer(app, host="127.0.0.1") as server:
-        client = make_client(base_url=str(server.make_url("/")))
-        with pytest.raises(IotPortalResponseError) as raised:
-            await client.get_usage(ICCID)
-
-    assert raised.value.status == 302
-    assert seen == ["/Login", f"/ctdUsage/{ICCID}"]

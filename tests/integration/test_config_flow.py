@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 import time
 from types import MappingProxyType
 from typing import Any
 
+from aiohttp import web
 from aiohttp.test_utils import unused_port
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigSubentry
@@ -29,6 +31,8 @@ from custom_components.iot_portal import config_flow, portal as portal_module
 from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
+from tests.common import serving
+from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import ICCID, OTHER_ICCID, UNKNOWN_ICCID, SetUp
 from .test_sensor import state_of
@@ -139,6 +143,8 @@ async def test_environments(
         ({"base_url": "ftp://example.com"}, None, "is no web address"),
         ({"base_url": "http://me@example.com"}, None, "is no web address"),
         ({"base_url": "http://[broken"}, None, "is no web address"),
+        ({"base_url": "https://a..b/api"}, None, "is no web address"),
+        ({"base_url": "http://example.com/api"}, None, "would travel unencrypted"),
         ({"secret_key": ""}, None, "Enter the client ID and the secret key"),
         ({"api_token": "demo-token"}, None, "not both"),
         ({}, {"kind": "status", "status": 500}, "answered with an error (HTTP status 500)"),
@@ -176,6 +182,30 @@ async def test_account_errors(
     portal.faults.clear()
     result = await hass.config_entries.flow.async_configure(result["flow_id"], account_form(portal))
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("name", ["self-signed", "unknown authority"])
+async def test_bad_certificate(hass: HomeAssistant, tmp_path: Path, name: str) -> None:
+    """A portal that cannot prove who it is is refused, and the form says why."""
+    make, _, says = BAD_CERTIFICATES[name]
+    seen: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        return web.json_response({"data": {"token": "abc"}})
+
+    # The server's half of a refused handshake is no failure of Home Assistant.
+    hass.loop.set_exception_handler(None)
+    tls = await hass.async_add_executor_job(make, Authority(folder=tmp_path))
+    async with serving(handle, tls=tls) as url:
+        form = {"environment": "custom", "client_id": "a", "secret_key": "b"}
+        result = await hass.config_entries.flow.async_configure(
+            (await start(hass))["flow_id"], form | {"other": {"base_url": url}}
+        )
+
+    text = await error_text(hass, result, "config")
+    assert f"could not be reached (the certificate of {says})" in text
+    assert seen == []
 
 
 async def test_duplicate_account(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:

@@ -652,29 +652,6 @@ async def test_gone_before_the_answer(
     assert (ICCID in kept) is not is_removed
 
 
-async def test_damaged_memory(
-    hass: HomeAssistant,
-    set_up: SetUp,
-    hass_storage: dict[str, Any],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """What makes no sense in the file is said once and held against nobody."""
-    entry = await set_up(ICCID)
-    await hass.config_entries.async_unload(entry.entry_id)
-    hass_storage[f"{DOMAIN}.{entry.entry_id}"] = {
-        "version": 1,
-        "minor_version": 1,
-        "key": f"{DOMAIN}.{entry.entry_id}",
-        "data": {"sims": [], "bulk_edits": 5},
-    }
-
-    await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
-
-    assert state_of(hass, ICCID, "status") == "inventory"
-    assert caplog.text.count("cannot be read and is forgotten") == 1
-
-
 async def test_memory_goes_with_its_account(
     hass: HomeAssistant,
     set_up: SetUp,

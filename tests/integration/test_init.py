@@ -9,6 +9,7 @@ from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.iot_portal.const import DOMAIN
@@ -87,6 +88,24 @@ async def test_nobody_there(hass: HomeAssistant, set_up: SetUp) -> None:
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.reason is not None
     assert entry.reason.startswith("The IoT Portal could not be reached for demo-client")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "says"),
+    [
+        ("http://portal.example.org/api", "an address with http is for this machine"),
+        ("http://[broken", "'http://[broken' is no address"),
+    ],
+)
+async def test_address_that_nothing_is_sent_to(
+    hass: HomeAssistant, set_up: SetUp, base_url: str, says: str
+) -> None:
+    """An account whose address got into the storage past the form is not started, and says why."""
+    entry = await set_up(ICCID, base_url=base_url)
+
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert entry.reason is not None
+    assert f"Nothing was sent for demo-client: {says}" in entry.reason
 
 
 async def test_wrong_secret_at_start(hass: HomeAssistant, set_up: SetUp) -> None:

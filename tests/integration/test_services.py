@@ -327,3 +327,36 @@ async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: Moc
     assert found["sims"][0]["sms"]["status"] == "Delivered"
     with pytest.raises(HomeAssistantError, match="does not know an SMS with the ID 1"):
         await call(hass, "get_sms", {"device_id": sim, "sms_id": "1"})
+    for bad in ("..", "4711/1", "4711?", "4711\r\nX: y", "\u0664711"):
+        with pytest.raises((HomeAssistantError, vol.Invalid)):
+            await call(hass, "get_sms", {"device_id": sim, "sms_id": bad})
+    assert {exchange.path for exchange in portal.journal.find(route="GetSMS")} == {
+        f"/GetSMS/{sms_id}",
+        "/GetSMS/1",
+    }
+
+
+async def test_iccid_that_is_none(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A SIM whose ICCID was damaged in the storage is not asked for, nor does it get an SMS."""
+    entry = await set_up("../Login")
+    sim = device_id(hass, entry, "../Login")
+
+    with pytest.raises(HomeAssistantError, match=r"Nothing was sent for SIM ../Login: '../Login'"):
+        await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+
+    assert {exchange.route for exchange in portal.journal} == {"Login"}
+
+
+async def test_changes_that_are_no_json(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """What an automation cannot send is told as such, and no edit is waited for."""
+    entry = await set_up(ICCID)
+    data = {"device_id": device_id(hass, entry, ICCID), "changes": {"simNotes": {"a": b"bytes"}}}
+
+    for action in ("edit_device", "bulk_edit_devices"):
+        with pytest.raises(HomeAssistantError, match="Nothing was sent for"):
+            await call(hass, action, data)
+
+    assert {exchange.method for exchange in portal.journal} == {"GET", "POST"}
+    assert not entry.runtime_data.account.memory.bulk_edits

@@ -1,6 +1,6 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
-from .client import IotPortalClient
+from .client import IotPortalClient, is_private
 from .const import (
     DELIVERED_STATUSES,
     FAILED_STATUSES,
@@ -14,6 +14,7 @@ from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalError,
+    IotPortalInputError,
     IotPortalLoginError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
@@ -36,6 +37,7 @@ __all__ = [
     "IotPortalClient",
     "IotPortalConnectionError",
     "IotPortalError",
+    "IotPortalInputError",
     "IotPortalLoginError",
     "IotPortalNotAvailableError",
     "IotPortalNotFoundError",
@@ -48,5 +50,6 @@ __all__ = [
     "Sms",
     "SmsStatus",
     "Usage",
+    "is_private",
     "sms_status",
 ]

@@ -6,13 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 import json
 from random import uniform
+import re
+import ssl
 from typing import Final
 
 from aiohttp import (
     ClientConnectionError,
+    ClientConnectorCertificateError,
     ClientConnectorError,
+    ClientConnectorSSLError,
     ClientError,
     ClientHandlerType,
     ClientRequest,
@@ -27,6 +32,7 @@ from .const import SMS_API_VERSION, ErrorCode
 from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
+    IotPortalInputError,
     IotPortalLoginError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
@@ -76,6 +82,20 @@ _BY_STATUS: Final[dict[int, type[IotPortalResponseError]]] = {
 _LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
 _GATEWAY_STATUSES: Final = {502, 504}
 _TRANSIENT_STATUSES: Final = {500, 502, 504}
+
+# No sign in it can lead to another path or into a header, whoever reads it on the way.
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+# What OpenSSL calls the ways in which a certificate can be wrong, in words that say what to do about it.
+_CERTIFICATE_ERRORS: Final = {
+    9: "is not valid yet; is the clock of this machine right?",
+    10: "has expired",
+    18: "is self-signed",
+    19: "comes from an unknown authority",
+    20: "comes from an unknown authority",
+    21: "comes from an unknown authority",
+    62: "is for another host name",
+    64: "is for another address",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +150,12 @@ class IotPortalClient:
         Clients of one account share a pacer. A time-out does not count the wait for one's turn.
         """
         self._session = session
-        self._base_url = URL(base_url)
+        try:
+            self._base_url = URL(base_url)
+        except ValueError as err:
+            msg = f"{base_url[:MAX_MESSAGE_LENGTH]!r} is no address"
+            raise IotPortalInputError(msg) from err
+        self._is_private = is_private(self._base_url)
         self._credentials = credentials
         self.pacer = pacer or Pacer()
         # Connecting ends before the whole time is over, so that a write that never left is told apart.
@@ -171,13 +196,16 @@ class IotPortalClient:
 
     async def get_sms_ids(self, iccid: str) -> list[str]:
         """Return the ids of the SMS of a SIM, in the portal's order."""
-        return sms_ids(await self._read_object("GetSMSIds", iccid))
+        listed = sms_ids(await self._read_object("GetSMSIds", iccid))
+        return [identifier for identifier in listed if _IDENTIFIER.fullmatch(identifier)]
 
     async def send_sms(self, iccid: str, message: str) -> str | None:
         """Send an SMS to a SIM and return its id, where the portal tells it."""
-        return sms_id(
+        identifier = sms_id(
             await self._write({"messageText": message}, "SendSMS", iccid, SMS_API_VERSION)
         )
+        # One that cannot be asked for again is none.
+        return identifier if identifier and _IDENTIFIER.fullmatch(identifier) else None
 
     async def request_status_change(self, iccid: str, status: str) -> Json:
         """Ask for another status of a SIM and return what the portal answered."""
@@ -318,14 +346,20 @@ class IotPortalClient:
         token: str | None = None,
     ) -> _Reply:
         """Put one request on the wire, when it is its turn, and return the reply."""
+        url = self._url(path)
+        headers = {} if token is None else {"Authorization": token}
+        content = None
+        if body is not None:
+            content = self._content(body)
+            headers["Content-Type"] = "application/json"
         try:
             async with (
                 self.pacer.turn(),
                 self._session.request(
                     method,
-                    self._base_url.joinpath(*path),
-                    json=body,
-                    headers={} if token is None else {"Authorization": token},
+                    url,
+                    data=content,
+                    headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
                     middlewares=(_send_once,),
@@ -340,13 +374,43 @@ class IotPortalClient:
             msg = "the connection was not made in time"
             raise IotPortalTimeoutError(msg) from err
         except ClientConnectorError as err:
-            msg = f"no connection: {err.strerror or type(err).__name__}"
-            raise IotPortalConnectionError(msg) from err
+            raise _no_connection(err) from err
         except TimeoutError as err:
             msg = "no answer in time"
             raise IotPortalTimeoutError(msg, may_have_arrived=True) from err
         except ClientError as err:
             raise _broken_connection(err) from err
+
+    def _url(self, path: Sequence[str]) -> URL:
+        """Return the address of a request, which no part of the path leads away from."""
+        if not self._is_private:
+            msg = "an address with http is for this machine and private networks only"
+            raise IotPortalInputError(msg)
+        for part in path:
+            if not _IDENTIFIER.fullmatch(part):
+                msg = f"{part[:MAX_MESSAGE_LENGTH]!r} is no identifier"
+                raise IotPortalInputError(msg)
+        return self._base_url.joinpath(*path)
+
+    def _content(self, body: Mapping[str, Json]) -> bytes:
+        """Return the body of a request as it goes over the wire."""
+        try:
+            return self._session.json_serialize(body).encode()
+        except (TypeError, ValueError, RecursionError) as err:
+            msg = f"what is to be sent cannot be written as JSON ({err})"
+            raise IotPortalInputError(msg) from err
+
+
+def is_private(url: URL) -> bool:
+    """Tell whether nobody on the way can read what is sent: by encryption, or because the way is short."""
+    if url.scheme == "https":
+        return True
+    host = url.host or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_private or address.is_link_local
 
 
 async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -360,6 +424,21 @@ async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> Clie
         raise
     except ClientConnectionError as err:
         raise _broken_connection(err) from err
+
+
+def _no_connection(err: ClientConnectorError) -> IotPortalConnectionError:
+    """Return what to raise for a connection that could not be made."""
+    match err:
+        case ClientConnectorCertificateError(
+            certificate_error=ssl.SSLCertVerificationError() as why
+        ):
+            wrong = _CERTIFICATE_ERRORS.get(why.verify_code) or f"is wrong: {why.verify_message}"
+            msg = f"the certificate of {err.host} {wrong}"
+        case ClientConnectorSSLError():
+            msg = f"{err.host} does not answer with an encrypted connection"
+        case _:
+            msg = f"no connection: {err.strerror or type(err).__name__}"
+    return IotPortalConnectionError(msg)
 
 
 def _broken_connection(err: ClientError) -> IotPortalConnectionError:

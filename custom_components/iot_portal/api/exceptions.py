@@ -5,6 +5,10 @@ class IotPortalError(Exception):
     """Base of everything that the client raises."""
 
 
+class IotPortalInputError(IotPortalError):
+    """What was asked for cannot be sent, so nothing was."""
+
+
 class IotPortalConnectionError(IotPortalError):
     """The portal could not be reached, or the connection broke.
 

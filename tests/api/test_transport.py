@@ -1,0 +1,343 @@
+"""The way to the portal: where the secrets go, where they do not, and how much comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+import tracemalloc
+from typing import Any
+import zlib
+
+from aiohttp import ClientSession, TCPConnector, web
+import pytest
+from yarl import URL
+
+from custom_components.iot_portal.api import (
+    IotPortalClient,
+    IotPortalConnectionError,
+    IotPortalInputError,
+    IotPortalNotFoundError,
+    IotPortalOutcomeUnknownError,
+    IotPortalResponseError,
+    is_private,
+)
+from custom_components.iot_portal.api.client import MAX_ANSWER_BYTES
+from mock_portal import MockPortal
+from tests.common import TirelessPacer, serving
+from tests.tls import BAD_CERTIFICATES, Authority
+
+from .conftest import CREDENTIALS, ICCID
+
+type Call = Callable[[IotPortalClient], Awaitable[Any]]
+
+TOKEN = "a-token-of-the-portal"
+CALLS: dict[str, Call] = {
+    "login": lambda client: client.login(),
+    "read": lambda client: client.get_usage(ICCID),
+    "write": lambda client: client.send_sms(ICCID, "Hello"),
+}
+# Where an identifier would lead to another path, into a query or into a header.
+NO_IDENTIFIERS = [
+    *("", ".", "..", "../Login", "/Login", "//example.org/x", "4711/1", "4711?a=b", "4711#a"),
+    *("%2e%2e", "4711%2F1", "4711 1", "4711\r\nX-A: b", "4711\n", "\t4711", "\x00", "-4711"),
+    *("\N{FULLWIDTH DIGIT FOUR}711", "47\N{ARABIC-INDIC DIGIT ONE}1", "4711é", "4" * 129),
+]
+BY_IDENTIFIER: dict[str, Callable[[IotPortalClient, str], Awaitable[Any]]] = {
+    "get_usage": lambda client, it: client.get_usage(it),
+    "get_device": lambda client, it: client.get_device(it),
+    "get_session": lambda client, it: client.get_session(it),
+    "get_status": lambda client, it: client.get_status(it),
+    "get_sms": lambda client, it: client.get_sms(it),
+    "get_sms_ids": lambda client, it: client.get_sms_ids(it),
+    "send_sms": lambda client, it: client.send_sms(it, "Hello"),
+    "request_status_change": lambda client, it: client.request_status_change(it, "ACTIVATED"),
+    "edit_device": lambda client, it: client.edit_device(it, {"simNotes": "Spare"}),
+}
+
+
+class Portal:
+    """A portal that logs everybody in, and answers all else as it is told to."""
+
+    def __init__(self) -> None:
+        """Answer with nothing."""
+        self.seen: list[tuple[str, str | None]] = []
+        self.answers: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+        self.answers_login = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request."""
+        self.seen.append((request.path, request.headers.get("Authorization")))
+        if self.answers is not None and (self.answers_login or not request.path.endswith("/Login")):
+            return await self.answers(request)
+        return web.json_response({"data": {"token": TOKEN}})
+
+
+def client_of(session: ClientSession, url: str) -> IotPortalClient:
+    """Return a client of a portal that does not wait long for anything."""
+    return IotPortalClient(
+        session, url, CREDENTIALS, pacer=TirelessPacer(), timeout=10, retry_wait=0
+    )
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Return an authority that vouches for servers."""
+    return Authority(folder=tmp_path)
+
+
+@pytest.fixture
+async def trusting(authority: Authority, socket_enabled: None) -> AsyncIterator[ClientSession]:
+    """Return a session that believes the authority, and nobody else."""
+    async with ClientSession(connector=TCPConnector(ssl=authority.trusting())) as session:
+        yield session
+
+
+async def test_good_certificate(trusting: ClientSession, authority: Authority) -> None:
+    """A portal with a certificate that holds is talked to."""
+    portal = Portal()
+    async with serving(portal.handle, tls=authority.server()) as url:
+        await client_of(trusting, url).login()
+
+    assert portal.seen == [("/api/Login", None)]
+
+
+@pytest.mark.parametrize("name", BAD_CERTIFICATES)
+async def test_bad_certificate(name: str, trusting: ClientSession, authority: Authority) -> None:
+    """A certificate that does not hold is refused in words that say why, and nothing is sent."""
+    make, host, says = BAD_CERTIFICATES[name]
+    portal = Portal()
+    if name == "self-signed":
+        # Whom the client knows as an authority may sign for itself.
+        authority = Authority(folder=authority.folder, name="Somebody")
+    async with serving(portal.handle, tls=make(authority)) as url:
+        client = client_of(trusting, url.replace("127.0.0.1", host))
+        for call in CALLS.values():
+            with pytest.raises(IotPortalConnectionError) as raised:
+                await call(client)
+            assert str(raised.value) == f"the certificate of {says}"
+            assert not raised.value.may_have_arrived
+
+    assert portal.seen == []
+
+
+async def test_no_tls_behind_https(trusting: ClientSession) -> None:
+    """A server that cannot encrypt is told apart from one that is not there."""
+    portal = Portal()
+    async with serving(portal.handle) as url:
+        client = client_of(trusting, url.replace("http:", "https:"))
+        with pytest.raises(IotPortalConnectionError, match=r"127\.0\.0\.1 does not answer with an"):
+            await client.login()
+
+    assert portal.seen == []
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("https://api.iotportal.io/api", True),
+        ("https://192.0.2.1", True),
+        ("http://localhost:8089/api", True),
+        ("http://127.0.0.1/", True),
+        ("http://[::1]:8089", True),
+        ("http://192.168.1.10", True),
+        ("http://10.0.0.1", True),
+        ("http://172.31.255.255", True),
+        ("http://[fd00::1]", True),
+        ("http://[fe80::1]", True),
+        ("http://api.iotportal.io/api", False),
+        ("http://8.8.8.8", False),
+        ("http://172.32.0.1", False),
+        ("http://[2606:4700::1]", False),
+        ("http://[::ffff:8.8.8.8]", False),
+        ("http://portal", False),
+        ("http://localhost.example.org", False),
+        ("http://127.0.0.1.example.org", False),
+        ("http://192.168.1.10@example.org", False),
+        ("http://2130706433", False),
+    ],
+)
+def test_encryption(url: str, accepted: bool) -> None:
+    """Without encryption, only this machine and private networks are talked to."""
+    assert is_private(URL(url)) is accepted
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_nothing_goes_unencrypted(
+    call: str, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever an entry says, the client itself sends nothing in clear over the internet."""
+
+    def request(*args: object, **kwargs: object) -> None:
+        pytest.fail("sent")
+
+    monkeypatch.setattr(session, "request", request)
+
+    with pytest.raises(IotPortalInputError, match="private networks only"):
+        await CALLS[call](client_of(session, "http://api.iotportal.io/api"))
+
+
+@pytest.mark.parametrize("to_other_host", [True, False], ids=["other host", "same host"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("call", CALLS)
+async def test_redirect(
+    call: str, status: int, to_other_host: bool, session: ClientSession
+) -> None:
+    """Neither the token nor the credentials follow a redirect, wherever it leads."""
+    portal, other = Portal(), Portal()
+    portal.answers_login = call == "login"
+    async with serving(portal.handle) as url, serving(other.handle) as other_url:
+        target = other_url.replace("127.0.0.1", "localhost") if to_other_host else url
+
+        async def redirect(_: web.Request) -> web.Response:
+            return web.Response(status=status, headers={"Location": f"{target}/elsewhere"})
+
+        portal.answers = redirect
+        with pytest.raises(IotPortalResponseError) as raised:
+            await CALLS[call](client_of(session, url))
+
+    assert raised.value.status == status
+    assert other.seen == []
+    assert [path for path, _ in portal.seen if "elsewhere" in path] == []
+    assert len(portal.seen) == (1 if call == "login" else 2)
+
+
+def packed() -> bytes:
+    """Return a little that becomes 64 times the largest answer."""
+    packer = zlib.compressobj(level=9, wbits=31)
+    return b"".join(
+        [*(packer.compress(b"0" * MAX_ANSWER_BYTES) for _ in range(64)), packer.flush()]
+    )
+
+
+@pytest.mark.parametrize("is_packed", [True, False], ids=["bomb", "endless"])
+async def test_too_much(is_packed: bool, session: ClientSession) -> None:
+    """An answer that is too large is cut off before it fills the memory, packed or not."""
+    portal, content = Portal(), packed() if is_packed else b"0" * MAX_ANSWER_BYTES
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip"} if is_packed else {})
+        await response.prepare(request)
+        while True:
+            await response.write(content)
+
+    portal.answers = answer
+    async with serving(portal.handle) as url:
+        client = client_of(session, url)
+        await client.login()
+        tracemalloc.start()
+        try:
+            with pytest.raises(IotPortalOutcomeUnknownError, match="too large"):
+                await client.send_sms(ICCID, "Hello")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 10 * MAX_ANSWER_BYTES
+
+
+async def test_endless_header(session: ClientSession) -> None:
+    """A header without an end is cut off too."""
+    sent = 0
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(ConnectionError):
+            while sent < 64 * MAX_ANSWER_BYTES:
+                writer.write(b"X-Header: " + b"0" * 4096 + b"\r\n")
+                await writer.drain()
+                sent += 4096
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(IotPortalConnectionError):
+            await client_of(session, f"http://127.0.0.1:{port}").login()
+
+    assert sent < 16 * MAX_ANSWER_BYTES
+
+
+@pytest.mark.parametrize("name", BY_IDENTIFIER)
+async def test_no_identifier(name: str, client: IotPortalClient, portal: MockPortal) -> None:
+    """What could lead to another path or into a header is not sent, whoever asks for it."""
+    for identifier in NO_IDENTIFIERS:
+        with pytest.raises(IotPortalInputError, match="is no identifier"):
+            await BY_IDENTIFIER[name](client, identifier)
+
+    assert {call.route for call in portal.journal} <= {"Login"}
+
+
+@pytest.mark.parametrize("identifier", ["4711", "a1b2-c3d4", "2026:11.24_1", "4" * 128])
+async def test_identifier(identifier: str, client: IotPortalClient, portal: MockPortal) -> None:
+    """The ids that portals are known to use are sent as they are."""
+    with pytest.raises(IotPortalNotFoundError):
+        await client.get_sms(identifier)
+
+    portal.journal.assert_called_once("GET", f"/GetSMS/{identifier}")
+
+
+async def test_ids_of_a_portal_that_is_up_to_something(session: ClientSession) -> None:
+    """An id out of an answer that would lead to another path when asked for is none."""
+    portal = Portal()
+    ids: list[Any] = [{"smsMsgId": bad} for bad in NO_IDENTIFIERS]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(ids[-1] if "SendSMS" in request.path else {"smsMsgIds": ids})
+
+    portal.answers = answer
+    async with serving(portal.handle) as url:
+        client = client_of(session, url)
+        # Blanks around an id are no part of it.
+        assert {*await client.get_sms_ids(ICCID)} == {"4711"}
+        assert await client.send_sms(ICCID, "Hello") is None
+
+
+@pytest.mark.parametrize(
+    "token", ["abc\r\nX-A: b", "abc\n", "a b", "", "é", "\x00", {"token": None}, ["abc"], "\ud800"]
+)
+async def test_token_of_a_portal_that_is_up_to_something(
+    token: object, session: ClientSession
+) -> None:
+    """A token that does not fit into a header is none, so nothing can be slipped in with it."""
+    portal = Portal()
+    portal.answers_login = True
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"data": {"token": token}})
+
+    portal.answers = answer
+    async with serving(portal.handle) as url:
+        client = client_of(session, url)
+        if token == "abc\n":
+            await client.login()
+            await client.get_usage(ICCID)
+        else:
+            with pytest.raises(IotPortalResponseError):
+                await client.login()
+
+    assert {sent for _, sent in portal.seen} <= {None, "abc"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dateShipped": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"simNotes": {"a", "b"}},
+        {"simNotes": b"bytes"},
+        {1: {("a",): 2}},
+    ],
+    ids=["instant", "set", "bytes", "key"],
+)
+async def test_what_is_no_json(changes: Any, client: IotPortalClient, portal: MockPortal) -> None:
+    """What cannot be written as JSON is not sent, and the error is one of the client's own."""
+    with pytest.raises(IotPortalInputError, match="cannot be written as JSON"):
+        await client.edit_device(ICCID, changes)
+
+    portal.journal.assert_not_called("PUT", f"/EditDevice/{ICCID}")
+
+
+async def test_address_that_is_none(session: ClientSession) -> None:
+    """An address that cannot be one is an error of the client's own."""
+    with pytest.raises(IotPortalInputError, match="is no address"):
+        client_of(session, "https://\N{IDEOGRAPHIC FULL STOP}/api")

@@ -1,0 +1,329 @@
+"""What is on the disk: from the first release on it is read, and what cannot be read is not lost."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+import json
+from pathlib import Path
+import stat
+from typing import Any
+from unittest.mock import Mock
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.iot_portal import async_migrate_entry, store
+from custom_components.iot_portal.config_flow import IotPortalConfigFlow
+from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.store import KEPT_ASIDE
+from mock_portal import MockPortal
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_bulk_edit import event_of
+from .test_following import send
+from .test_sensor import poll, state_of
+
+FIRST_RELEASE = Path(__file__).parent.parent / "fixtures" / "0.1.0"
+MEMORY: dict[str, Any] = json.loads((FIRST_RELEASE / "memory.json").read_text())
+
+
+@pytest.fixture
+def hass_storage() -> None:
+    """Let Home Assistant write to the disk, which is what this is about."""
+
+
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Give it a disk of its own."""
+    return hass_tmp_config_dir
+
+
+@pytest.fixture
+def folder(hass_config_dir: str) -> Path:
+    """Return where Home Assistant keeps its files."""
+    folder = Path(hass_config_dir) / ".storage"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+async def restart(
+    hass: HomeAssistant, entry: MockConfigEntry, change: Callable[[], object]
+) -> None:
+    """End an account, change something on the disk, and start it again."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_add_executor_job(change)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def aside_of(file: Path) -> list[Path]:
+    """Return what was set aside of a file."""
+    return sorted(file.parent.glob(f"{file.name}.corrupt.*"))
+
+
+def ours(folder: Path) -> set[str]:
+    """Return the names of the files of the integration."""
+    return {path.name for path in folder.glob("iot_portal*")}
+
+
+def lost(hass: HomeAssistant, entry: MockConfigEntry) -> ir.IssueEntry | None:
+    """Return the repair that says that something was lost."""
+    return ir.async_get(hass).async_get_issue(DOMAIN, f"memory_lost.{entry.entry_id}.memory")
+
+
+async def test_first_release(
+    hass: HomeAssistant,
+    portal: MockPortal,
+    folder: Path,
+    hass_client_no_auth: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """What version 0.1.0 has written is taken up: settings, what was read, and what was under way."""
+    freezer.move_to("2026-11-24T20:25:00+00:00")
+    (stored,) = json.loads((FIRST_RELEASE / "config_entries.json").read_text())["data"]["entries"]
+    (edit,) = MEMORY["data"]["bulk_edits"]
+    for name, file in (("", "memory"), (".reads", "reads")):
+        text = (FIRST_RELEASE / f"{file}.json").read_text()
+        (folder / f"{DOMAIN}.{stored['entry_id']}{name}").write_text(text)
+    text = (FIRST_RELEASE / "config_entries.json").read_text()
+    (folder / "core.config_entries").write_text(
+        text.replace("http://127.0.0.1:8089/api", portal.url)
+    )
+    portal.dialects["status_change"] = "never"
+    await async_setup_component(hass, "webhook", {})
+
+    await hass.config_entries.async_initialize()
+    await hass.config_entries.async_setup(stored["entry_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert entry.state is ConfigEntryState.LOADED
+    assert (entry.version, entry.minor_version) == (1, 1)
+    assert entry.options == stored["options"]
+    assert state_of(hass, ICCID, "status") == "inventory"
+    assert state_of(hass, OTHER_ICCID, "data_used_percent") == "0.3"
+    # What had been read is not asked for again; whether there are new SMS is.
+    routes = [call.route for call in portal.journal if call.iccid == OTHER_ICCID]
+    assert routes == ["ctdUsage", "GetSMSIds"]
+    # What was under way is followed to its end: the status, the SMS and the bulk edit.
+    assert hass.states.is_state("binary_sensor.pangea_test_sim_change_pending", STATE_ON)
+    assert entry.runtime_data.account.memory.of(OTHER_ICCID).messages[0].sms_id == "4711"
+    client = await hass_client_no_auth()
+    await client.post(f"/api/webhook/{edit['webhook_id']}", json={"queueId": edit["queue_id"]})
+    assert event_of(hass)["event_type"] == "finished"
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await poll(hass, freezer)
+    assert state_of(hass, ICCID, "status") == "activated"
+    assert not ir.async_get(hass).issues
+
+
+async def test_minor_version(hass: HomeAssistant, set_up: SetUp) -> None:
+    """An entry of a newer minor version starts; that is what minor means."""
+    entry = await set_up(ICCID)
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.config_entries.async_update_entry(entry, minor_version=2)
+
+    await hass.config_entries.async_setup(entry.entry_id)
+
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_downgrade(hass: HomeAssistant, account: dict[str, str], portal: MockPortal) -> None:
+    """An account that a newer version has changed is left alone, and a person reads why."""
+    entry = MockConfigEntry(domain=DOMAIN, title="demo-client", data=account, version=2)
+    entry.add_to_hass(hass)
+
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+
+    assert entry.state is ConfigEntryState.MIGRATION_ERROR
+    assert len(portal.journal) == 0
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, f"entry_too_new.{entry.entry_id}.version")
+    assert issue is not None
+    texts = await async_get_translations(hass, "en", "issues", [DOMAIN])
+    text = texts[f"component.{DOMAIN}.issues.entry_too_new.description"]
+    says = text.format(**issue.translation_placeholders or {})
+    assert "demo-client was last used with a newer version" in says
+    assert "its data have version 2, and the version that is installed reads 1 at most" in says
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not ir.async_get(hass).issues
+
+
+async def test_version_of_nobody(hass: HomeAssistant) -> None:
+    """An entry of a version that never was is not started."""
+    entry = MockConfigEntry(domain=DOMAIN, data={}, version=0)
+
+    assert IotPortalConfigFlow.VERSION == 1
+    assert not await async_migrate_entry(hass, entry)
+
+
+def envelope(data: object, **changes: object) -> bytes:
+    """Return a file of Home Assistant's store."""
+    return json.dumps(MEMORY | {"data": data} | changes).encode()
+
+
+DAMAGED = {
+    "empty object": envelope({}),
+    "other shape": envelope({"sims": [], "bulk_edits": 5}),
+    "no data": b'{"version": 1, "minor_version": 1, "key": "x"}',
+    "no version": b'{"data": {}}',
+    "no object": b"[]",
+    "a word": b'"iot"',
+    "version 0": envelope(MEMORY["data"], version=0),
+    "newer version": envelope({"new": True}, version=2),
+    "version that is none": envelope(MEMORY["data"], version="1"),
+    "impossible instant": json.dumps(MEMORY)
+    .replace("2026-11-24T20:23:33.228248+00:00", "0001-01-01T00:00:00+12:00")
+    .encode(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+async def test_damaged_memory(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    """A file that cannot be read is set aside as it is, and a person is told what that means."""
+    assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}"
+
+    await restart(hass, entry, lambda: file.write_bytes(DAMAGED[damage]))
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, ICCID, "status") == "inventory"
+    (aside,) = aside_of(file)
+    assert aside.read_bytes() == DAMAGED[damage]
+    assert caplog.text.count("cannot be read, see") == 1
+    issue = lost(hass, entry)
+    assert issue is not None
+    assert issue.is_persistent
+    assert issue.translation_placeholders == {"account": "demo-client", "file": str(aside)}
+
+    await send(hass, entry, ICCID)
+    assert "messages" in file.read_text()
+
+    flows = hass.data[REPAIRS_DOMAIN]["flow_manager"]
+    result = await flows.async_init(DOMAIN, data={"issue_id": issue.issue_id})
+    texts = await async_get_translations(hass, "en", "issues", [DOMAIN])
+    text = texts[f"component.{DOMAIN}.issues.memory_lost.fix_flow.step.confirm.description"]
+    assert f"set aside as `{aside}`" in text.format(**result["description_placeholders"])
+    result = await flows.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert lost(hass, entry) is None
+    await restart(hass, entry, lambda: None)
+    assert lost(hass, entry) is None
+
+
+async def test_memory_that_is_no_json(hass: HomeAssistant, set_up: SetUp, folder: Path) -> None:
+    """A file that is no JSON is set aside by Home Assistant, which tells of it; nobody tells it twice."""
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}"
+
+    await restart(hass, entry, lambda: file.write_bytes(b"\xff{"))
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert len(aside_of(file)) == 1
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_key == "storage_corruption"
+
+
+async def test_newer_minor_version_of_the_memory(
+    hass: HomeAssistant, set_up: SetUp, folder: Path
+) -> None:
+    """What a newer minor version has added is passed over; the rest is read."""
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}"
+    data = json.loads(json.dumps(MEMORY["data"] | {"new": 1}))
+    data["sims"][ICCID]["new"] = data["sims"][ICCID]["change"]["new"] = {"a": "b"}
+
+    await restart(hass, entry, lambda: file.write_bytes(envelope(data, minor_version=2)))
+
+    assert lost(hass, entry) is None
+    change = entry.runtime_data.account.memory.of(ICCID).change
+    assert change is not None
+    assert change.previous == "INVENTORY"
+
+
+@pytest.mark.parametrize("damage", [*DAMAGED, "no JSON", "other parts"])
+async def test_damaged_reads(hass: HomeAssistant, set_up: SetUp, folder: Path, damage: str) -> None:
+    """What was read can be read again, so a damaged file of it is nothing to tell of."""
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}.reads"
+    more = {"no JSON": b"\xff", "other parts": envelope({ICCID: {"usage": 5}})}
+
+    await restart(hass, entry, lambda: file.write_bytes((DAMAGED | more)[damage]))
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, ICCID, "status") == "inventory"
+    assert lost(hass, entry) is None
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert json.loads(file.read_text())["data"][ICCID]["status"] == "INVENTORY"
+
+
+async def test_memory_that_cannot_be_renamed(
+    hass: HomeAssistant, set_up: SetUp, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file that cannot be set aside is at least not written over."""
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}"
+    await restart(hass, entry, lambda: file.write_bytes(b"[]"))
+    monkeypatch.setattr(store, "_set_aside", Mock(side_effect=PermissionError))
+
+    await restart(hass, entry, lambda: file.write_bytes(b"[1]"))
+    await send(hass, entry, ICCID)
+    await hass.config_entries.async_unload(entry.entry_id)
+
+    assert file.read_bytes() == b"[1]"
+    issue = lost(hass, entry)
+    assert issue is not None
+    assert issue.translation_placeholders == {"account": "demo-client", "file": str(file)}
+
+
+async def test_files_do_not_pile_up(
+    hass: HomeAssistant, set_up: SetUp, folder: Path, freezer: FrozenDateTimeFactory
+) -> None:
+    """Of damaged files the last ones are kept, and none when the account is removed."""
+    others = {"iot_portal.somebody.corrupt.1", "iot_portal.somebody"}
+    for other in others:
+        (folder / other).write_text("{}")
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}"
+    for number in range(KEPT_ASIDE + 2):
+        await restart(hass, entry, partial(file.write_bytes, b"[%d]" % number))
+        freezer.tick(timedelta(seconds=1))
+    reads = folder / f"{file.name}.reads"
+    await restart(hass, entry, lambda: reads.write_bytes(b"no JSON"))
+
+    assert [path.read_bytes() for path in aside_of(file)] == [b"[2]", b"[3]", b"[4]"]
+    await hass.config_entries.async_remove(entry.entry_id)
+
+    assert ours(folder) == others
+
+
+async def test_only_the_owner_reads_the_files(
+    hass: HomeAssistant, set_up: SetUp, folder: Path
+) -> None:
+    """What is known of SIMs is for the user that Home Assistant runs as, also when it was damaged."""
+    entry = await set_up(ICCID)
+    file = folder / f"{DOMAIN}.{entry.entry_id}"
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / f"{file.name}.reads").stat().st_mode) == 0o600
+
+    await restart(hass, entry, lambda: file.write_bytes(b"[]"))
+
+    (aside,) = aside_of(file)
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
