@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import time
 from traceback import format_exception
 from typing import Any, Final
+import warnings
 
 from homeassistant import block_async_io
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
@@ -106,8 +107,9 @@ class Soak:
         self._ledger.judge()
         self.sizes.append(_measure())
         say(
-            f"day {day:2} of {self._options.days}: {real_seconds() - began:5.1f} s, {self.sizes[-1].megabytes:.0f} MB, "
-            f"{self.sizes[-1].blocks} blocks, {self._promises.counts['requests']} requests so far"
+            f"day {day:2} of {self._options.days}: {real_seconds() - began:5.1f} s, "
+            f"{self.sizes[-1].megabytes:.0f} MB, {self.sizes[-1].blocks} blocks, "
+            f"{self._promises.counts['requests']} requests so far"
         )
 
     async def _act_until(self, day: int, hour: int) -> None:
@@ -264,6 +266,7 @@ def _watched(promises: Promises, loop: asyncio.AbstractEventLoop) -> Iterator[No
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG)
     logging.captureWarnings(capture=True)
+    warnings.simplefilter("default", ResourceWarning)
     loop.set_exception_handler(
         lambda _, context: promises.break_(Promise.NO_EXCEPTION, str(context))
     )
@@ -304,7 +307,7 @@ def _soak(options: Namespace) -> Report:
     global_random.seed(options.seed)
     loop = virtual.VirtualLoop()
     promises = Promises(clock=lambda: START + timedelta(seconds=loop.time()))
-    began = real_seconds()
+    began, worked = real_seconds(), time.process_time()
     # In memory, where there is such a place: it is not the disk that is tried here.
     memory = Path("/dev/shm")  # noqa: S108
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
@@ -325,6 +328,7 @@ def _soak(options: Namespace) -> Report:
         seed=options.seed,
         interval=options.interval,
         seconds=real_seconds() - began,
+        processor_seconds=time.process_time() - worked,
         restarts=soak.home.restarts,
         sizes=soak.sizes,
         counts=dict(promises.counts),
