@@ -44,9 +44,10 @@ DAY: Final = 24 * 3600
 ACTIONS_A_SIM_A_DAY: Final = 3
 DAYS_BETWEEN_RESTARTS: Final = 3
 CALM_HOURS: Final = 27
-# What may be more in the end than after the first day: names of SIMs that were removed, and scraps
-# between pieces of memory where one Home Assistant after the other was.
-GROWTH_OF_BLOCKS: Final = 0.02
+# What may be more in the end than after the first day: caches with a ceiling, of the portal's paths for
+# one, fill up over weeks, and scraps of memory stay where one Home Assistant after the other was. One
+# object that every poll leaves behind is twice as much in a month.
+GROWTH_OF_BLOCKS: Final = 0.03
 GROWTH_OF_MEGABYTES: Final = 0.2
 real_seconds = time.perf_counter
 
