@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import _lru_cache_wrapper
 import gc
 import json
 from pathlib import Path
@@ -31,6 +32,7 @@ from .promises import Promise, Promises
 type Told = Callable[[str, str, State], None]
 
 OURS: Final = ("homeassistant", "custom_components")
+HOLDERS: Final = ("homeassistant.helpers.", "homeassistant.components.")
 # Home Assistant does not call off a wait of ten seconds after a refresh that somebody asked for.
 ENDS_BY_ITSELF: Final = "/homeassistant/helpers/debounce.py"
 
@@ -86,6 +88,7 @@ class Home:
         await asyncio.sleep(120)
         for left in (*timers, *_tasks()):
             self._promises.break_(Promise.NOTHING_LEAKS, f"left after a stop: {left}")
+        _forget_answers()
         gc.collect()
         # Home Assistant itself remembers the one that was stopped last.
         for old in self._stopped:
@@ -146,6 +149,13 @@ def prepare(folder: Path) -> None:
     storage = folder / ".storage"
     storage.mkdir()
     (storage / "http").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _forget_answers() -> None:
+    """Empty the caches that hold a Home Assistant, as the end of its process would."""
+    for thing in gc.get_objects():
+        if type(thing) is _lru_cache_wrapper and thing.__module__.startswith(HOLDERS):
+            thing.cache_clear()
 
 
 def _tasks() -> list[str]:

@@ -25,6 +25,7 @@ class Report:
     seed: int
     interval: int
     seconds: float
+    processor_seconds: float
     restarts: int
     sizes: list[Sizes]
     counts: dict[str, int]
@@ -48,7 +49,7 @@ class Report:
             ("SIMs", f"{self.sims}; {added} added and {removed} removed in all"),
             ("poll interval", f"{self.interval} minutes"),
             ("seed", f"{self.seed}"),
-            ("real time", f"{self.seconds:.0f} s"),
+            ("real time", f"{self.seconds:.0f} s, of the processor {self.processor_seconds:.0f} s"),
             ("requests", f"{counts['requests']:,}"),
             ("of them spoilt, before the calm day", f"{struck:.1%}"),
             ("restarts of Home Assistant", f"{self.restarts}"),

@@ -6,7 +6,7 @@ import logging
 from traceback import format_exception
 from typing import Any
 
-from homeassistant.components.trace import DATA_TRACE
+from homeassistant.components.trace.const import DATA_TRACE
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import MATCH_ALL
 from homeassistant.core import Event, HomeAssistant, callback
@@ -178,7 +178,7 @@ class Life:
 
     async def act(self, entry: ConfigEntry[Any]) -> list[bool]:
         """Call every action and press everything; tell what succeeded."""
-        sim = {"device_id": device_id(self._hass, entry, ICCID)}  # type: ignore[arg-type]
+        sim = {"device_id": device_id(self._hass, entry, ICCID)}
         return [
             await self.call(*each)
             for each in (
@@ -216,7 +216,7 @@ class Life:
         self, entry: ConfigEntry[Any], iccid: str, secret: str, *kinds: str
     ) -> None:
         """Meet kinds of faults, while writing, reading and logging in."""
-        sim = {"device_id": device_id(self._hass, entry, iccid)}  # type: ignore[arg-type]
+        sim = {"device_id": device_id(self._hass, entry, iccid)}
         # So that the newest token is the one of this account.
         await self._hass.config_entries.async_reload(entry.entry_id)
         for kind in kinds:
@@ -313,7 +313,7 @@ async def test_eventful_life(
     await life.add_sims(entry, ICCID, OTHER_ICCID)
     await life.add_sims(legacy, THIRD_ICCID)
     assert all(await life.act(entry))
-    hass.bus.async_fire("read_it", {"sim": device_id(hass, entry, ICCID)})  # type: ignore[arg-type]
+    hass.bus.async_fire("read_it", {"sim": device_id(hass, entry, ICCID)})
     await life.settle()
     await life.look_around(entry)
     await life.look_around(legacy)

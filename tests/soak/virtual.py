@@ -65,6 +65,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._job_done)
         return future
 
+    @override
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait in real time until the other threads have ended."""
+        self._jumping.jobs += 1
+        try:
+            await super().shutdown_default_executor(timeout)
+        finally:
+            self._jumping.jobs -= 1
+
     def _job_done(self, _: asyncio.Future[Any]) -> None:
         """Let time go on."""
         self._jumping.jobs -= 1

@@ -11,8 +11,8 @@ LOGGERS: Final = ("custom_components.iot_portal", "homeassistant", "aiohttp", "a
 FORBIDDEN: Final = {
     Promise.NEVER_BLOCKS: ("blocking call", "Blocking call", "did not yield"),
     Promise.NOTHING_LEAKS: (
-        *("Task was destroyed", "never awaited", "ingering", "Unclosed", "still running"),
-        "never retrieved",
+        *("Task was destroyed", "never awaited", "never retrieved", "ingering", "still running"),
+        *("Unclosed", "unclosed"),
     ),
     Promise.NO_EXCEPTION: ("Traceback", "Unexpected error", "Error doing job"),
 }
