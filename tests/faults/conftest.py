@@ -6,7 +6,6 @@ from typing import Any, override
 from aiohttp import ClientTimeout
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
-from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.iot_portal import portal as way_to_the_portal
@@ -36,11 +35,8 @@ PLATFORMS = ("binary_sensor", "button", "event", "notify", "sensor", "switch", "
 
 @pytest.fixture
 def clock(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> WallClock:
-    """Return the clock that Home Assistant reads. Sockets need real time, which freezegun would stop."""
-    clock = WallClock(hass)
-    monkeypatch.setattr(dt_util, "utcnow", clock.utcnow)
-    monkeypatch.setattr(dt_util, "now", clock.now)
-    return clock
+    """Return the clock that Home Assistant reads."""
+    return WallClock(hass, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
