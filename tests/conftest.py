@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+from hypothesis import settings
 import pytest
 
 # Home Assistant finds the integration in this checkout only when it is imported before the
@@ -8,6 +9,12 @@ from custom_components.iot_portal import config_flow, portal
 from custom_components.iot_portal.api import client
 
 from .common import TirelessPacer
+
+# The same examples in every run, so that a change is never blamed for what others have overlooked.
+settings.register_profile("normal", derandomize=True, database=None)
+# New ones each time, and many: `scripts/test --profile nightly`.
+settings.register_profile("nightly", max_examples=5000, print_blob=True)
+settings.load_profile("normal")
 
 
 @pytest.fixture

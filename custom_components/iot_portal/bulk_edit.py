@@ -1,5 +1,6 @@
 """Edits of many SIMs in one request, whose end the portal reports to a webhook."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -7,7 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from aiohttp.hdrs import METH_GET, METH_POST, METH_PUT
-from aiohttp.web import Request
+from aiohttp.web import Request, RequestPayloadError
 from homeassistant.components import webhook
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -27,6 +28,8 @@ from .store import BulkEdit
 # A report on the largest fleet has some 100 bytes for each SIM.
 MAX_REPORT_BYTES: Final = 256 * 1024
 METHODS: Final = (METH_GET, METH_POST, METH_PUT)
+REPORT_TIMEOUT: Final = 10
+MAX_STATUS_LENGTH: Final = 100
 
 
 class BulkEdits:
@@ -138,8 +141,7 @@ class BulkEdits:
         if edit is None or report is None or edit.queue_id not in report:
             LOGGER.debug("A webhook was called by somebody who does not know its queue id")
             return
-        status, failed = _understand(report)
-        has_failed = failed or any(word in (status or "").lower() for word in ("fail", "error"))
+        status, failed, has_failed = _understand(report, edit.iccids)
         self._end(
             edit,
             BulkEditEnd.FAILED if has_failed else BulkEditEnd.FINISHED,
@@ -183,27 +185,36 @@ class BulkEdits:
 
 
 async def _read_report(request: Request) -> str | None:
-    """Return the body of a report, or the query of one that has none; None when it is too large."""
+    """Return the body of a report, or the query of one that has none; None for what is no report.
+
+    Whatever is wrong with the request must not be raised: Home Assistant would log it, with the webhook id.
+    """
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_REPORT_BYTES:
-            return None
+    try:
+        async with asyncio.timeout(REPORT_TIMEOUT):
+            while chunk := await request.content.read(MAX_REPORT_BYTES):
+                body += chunk
+                if len(body) > MAX_REPORT_BYTES:
+                    return None
+    except RequestPayloadError, OSError:
+        return None
     return body.decode(errors="replace") or request.query_string
 
 
-def _understand(report: str) -> tuple[str | None, list[str]]:
-    """Return the status that a report names, and the ICCIDs of the SIMs whose edit failed."""
+def _understand(report: str, iccids: list[str]) -> tuple[str | None, list[str], bool]:
+    """Return what a report says: a status, the SIMs of the edit that failed, and whether it failed."""
     try:
         told = json_loads(report)
     except ValueError:
-        return None, []
+        return None, [], False
     if not isinstance(told, dict):
-        return None, []
+        return None, [], False
     status, results = told.get("status"), told.get("results")
-    failed = [
-        str(result["iccid"])
+    word = status[:MAX_STATUS_LENGTH] if isinstance(status, str) else None
+    failed = {
+        str(result.get("iccid"))
         for result in (results if isinstance(results, list) else [])
-        if isinstance(result, dict) and result.get("success") is False and "iccid" in result
-    ]
-    return status if isinstance(status, str) else None, failed
+        if isinstance(result, dict) and result.get("success") is False
+    }
+    has_failed = bool(failed) or any(bad in (word or "").lower() for bad in ("fail", "error"))
+    return word, [iccid for iccid in iccids if iccid in failed], has_failed

@@ -392,3 +392,21 @@ async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
     with pytest.raises(IotPortalResponseError) as raised:
         await client.login()
     assert not isinstance(raised.value, IotPortalAuthenticationError)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"iccid": 89310823220893536321}', "89310823220893536321"),
+        ('{"iccid": "a\\ud800b"}', "a?b"),
+        ('{"iccid": NaN}', None),
+        ('{"iccid": 1e999}', None),
+    ],
+)
+async def test_edges_of_json(
+    client: IotPortalClient, portal: MockPortal, body: str, expected: str | None
+) -> None:
+    """What not everybody can write down again is read as something that everybody can."""
+    portal.faults.add("status", route="GetDevice", status=200, body=body)
+
+    assert (await client.get_device(ICCID)).raw == {"iccid": expected}

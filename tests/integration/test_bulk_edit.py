@@ -1,10 +1,16 @@
 """Edits of many SIMs: one request, and a report that nobody else can make."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from datetime import timedelta
+import logging
+import re
+import tracemalloc
 from typing import Any
+import zlib
 
+from aiohttp import ClientError, ClientTimeout
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
@@ -15,6 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
+from custom_components.iot_portal import bulk_edit
 from custom_components.iot_portal.bulk_edit import MAX_REPORT_BYTES
 from custom_components.iot_portal.pursuit import PATIENCE
 from mock_portal import MockPortal
@@ -166,6 +173,172 @@ async def test_uninvited(
         assert (response.status, await response.text()) == (200, "")
     assert event_of(hass)["event_type"] == "failed"
     assert event_of(hass)["status"] == "FAILED"
+
+
+@pytest.fixture
+async def waited_for(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
+) -> tuple[str, str]:
+    """Return path and queue id of a bulk edit whose report is waited for."""
+    portal.dialects["bulk_webhook"] = "silent"
+    await edit(hass, await set_up(ICCID, OTHER_ICCID))
+    body = sent(portal)
+    return URL(body["webhookUrl"]).path, body["queueId"]
+
+
+async def report(
+    hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str], **told: Any
+) -> None:
+    """Report the end of a bulk edit as the portal would, and let the SIMs be looked at."""
+    path, queue_id = waited_for
+    await reachable.post(path, json={"queueId": queue_id} | told)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def answer_to(reachable: Any, method: str, path: str) -> tuple[int, str, dict[str, str]]:
+    """Return all that an answer shows to whoever asks, but for the time of day."""
+    response = await reachable.request(method, path, data=None if method == "HEAD" else b"{}")
+    headers = {name: value for name, value in response.headers.items() if name != "Date"}
+    return response.status, await response.text(), headers
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_webhook_tells_nothing(
+    hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str], method: str
+) -> None:
+    """Nobody can tell a webhook that is waiting from one that never was, or that is over."""
+    path, _ = waited_for
+    unknown = f"{path[:-64]}{'0' * 64}"
+    assert await answer_to(reachable, method, path) == await answer_to(reachable, method, unknown)
+
+    await report(hass, reachable, waited_for)
+
+    assert await answer_to(reachable, method, path) == await answer_to(reachable, method, unknown)
+
+
+async def test_ids_cannot_be_guessed(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
+) -> None:
+    """Each edit has a webhook and a queue id of its own, with more digits than anybody can try."""
+    portal.dialects["bulk_webhook"] = "silent"
+    entry = await set_up(ICCID)
+    for _ in range(3):
+        await edit(hass, entry, [ICCID])
+
+    bodies: list[Any] = [call.body for call in portal.journal.find("PUT", "/BulkEditDevice")]
+    hooks = {URL(body["webhookUrl"]).name for body in bodies}
+    queues = {body["queueId"] for body in bodies}
+    assert len(hooks) == len(queues) == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", hook) for hook in hooks)
+    assert all(re.fullmatch("[0-9a-f]{32}", queue) for queue in queues)
+
+
+async def raw(reachable: Any, *parts: bytes) -> bytes:
+    """Send bytes to Home Assistant, hang up in the end, and return what came back until then."""
+    url = reachable.make_url("")
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    writer.write_eof()
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what Home Assistant and the integration put into the log, but for debugging."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno > logging.DEBUG
+        and record.name.startswith(("homeassistant", "custom_components"))
+    ]
+
+
+async def test_broken_requests(
+    hass: HomeAssistant,
+    reachable: Any,
+    waited_for: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is no proper request ends nothing, and leaves nothing in the log, least of all the webhook id."""
+    monkeypatch.setattr(bulk_edit, "REPORT_TIMEOUT", 0.1)
+    path, queue_id = waited_for
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+
+    await raw(reachable, head + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone")
+    await raw(reachable, head + b"Transfer-Encoding: chunked\r\n\r\n", b"nothing like a chunk\r\n")
+    await raw(reachable, head + b"Content-Length: 1000\r\n\r\n", queue_id.encode())
+    stalled = asyncio.create_task(
+        reachable.post(path, data=never_ending(queue_id), timeout=ClientTimeout(5))
+    )
+    response = await stalled
+    assert response.status == 200
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert event_of(hass)["event_type"] is None
+    assert said(caplog) == []
+    await report(hass, reachable, waited_for)
+    assert event_of(hass)["event_type"] == "finished"
+
+
+async def never_ending(queue_id: str) -> AsyncIterator[bytes]:
+    """Yield the body of a report that stalls."""
+    yield queue_id.encode()
+    await asyncio.sleep(1)
+
+
+async def test_flood(
+    hass: HomeAssistant,
+    reachable: Any,
+    waited_for: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Hundreds of wrong reports at once, large and packed ones too, fill neither memory nor log."""
+    path, _ = waited_for
+    large, packed = b"x" * (2 * 1024 * 1024), zlib.compress(b"x" * (8 * 1024 * 1024), 9)
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+
+    async def flood(**arguments: Any) -> None:
+        with suppress(ClientError):
+            async with reachable.post(path, **arguments) as response:
+                assert response.status == 200
+
+    tracemalloc.start()
+    try:
+        await asyncio.gather(
+            *(flood(data=large) for _ in range(20)),
+            *(flood(data=packed, headers={"Content-Encoding": "deflate"}) for _ in range(4)),
+            *(flood(json={"queueId": f"{number:032x}"}) for number in range(270)),
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 40 * 1024 * 1024
+    assert said(caplog) == []
+    assert event_of(hass)["event_type"] is None
+    await report(hass, reachable, waited_for)
+    assert event_of(hass)["event_type"] == "finished"
+
+
+async def test_large_report_of_a_portal(
+    hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str]
+) -> None:
+    """What a report says is cut to what a state can hold, and names no SIM that was not edited."""
+    results = [{"iccid": iccid, "success": False} for iccid in (ICCID, "8" * 20, {"a": 1}, None)]
+
+    await report(hass, reachable, waited_for, status="Failed " * 9999, results=results)
+
+    event = event_of(hass)
+    assert event["event_type"] == "failed"
+    assert event["failed_sims"] == [ICCID]
+    assert event["status"] == ("Failed " * 9999)[:100]
 
 
 async def test_no_report(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 import json
+import math
 from random import uniform
 import re
 import ssl
@@ -62,6 +63,8 @@ MAX_MESSAGE_LENGTH: Final = 200
 SHORTEST_ERROR_CODE: Final = len(ErrorCode.NO_ACTIVE_SESSION)
 MAX_RETRY_AFTER: Final = 24 * 60 * 60
 READ_ATTEMPTS: Final = 3
+MAX_DEPTH: Final = 32
+LARGEST_INTEGER: Final = 2**63
 
 _BY_CODE: Final[dict[str, type[IotPortalResponseError]]] = {
     ErrorCode.INVALID_CREDENTIALS: IotPortalAuthenticationError,
@@ -467,10 +470,34 @@ async def _read_body(response: ClientResponse) -> str:
 def _parse(text: str) -> Json:
     """Read a body as JSON, or as the text that it is."""
     try:
-        answer: Json = json.loads(text)
+        return _plain(json.loads(text), MAX_DEPTH)
     except ValueError, RecursionError:
         return text.strip()
-    return answer
+
+
+def _plain(value: Json, depth: int) -> Json:
+    """Return a value as everybody can write it down again, which JSON leaves open at its edges."""
+    if depth == 0:
+        msg = "the answer is nested too deeply"
+        raise ValueError(msg)
+    match value:
+        case dict():
+            return {_whole(key): _plain(item, depth - 1) for key, item in value.items()}
+        case list():
+            return [_plain(item, depth - 1) for item in value]
+        case str():
+            return _whole(value)
+        case float() if not math.isfinite(value):
+            return None
+        case int() if not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+            # An id can have so many digits, and must not lose any.
+            return str(value)
+    return value
+
+
+def _whole(text: str) -> str:
+    """Return a text without halves of surrogate pairs."""
+    return text.encode(errors="replace").decode()
 
 
 def _seconds(header: str | None) -> float | None:

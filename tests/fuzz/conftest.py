@@ -1,0 +1,89 @@
+"""Fixtures: a way to await something between two examples, and Home Assistant with a portal of any answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+import logging
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity import Entity
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.iot_portal import portal as portal_module
+from custom_components.iot_portal.const import DOMAIN
+
+from .portal import AnyPortal
+from .strategies import ICCID
+
+type Run = Callable[[Awaitable[Any]], Any]
+
+
+@pytest.fixture
+async def run() -> Run:
+    """Return a way to await something from a test that is no coroutine."""
+    loop = asyncio.get_running_loop()
+
+    async def wait(call: Awaitable[Any]) -> Any:
+        return await call
+
+    return lambda call: loop.run_until_complete(wait(call))
+
+
+@pytest.fixture
+def any_portal(
+    enable_custom_integrations: None,
+    hass_storage: dict[str, Any],
+    no_waiting: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AnyPortal:
+    """Let the integration talk to a portal of any answer, and show all it has to show."""
+    portal = AnyPortal()
+    monkeypatch.setattr(portal_module, "async_get_clientsession", lambda _: portal.session)
+    monkeypatch.setattr(
+        Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
+    )
+    return portal
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant) -> MockConfigEntry:
+    """Return an account with a SIM, whose SMS are watched; it has yet to be set up."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="demo-client",
+        data={"base_url": "https://portal.example/api", "client_id": "a", "secret_key": "b"},
+        options={"watch_sms": True},
+        unique_id="a@https://portal.example/api",
+        subentries_data=[
+            ConfigSubentryData(
+                data={"iccid": ICCID}, subentry_type="sim", title="A SIM", unique_id=ICCID
+            )
+        ],
+    )
+    entry.add_to_hass(hass)
+    return entry
+
+
+class Complaints(logging.Handler):
+    """Notes what is logged with a traceback, and errors of Home Assistant."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note one; what the integration itself has to say of an answer is no complaint."""
+        if record.exc_info or not record.name.startswith("custom_components"):
+            self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_info}")
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Return what is complained about in the log."""
+    complaints = Complaints()
+    logging.getLogger().addHandler(complaints)
+    yield complaints
+    logging.getLogger().removeHandler(complaints)

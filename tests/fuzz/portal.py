@@ -1,0 +1,62 @@
+"""A portal without a socket that answers whatever it is told to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+from aiohttp import ClientSession
+from yarl import URL
+
+from custom_components.iot_portal.api import Credentials, IotPortalClient
+from tests.common import TirelessPacer
+
+from .strategies import Reply, good_reply
+
+
+class AnyPortal:
+    """Stands in for a session of aiohttp, and answers by route."""
+
+    json_serialize = staticmethod(json.dumps)
+
+    def __init__(self) -> None:
+        """Answer as a portal should."""
+        self.replies: dict[str, Reply] = {}
+        self.asked: list[str] = []
+
+    @asynccontextmanager
+    async def request(self, method: str, url: URL, **_: Any) -> AsyncIterator[Any]:
+        """Answer a request."""
+        self.asked.append(f"{method} {url}")
+        route = next((part for part in url.parts if part in ROUTES), "")
+        reply = self.replies.get(route) or good_reply(route)
+
+        async def body() -> AsyncIterator[bytes]:
+            for start in range(0, len(reply.body), 100):
+                yield reply.body[start : start + 100]
+
+        yield SimpleNamespace(
+            status=reply.status, headers=reply.headers, content=SimpleNamespace(iter_any=body)
+        )
+
+    @property
+    def session(self) -> ClientSession:
+        """Return it as what the client takes it for."""
+        return cast(ClientSession, self)
+
+    def client(self) -> IotPortalClient:
+        """Return a client of it."""
+        return IotPortalClient(
+            self.session,
+            "https://portal.example/api",
+            Credentials(client_id="a", secret_key="b"),
+            pacer=TirelessPacer(),
+            retry_wait=0,
+        )
+
+
+ROUTES = {
+    *("Login", "ctdUsage", "GetDevice", "sessionInfo", "getStatus", "GetSMS", "GetSMSIds"),
+    *("SendSMS", "RequestStatusChange", "EditDevice", "BulkEditDevice", "RuleUpdate"),
+}

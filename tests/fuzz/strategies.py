@@ -1,0 +1,121 @@
+"""What can come in: anything, and what looks right but for a detail."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings, strategies as st
+
+FIRST_RELEASE = Path(__file__).parent.parent / "fixtures" / "0.1.0"
+MEMORY: Any = json.loads((FIRST_RELEASE / "memory.json").read_text())["data"]
+READS: Any = json.loads((FIRST_RELEASE / "reads.json").read_text())["data"]
+ICCID = "8931082322089353632"
+GOOD: dict[str, Any] = {
+    "Login": {"data": {"token": "abc"}},
+    "ctdUsage": [READS[ICCID]["usage"]],
+    "GetDevice": READS[ICCID]["device"],
+    "sessionInfo": READS[ICCID]["session"],
+    "getStatus": "INVENTORY",
+    "GetSMSIds": {"smsMsgIds": [4711, 4712]},
+    "GetSMS": {"smsMsgId": 4711, "status": "Received", "msgType": "MO", "messageText": "Hello"},
+    "SendSMS": {"smsMsgId": 4711},
+    "RequestStatusChange": {"message": "OK", "errorCode": "0"},
+}
+FIELDS = sorted(
+    {"data", "token", "simStatus", "code", "message", "error", "errorMessage", "errorCode"}
+    | {key for answer in GOOD.values() if isinstance(answer, dict) for key in answer}
+    | {*READS[ICCID]["usage"], *READS[ICCID]["device"]}
+)
+INSTANTS = st.datetimes().map(str) | st.sampled_from(
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "9999-12-31T23:59:59+00:00",
+        "2026-02-30 11:14:37.998+0000",
+    ]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["\ud800", "a\udfff"])
+    | INSTANTS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=8)
+    ),
+    max_leaves=25,
+)
+
+
+def examples(part: float) -> settings:
+    """Return settings for a part of the examples that the profile asks for."""
+    profile = settings()
+    return settings(
+        max_examples=max(1, round(part * profile.max_examples)),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place in a value: what holds it, and under which key."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _places(value[key])
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, good: Any) -> Any:
+    """Return something good of which details are missing or something else."""
+    value = deepcopy(good)
+    for _ in range(draw(st.integers(1, 3))):
+        places = list(_places(value))
+        if not places:
+            return draw(VALUES)
+        holder, key = draw(st.sampled_from(places))
+        if draw(st.booleans()):
+            holder[key] = draw(VALUES)
+        else:
+            del holder[key]
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An answer as it comes over the wire."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def good_reply(route: str) -> Reply:
+    """Return what a portal answers that has nothing to complain about."""
+    return Reply(body=json.dumps(GOOD.get(route, {})).encode())
+
+
+def replies(route: str) -> st.SearchStrategy[Reply]:
+    """Return answers to a request: any bytes, any JSON, and nearly good ones, under any status."""
+    good = GOOD.get(route, {})
+    bodies = (
+        st.binary(max_size=300)
+        | (spoiled(good) | VALUES).map(lambda value: json.dumps(value).encode())
+        | st.text(max_size=50).map(lambda text: text.encode())
+    )
+    headers = st.fixed_dictionaries(
+        {},
+        optional={
+            "Retry-After": st.integers().map(str)
+            | st.sampled_from(["", "Wed, 99 Nov 2026 07:28:00 GMT", "soon", "1e400", "nan", "٣"])
+            | st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30)
+        },
+    )
+    statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 500, 502, 503])
+    return st.builds(Reply, status=statuses | st.integers(200, 599), body=bodies, headers=headers)

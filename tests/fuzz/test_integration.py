@@ -1,0 +1,283 @@
+"""Whatever comes in, from the portal, from a person or from the disk: nothing is logged as unexpected."""
+
+from contextlib import suppress
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.json import json_bytes
+from homeassistant.util.json import json_loads
+from hypothesis import given, reject, strategies as st
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.iot_portal.config_flow import ENVIRONMENT_CUSTOM, ENVIRONMENTS
+from custom_components.iot_portal.const import DOMAIN
+
+from .conftest import Complaints, Run
+from .portal import AnyPortal
+from .strategies import (
+    ICCID,
+    MEMORY,
+    READS,
+    VALUES,
+    Reply,
+    examples,
+    good_reply,
+    replies,
+    spoiled,
+)
+
+READ_ROUTES = ("ctdUsage", "sessionInfo", "GetDevice", "getStatus", "GetSMSIds", "GetSMS")
+ADDRESSES = st.text(max_size=40) | st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["https://", "http://", "HTTPS:", "//", "ftp://", "https://a@"]),
+    st.sampled_from(["localhost", "[::1]", "127.0.0.1", "portal.example", "a..b", "[", "\u3002"])
+    | st.text(max_size=20),
+    st.sampled_from(["", "/api", ":99999", ":0", "?", "#", "/../..", "\r\nX: y"]),
+)
+FULLWIDTH = ICCID.translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"})
+SIMS = st.text(max_size=60) | st.lists(
+    st.sampled_from([ICCID, f"{ICCID}0", "893108", FULLWIDTH])
+    | st.text(" ,;\"'\n0123456789", max_size=25)
+).map(" ".join)
+
+
+def settled(hass: HomeAssistant, run: Run, complaints: Complaints) -> None:
+    """Wait until nothing is under way, and see that nobody has complained."""
+    run(hass.async_block_till_done(wait_background_tasks=True))
+    lines, complaints.lines = complaints.lines, []
+    assert lines == []
+
+
+def test_polls(
+    hass: HomeAssistant,
+    any_portal: AnyPortal,
+    entry: MockConfigEntry,
+    run: Run,
+    complaints: Complaints,
+) -> None:
+    """Whatever the portal answers to the requests of a poll is shown as far as it goes, and kept."""
+    run(hass.config_entries.async_setup(entry.entry_id))
+    settled(hass, run, complaints)
+    answers = {route: replies(route) | st.just(good_reply(route)) for route in READ_ROUTES}
+
+    @examples(0.6)
+    @given(st.fixed_dictionaries(answers))
+    def check(drawn: dict[str, Reply]) -> None:
+        any_portal.replies = drawn
+        (sim,) = entry.runtime_data.sims.values()
+        sim.reader.doubt()
+        run(sim.async_refresh())
+        settled(hass, run, complaints)
+        run(hass.config_entries.async_reload(entry.entry_id))
+        settled(hass, run, complaints)
+        assert entry.state is ConfigEntryState.LOADED
+
+    check()
+    any_portal.replies = {}
+    run(hass.config_entries.async_reload(entry.entry_id))
+    settled(hass, run, complaints)
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_status")
+    assert hass.states.is_state(entity_id or "", "inventory")
+
+
+def test_writes(
+    hass: HomeAssistant,
+    any_portal: AnyPortal,
+    entry: MockConfigEntry,
+    run: Run,
+    complaints: Complaints,
+) -> None:
+    """Whatever the portal answers to a write, it ends in an answer or an error in words."""
+    run(hass.config_entries.async_setup(entry.entry_id))
+    settled(hass, run, complaints)
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ICCID), entry.entry_id)
+    assert device is not None
+    sim = {"device_id": device.id}
+    calls: dict[str, dict[str, Any]] = {
+        "send_sms": sim | {"message": "Hello"},
+        "request_status_change": sim | {"status": "activated"},
+        "edit_device": sim | {"changes": {"simNotes": "Spare"}},
+    }
+    routes = ("SendSMS", "RequestStatusChange", "EditDevice")
+
+    @examples(0.2)
+    @given(
+        st.sampled_from(sorted(calls)),
+        st.fixed_dictionaries({route: replies(route) for route in routes}),
+    )
+    def check(action: str, drawn: dict[str, Reply]) -> None:
+        any_portal.replies = drawn
+        call = hass.services.async_call(
+            DOMAIN,
+            action,
+            calls[action],
+            blocking=True,
+            return_response=True,
+        )
+        with suppress(HomeAssistantError):
+            run(call)
+        settled(hass, run, complaints)
+
+    check()
+
+
+async def finish(hass: HomeAssistant, flows: Any, result: Any) -> Any:
+    """Wait for the end of a progress, and take what comes then."""
+    while result["type"] is FlowResultType.SHOW_PROGRESS:
+        await hass.async_block_till_done(wait_background_tasks=True)
+        result = await flows.async_configure(result["flow_id"])
+    return result
+
+
+def test_account_form(
+    hass: HomeAssistant, any_portal: AnyPortal, run: Run, complaints: Complaints
+) -> None:
+    """Whatever is typed into the form of an account, and answered to it: an entry, or words that say why not."""
+    flows = hass.config_entries.flow
+    texts = st.text(max_size=30)
+    sections = st.fixed_dictionaries({}, optional={"base_url": ADDRESSES, "api_token": texts})
+    forms = st.fixed_dictionaries(
+        {"environment": st.sampled_from([*ENVIRONMENTS, ENVIRONMENT_CUSTOM]), "other": sections},
+        optional={"client_id": texts, "secret_key": texts},
+    )
+
+    async def fill_in(form: dict[str, Any]) -> None:
+        result: Any = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+        result = await flows.async_configure(result["flow_id"], form)
+        if result["type"] is FlowResultType.CREATE_ENTRY:
+            await hass.config_entries.async_remove(result["result"].entry_id)
+        else:
+            assert result["type"] is FlowResultType.FORM
+            assert result["errors"]["base"]
+            flows.async_abort(result["flow_id"])
+
+    @examples(0.3)
+    @given(forms, replies("Login") | st.just(good_reply("Login")))
+    def check(form: dict[str, Any], login: Reply) -> None:
+        any_portal.replies = {"Login": login}
+        run(fill_in(form))
+        settled(hass, run, complaints)
+
+    check()
+
+
+def test_sim_form(
+    hass: HomeAssistant,
+    any_portal: AnyPortal,
+    entry: MockConfigEntry,
+    run: Run,
+    complaints: Complaints,
+) -> None:
+    """Whatever is pasted as ICCIDs, and answered to them: SIMs, or words that say why not."""
+    run(hass.config_entries.async_setup(entry.entry_id))
+    settled(hass, run, complaints)
+    (first,) = entry.subentries
+    flows = hass.config_entries.subentries
+
+    async def paste(typed: str) -> None:
+        if entry.state is not ConfigEntryState.LOADED:
+            await hass.config_entries.async_reload(entry.entry_id)
+        result = await flows.async_init((entry.entry_id, "sim"), context={"source": SOURCE_USER})
+        result = await finish(
+            hass, flows, await flows.async_configure(result["flow_id"], {"iccids": typed})
+        )
+        assert result["type"] in {FlowResultType.CREATE_ENTRY, FlowResultType.FORM}
+        if result["type"] is FlowResultType.FORM:
+            flows.async_abort(result["flow_id"])
+        for added in entry.subentries.keys() - {first}:
+            hass.config_entries.async_remove_subentry(entry, added)
+
+    @examples(0.2)
+    @given(SIMS, replies("GetDevice") | st.just(good_reply("GetDevice")), replies("ctdUsage"))
+    def check(typed: str, device: Reply, usage: Reply) -> None:
+        any_portal.replies = {"GetDevice": device, "ctdUsage": usage}
+        run(paste(typed))
+        settled(hass, run, complaints)
+        any_portal.replies = {}
+
+    check()
+
+
+def test_other_forms(
+    hass: HomeAssistant,
+    any_portal: AnyPortal,
+    entry: MockConfigEntry,
+    run: Run,
+    complaints: Complaints,
+) -> None:
+    """Whatever is set for a SIM, and typed as a new secret, can be worked with or is refused by the form."""
+    run(hass.config_entries.async_setup(entry.entry_id))
+    settled(hass, run, complaints)
+    (subentry,) = entry.subentries.values()
+    subentries, flows = hass.config_entries.subentries, hass.config_entries.flow
+    numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers()
+    forms = st.fixed_dictionaries(
+        {}, optional={"allowance": numbers, "billing_day": st.floats(1, 31) | numbers}
+    )
+
+    async def fill_in(form: dict[str, Any], secret: str) -> None:
+        result: Any = await subentries.async_init(
+            (entry.entry_id, "sim"),
+            context={"source": SOURCE_RECONFIGURE, "subentry_id": subentry.subentry_id},
+        )
+        try:
+            await subentries.async_configure(result["flow_id"], form)
+        except InvalidData:
+            subentries.async_abort(result["flow_id"])
+        await hass.async_block_till_done(wait_background_tasks=True)
+        result = await entry.start_reauth_flow(hass)
+        result = await flows.async_configure(result["flow_id"], {"secret_key": secret})
+        if result["type"] is FlowResultType.FORM:
+            flows.async_abort(result["flow_id"])
+
+    @examples(0.2)
+    @given(forms, st.text(max_size=30), replies("Login") | st.just(good_reply("Login")))
+    def check(form: dict[str, Any], secret: str, login: Reply) -> None:
+        any_portal.replies = {"Login": login}
+        run(fill_in(form, secret))
+        settled(hass, run, complaints)
+        any_portal.replies = {}
+
+    check()
+
+
+def test_files(
+    hass: HomeAssistant,
+    any_portal: AnyPortal,
+    entry: MockConfigEntry,
+    hass_storage: dict[str, Any],
+    run: Run,
+    complaints: Complaints,
+) -> None:
+    """Whatever the files of an account hold, it starts, and shows what the portal tells."""
+    memories = spoiled(MEMORY) | VALUES
+    reads = spoiled(READS) | VALUES
+    versions = st.sampled_from([1, 1, 1, 2, 0, "1", None])
+
+    @examples(0.4)
+    @given(memories, reads, versions, versions)
+    def check(memory: Any, known: Any, memory_version: Any, reads_version: Any) -> None:
+        key = f"{DOMAIN}.{entry.entry_id}"
+        for name, version, data in (
+            (key, memory_version, memory),
+            (f"{key}.reads", reads_version, known),
+        ):
+            file = {"version": version, "minor_version": 1, "key": name, "data": data}
+            try:
+                hass_storage[name] = json_loads(json_bytes(file))
+            except TypeError:
+                # No file can hold that.
+                reject()
+        run(hass.config_entries.async_setup(entry.entry_id))
+        settled(hass, run, complaints)
+        assert entry.state is ConfigEntryState.LOADED
+        entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_status")
+        assert hass.states.is_state(entity_id or "", "inventory")
+        run(hass.config_entries.async_unload(entry.entry_id))
+        settled(hass, run, complaints)
+
+    check()
