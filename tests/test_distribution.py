@@ -78,11 +78,20 @@ def test_floor() -> None:
     series = FLOOR.rpartition(".")[0]
     assert f"Home Assistant {series} or later is required" in (REPOSITORY / "README.md").read_text()
     assert f'"homeassistant=={series}.' in (REPOSITORY / "pyproject.toml").read_text()
-    assert load(".github/workflows/checks.yml")["jobs"]["test"]["name"].endswith(series)
+    jobs = load(".github/workflows/checks.yml")["jobs"]
+    assert jobs["test"]["name"].endswith(series)
     blueprints = list(REPOSITORY.glob("blueprints/*/*/*.yaml"))
     assert blueprints
     for path in blueprints:
         assert f"min_version: {FLOOR}" in path.read_text()
+
+
+def test_newest() -> None:
+    """GitHub says which Home Assistant it tries beside the oldest, and the README knows of it."""
+    name = load(".github/workflows/checks.yml")["jobs"]["newest"]["name"]
+    series = name.rpartition(" ")[2]
+    assert f'"homeassistant=={series}.' in (REPOSITORY / "pyproject.toml").read_text()
+    assert series in (REPOSITORY / "README.md").read_text()
 
 
 IMAGES = {"icon": 256, "icon@2x": 512}

@@ -16,7 +16,7 @@ import pytest
 
 from mock_portal import MockPortal
 from scripts.hass_process import REPOSITORY, HomeAssistantProcess
-from scripts.release import ARCHIVE, INTEGRATION, main as release
+from scripts.release import ARCHIVE, main as release
 
 from .common import DOCUMENTED, WAIT, add_demo, complaints, wait_for
 
@@ -30,15 +30,32 @@ OLDEST, NEXT = (
     GROUPS[group][0].removeprefix("homeassistant==")
     for group in ("homeassistant", "homeassistant-next")
 )
-# Takes from the archive of a whole repository what the Marketplace puts into custom_components.
+# Does with the archive of a whole repository what the Marketplace does, by its own code.
 MARKETPLACE = """
+import json
 from pathlib import Path
 import sys
 
 from homeassistant.components.marketplace.repositories.base import RepositoryArchive
+from homeassistant.components.marketplace.repositories.integration import (
+    get_first_directory_in_directory,
+)
+from homeassistant.components.marketplace.utils.validate import (
+    INTEGRATION_MANIFEST_VALUES,
+    REPOSITORY_MANIFEST_VALUES,
+    VALID_DOMAIN,
+)
 
-archive, remote, target = sys.argv[1:]
-RepositoryArchive(Path(archive).read_bytes()).extract_directory(remote, Path(target))
+archive = RepositoryArchive(Path(sys.argv[1]).read_bytes())
+for key, value in json.loads(archive.read("hacs.json")).items():
+    REPOSITORY_MANIFEST_VALUES[key](value)
+domain = get_first_directory_in_directory(archive.tree, "custom_components")
+folder = f"custom_components/{domain}"
+manifest = json.loads(archive.read(f"{folder}/manifest.json"))
+for key, valid in INTEGRATION_MANIFEST_VALUES.items():
+    valid(manifest[key])
+assert VALID_DOMAIN.match(manifest["domain"])
+archive.extract_directory(folder, Path(sys.argv[2]) / manifest["domain"])
 """
 
 
@@ -136,18 +153,18 @@ async def test_install(
 
 @pytest.mark.timeout(900)
 def test_marketplace(tmp_path: Path, downloaded: Path) -> None:
-    """What the Marketplace takes out of the repository is what the release holds, file by file."""
+    """The Marketplace takes our hacs.json and manifest, and gets the same files as the release holds."""
     python = the_next()
+    root = tmp_path / "github" / "ha-iot-portal-0.1.0"
     shutil.copytree(
-        REPOSITORY / INTEGRATION,
-        tmp_path / "github" / "ha-iot-portal-0.1.0" / INTEGRATION,
+        REPOSITORY / "custom_components",
+        root / "custom_components",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    archive = shutil.make_archive(str(tmp_path / "repository"), "zip", tmp_path / "github")
-    target = tmp_path / "custom_components" / "iot_portal"
-    subprocess.run(  # noqa: S603
-        [python, "-c", MARKETPLACE, archive, INTEGRATION.as_posix(), target],
-        cwd=tmp_path,
-        check=True,
-    )
-    assert contents(target) == contents(downloaded)
+    shutil.copy(REPOSITORY / "hacs.json", root)
+    archive = shutil.make_archive(str(tmp_path / "repository"), "zip", root.parent)
+    folder = tmp_path / "custom_components"
+    subprocess.run([python, "-c", MARKETPLACE, archive, folder], cwd=tmp_path, check=True)  # noqa: S603
+    assert contents(folder) == {
+        f"iot_portal/{name}": content for name, content in contents(downloaded).items()
+    }
