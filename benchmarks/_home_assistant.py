@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 import shutil
 import time
@@ -17,6 +18,7 @@ from ._machine import memory_bytes
 from ._probe import DOMAIN, STARTED_FILE
 from ._report import BenchmarkError
 
+VERSIONS = {"Home Assistant": version("homeassistant")}
 PROBE = Path(__file__).parent / "_probe"
 
 START_SECONDS = 600

@@ -59,8 +59,9 @@ def medians[SampleT: DataclassInstance](samples: Sequence[SampleT]) -> SampleT:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown; all columns but the first hold numbers."""
-    rule = ["---", *("---:" for _ in columns[1:])]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, rule, *rows))
+    rule = f"|---|{'---:|' * (len(columns) - 1)}"
+    head, *lines = (f"| {' | '.join(cells)} |" for cells in (columns, *rows))
+    return "\n".join([head, rule, *lines])
 
 
 def footer(versions: Mapping[str, str] | None = None) -> str:

@@ -20,7 +20,7 @@ from custom_components.iot_portal.api.pacing import DEFAULT_RATE
 from scripts.develop import Portal
 
 from . import _fleet
-from ._home_assistant import PAUSE, ProbedHomeAssistant
+from ._home_assistant import PAUSE, VERSIONS, ProbedHomeAssistant
 from ._machine import say
 from ._report import BenchmarkError, as_json, footer, parser, run, table
 
@@ -39,7 +39,7 @@ def main() -> None:
     arguments.add_argument("--actions", type=int, default=10)
     options = arguments.parse_args()
     results = run(_measure(options))
-    print(as_json(results, options) if options.json else _as_table(results))
+    print(as_json(results, options, VERSIONS) if options.json else _as_table(results))
 
 
 async def _measure(options: Namespace) -> list[float]:
@@ -127,7 +127,7 @@ def _as_table(seconds: Sequence[float]) -> str:
         f"{len(seconds)} times",
         *(f"{value * 1000:.0f} ms" for value in (median(seconds), max(seconds), BOUND)),
     ]
-    return f"{table(columns, [row])}\n\n{footer()}"
+    return f"{table(columns, [row])}\n\n{footer(VERSIONS)}"
 
 
 if __name__ == "__main__":

@@ -5,16 +5,15 @@ each round each server is started, asked until it answers well, loaded with a fi
 requests, and stopped. The table shows medians over the rounds.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
 import socket
-from statistics import median
 import sys
 from tempfile import TemporaryDirectory
 import time
@@ -22,7 +21,8 @@ import time
 from aiohttp import ClientConnectionError, ClientSession
 
 from . import _node
-from ._machine import cpu_seconds, machine, say
+from ._machine import cpu_seconds, say
+from ._report import BenchmarkError, as_json, footer, medians, parser, run, table
 
 ROOT = Path(__file__).parent.parent
 COLLECTION = ROOT / "docs" / "iot-portal-core-api.postman_collection.json"
@@ -39,10 +39,6 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     "PYTHONPYCACHEPREFIX": str(_node.TOOLS / "pycache"),
 }
-
-
-class BenchmarkError(Exception):
-    """A server that does not start, or does not answer as it should."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +70,14 @@ type Results = Mapping[str, Sequence[Sample]]
 
 def main() -> None:
     """Measure, and print the results."""
-    parser = ArgumentParser(prog="scripts/bench mock", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=4000, help="by round and server")
-    parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
-    options = parser.parse_args()
-    try:
-        results = asyncio.run(_measure(options, has_node=_node.install()))
-    except BenchmarkError as err:
-        sys.exit(f"bench: {err}")
-    print(_as_json(results, options) if options.json else _as_table(results))
+    arguments = parser("mock", __doc__)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--requests", type=int, default=4000, help="by round and server")
+    arguments.add_argument("--connections", type=int, default=8)
+    options = arguments.parse_args()
+    results = run(_measure(options, has_node=_node.install()))
+    versions = _node.PACKAGES
+    print(as_json(results, options, versions) if options.json else _as_table(results))
 
 
 async def _measure(options: Namespace, *, has_node: bool) -> Results:
@@ -260,53 +253,21 @@ async def _load(server: Server, port: int, token: str, requests: int, connection
 
 def _as_table(results: Results) -> str:
     """Return the medians, as a table in Markdown."""
-    rows = [
-        "| server | start | requests a second | of the bare handler | CPU a request |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    bare = _median(results[BARE]).rate
+    columns = ["server", "start", "requests a second", "of the bare handler", "CPU a request"]
+    bare = medians(results[BARE]).rate
+    rows = []
     for name, samples in results.items():
         cells = ["not measured", "", "", ""]
         if samples:
-            middle = _median(samples)
+            middle = medians(samples)
             cells = [
                 f"{middle.start:.2f} s",
                 f"{middle.rate:.0f}",
                 f"{middle.rate / bare:.2f}",
                 f"{middle.cpu:.2f} ms",
             ]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(
-        [
-            *rows,
-            "",
-            ", ".join(f"{key} {value}" for key, value in {**machine(), **_node.PACKAGES}.items()),
-        ]
-    )
-
-
-def _as_json(results: Results, options: Namespace) -> str:
-    """Return everything, as JSON."""
-    servers = {
-        name: {
-            "median": asdict(_median(samples)) if samples else None,
-            "samples": [asdict(sample) for sample in samples],
-        }
-        for name, samples in results.items()
-    }
-    return json.dumps(
-        {"machine": {**machine(), **_node.PACKAGES}, "options": vars(options), "servers": servers},
-        indent=2,
-    )
-
-
-def _median(samples: Sequence[Sample]) -> Sample:
-    """Return the medians."""
-    return Sample(
-        start=median(sample.start for sample in samples),
-        rate=median(sample.rate for sample in samples),
-        cpu=median(sample.cpu for sample in samples),
-    )
+        rows.append([name, *cells])
+    return f"{table(columns, rows)}\n\n{footer(_node.PACKAGES)}"
 
 
 if __name__ == "__main__":

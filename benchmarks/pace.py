@@ -20,7 +20,7 @@ from scripts.develop import Portal
 from scripts.hass_process import HomeAssistantError
 
 from . import _fleet
-from ._home_assistant import ProbedHomeAssistant
+from ._home_assistant import VERSIONS, ProbedHomeAssistant
 from ._machine import say
 from ._report import as_json, footer, parser, run, table
 
@@ -69,7 +69,9 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     result = run(_measure(options))
-    print(as_json(result, options) if options.json else _as_table(result, options.minutes))
+    print(
+        as_json(result, options, VERSIONS) if options.json else _as_table(result, options.minutes)
+    )
     sys.exit(not result.is_within_setting)
 
 
@@ -171,7 +173,7 @@ def _as_table(result: Result, minutes: float) -> str:
         ["SMS refused", str(result.sms.refused), ""],
     ]
     verdict = "Within the setting" if result.is_within_setting else "Asked too fast"
-    return f"{table(columns, rows)}\n\n{verdict}. {footer()}"
+    return f"{table(columns, rows)}\n\n{verdict}. {footer(VERSIONS)}"
 
 
 if __name__ == "__main__":

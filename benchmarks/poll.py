@@ -21,7 +21,7 @@ from aiohttp import ClientSession, TCPConnector
 from scripts.develop import Portal
 
 from . import _fleet
-from ._home_assistant import PAUSE, Holding, ProbedHomeAssistant
+from ._home_assistant import PAUSE, VERSIONS, Holding, ProbedHomeAssistant
 from ._machine import say
 from ._report import as_json, footer, medians, parser, run, table
 
@@ -66,7 +66,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
     results = run(_measure(options))
-    print(as_json(results, options) if options.json else _as_table(results, options.sims))
+    print(as_json(results, options, VERSIONS) if options.json else _as_table(results, options.sims))
 
 
 async def _measure(options: Namespace) -> Results:
@@ -184,7 +184,7 @@ def _as_table(results: Results, sims: int) -> str:
         ]
         for name, one in middle.items()
     ]
-    return f"{table(columns, rows)}\n\n{footer()}"
+    return f"{table(columns, rows)}\n\n{footer(VERSIONS)}"
 
 
 def _inside_cells(sample: Sample, holding: Holding | None, sims: int) -> list[str]:

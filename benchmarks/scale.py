@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from scripts.develop import Portal
 
 from . import _fleet
-from ._home_assistant import PAUSE, Holding, ProbedHomeAssistant
+from ._home_assistant import PAUSE, VERSIONS, Holding, ProbedHomeAssistant
 from ._machine import say
 from ._report import as_json, footer, medians, parser, run, table
 
@@ -56,7 +56,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
     results = run(_measure(options))
-    print(as_json(results, options) if options.json else _as_table(results))
+    print(as_json(results, options, VERSIONS) if options.json else _as_table(results))
 
 
 def _sizes(text: str) -> list[int]:
@@ -168,7 +168,7 @@ def _as_table(results: Results) -> str:
         ]
         for size, result in results.items()
     ]
-    return f"{table(columns, rows)}\n\n(x…): times that of the fleet of {reference:,}. {footer()}"
+    return f"{table(columns, rows)}\n\n(x…): times that of the fleet of {reference:,}. {footer(VERSIONS)}"
 
 
 def _figures(size: int, result: Result) -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ import time
 from scripts.develop import Portal
 
 from . import _fleet
-from ._home_assistant import ProbedHomeAssistant
+from ._home_assistant import VERSIONS, ProbedHomeAssistant
 from ._machine import say
 from ._report import as_json, footer, medians, parser, run, table
 
@@ -46,7 +46,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     options = arguments.parse_args()
     results = run(_measure(options))
-    print(as_json(results, options) if options.json else _as_table(results))
+    print(as_json(results, options, VERSIONS) if options.json else _as_table(results))
 
 
 async def _measure(options: Namespace) -> Results:
@@ -108,7 +108,7 @@ def _as_table(results: Results) -> str:
         ]
         for name, one in middle.items()
     ]
-    return f"{table(columns, rows)}\n\n{footer()}"
+    return f"{table(columns, rows)}\n\n{footer(VERSIONS)}"
 
 
 if __name__ == "__main__":

@@ -27,18 +27,26 @@ class HomeAssistantError(Exception):
 class HomeAssistantProcess:
     """Home Assistant with one configuration folder, one port and one user."""
 
-    def __init__(self, config_dir: Path, *, port: int, host: str = "127.0.0.1") -> None:
-        """Remember where Home Assistant is to live."""
+    def __init__(
+        self,
+        config_dir: Path,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        python: Path = Path(sys.executable),
+    ) -> None:
+        """Remember where Home Assistant is to live, and which Python has the version that is to run."""
         self.config_dir = config_dir
         self.url = f"http://{host}:{port}"
         self.log_file = config_dir / "home-assistant.log"
         self._host = host
         self._port = port
+        self._python = python
         self._process: asyncio.subprocess.Process | None = None
         self._session: ClientSession | None = None
         self._token = ""
 
-    def prepare(self, configuration: str) -> None:
+    def prepare(self, configuration: str, integration: Path = INTEGRATION) -> None:
         """Lay out the configuration folder: the configuration, a copy of the integration, no questions.
 
         Where Home Assistant listens goes into its own storage, as its settings page does it: the same in
@@ -50,7 +58,7 @@ class HomeAssistantProcess:
         for name in ("automations", "scripts"):
             (self.config_dir / f"{name}.yaml").touch()
         shutil.copytree(
-            INTEGRATION,
+            integration,
             self.config_dir / "custom_components" / INTEGRATION.name,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
@@ -80,7 +88,7 @@ class HomeAssistantProcess:
         """Start Home Assistant and wait until it answers; `waiting` is told the seconds so far."""
         with (self.config_dir / "console.log").open("wb") as console:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                str(self._python),
                 "-m",
                 "homeassistant",
                 "--config",

@@ -14,6 +14,7 @@ from .api import (
     IotPortalClient,
     IotPortalConnectionError,
     IotPortalError,
+    IotPortalLoginError,
     IotPortalRateLimitError,
     IotPortalResponseError,
     SimStatus,
@@ -259,7 +260,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
 def _concerns_the_portal(err: IotPortalError) -> bool:
     """Tell whether an error says something of the portal as a whole, not of one SIM."""
-    if isinstance(err, IotPortalConnectionError | IotPortalRateLimitError):
+    if isinstance(err, IotPortalConnectionError | IotPortalRateLimitError | IotPortalLoginError):
         return True
     return isinstance(err, IotPortalAuthenticationError) or (
         # An error of the server, or an answer that is not the portal's.

@@ -117,7 +117,8 @@ class BulkEdits:
             self._async_reported,
             allowed_methods=METHODS,
         )
-        left = max(edit.requested_at + PATIENCE - dt_util.utcnow(), timedelta())
+        # Not more than that where the clock was set back since.
+        left = min(max(edit.requested_at + PATIENCE - dt_util.utcnow(), timedelta()), PATIENCE)
         job = HassJob(partial(self._async_timed_out, edit), cancel_on_shutdown=True)
         self._deadlines[edit.webhook_id] = async_call_later(self._hass, left, job)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -98,9 +98,11 @@ class Messages:
 
     async def async_look_at_old_ones(self) -> None:
         """Look at the SMS on their way that are too old for quick looks, as a part of a poll."""
-        recently = dt_util.utcnow() - QUICK_LOOKS[-1]
+        now = dt_util.utcnow()
         for sms in list(self._sim.memory.messages):
-            if not sms.has_ended and sms.sms_id is not None and sms.sent_at <= recently:
+            # One from the time to come was sent before the clock was set back.
+            is_recent = timedelta() <= now - sms.sent_at < QUICK_LOOKS[-1]
+            if not sms.has_ended and sms.sms_id is not None and not is_recent:
                 await self._look(sms.sms_id)
 
     async def async_look_for_new_ones(self, listed: list[str]) -> None:

@@ -1,7 +1,7 @@
 """What a poll of a SIM asks the portal for: no more than can have changed."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .api import Usage
 from .const import DEVICE_INTERVAL
@@ -25,7 +25,8 @@ def _due(known: SimReads, now: datetime, usage: Usage | None) -> Iterator[Part]:
     if (
         known.device is None
         or known.device_read_at is None
-        or known.device_read_at + DEVICE_INTERVAL <= now
+        # Later than now is before the clock was set back.
+        or not timedelta() <= now - known.device_read_at < DEVICE_INTERVAL
     ):
         yield Part.DEVICE
 

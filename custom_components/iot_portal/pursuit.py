@@ -35,7 +35,9 @@ class Pursuit:
     ) -> None:
         """Plan the first look; those that should have been before now are left out."""
         self._sim = sim
-        self._since = since
+        # By a clock that never jumps; a moment to come is from before the other one was set back.
+        elapsed = max(dt_util.utcnow() - since, timedelta())
+        self._began = sim.hass.loop.time() - elapsed.total_seconds()
         self._looks = (*looks, PATIENCE)
         self._look = look
         self._give_up = give_up
@@ -50,7 +52,7 @@ class Pursuit:
 
     def _plan(self) -> None:
         """Set the alarm for the next look."""
-        elapsed = dt_util.utcnow() - self._since
+        elapsed = timedelta(seconds=self._sim.hass.loop.time() - self._began)
         moment = next((moment for moment in self._looks if moment > elapsed), elapsed)
         job = HassJob(partial(self._wake, moment >= PATIENCE), cancel_on_shutdown=True)
         self._cancel = async_call_later(self._sim.hass, moment - elapsed, job)
@@ -79,5 +81,5 @@ def is_outcome_unknown(err: HomeAssistantError) -> bool:
 
 
 def seconds_since(moment: datetime) -> int:
-    """Return how many seconds ago that was."""
-    return round((dt_util.utcnow() - moment).total_seconds())
+    """Return how many seconds ago that was; none where the clock was set back since."""
+    return max(round((dt_util.utcnow() - moment).total_seconds()), 0)

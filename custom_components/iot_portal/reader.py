@@ -103,11 +103,15 @@ class SimReader:
         return await self._client.get_status(self._sim.iccid)
 
     async def _session(self, iccid: str) -> Session:
-        """Return the last session; a SIM that the portal knows none of has an empty one."""
+        """Return the last session; a SIM that the portal knows none of has an empty one.
+
+        One that has ended stays the last one: it must not look new when the portal finds it again.
+        """
         try:
             return await self._client.get_session(iccid)
         except IotPortalNotFoundError:
-            return Session()
+            known = self.known.session
+            return Session() if known is None or known.is_open else known
 
     async def _unless_refused[T](self, part: Part, read: PartRead[T]) -> T | None:
         """Return what was read, or None where it is refused for this SIM; ask again daily."""

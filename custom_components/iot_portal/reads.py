@@ -13,7 +13,7 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .api import Device, Session, Usage
-from .const import DOMAIN, LOGGER
+from .const import DOMAIN, LOGGER, REFUSED_INTERVAL
 
 STORAGE_VERSION: Final = 1
 # A power cut costs some requests, not more; writing seldom spares the disk.
@@ -43,7 +43,9 @@ class SimReads:
 
     def is_refused(self, part: Part, now: datetime) -> bool:
         """Tell whether it makes no sense to ask for a part at present."""
-        return (until := self.refused_until.get(part)) is not None and until > now
+        until = self.refused_until.get(part)
+        # Longer is from before the clock was set back.
+        return until is not None and now < until <= now + REFUSED_INTERVAL
 
     def as_kept(self) -> dict[str, Any]:
         """Return what the file holds of a SIM."""

@@ -14,6 +14,7 @@ from custom_components.iot_portal.api import (
     IotPortalAuthenticationError,
     IotPortalClient,
     IotPortalConnectionError,
+    IotPortalLoginError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
@@ -177,7 +178,7 @@ async def test_refused_again(client: IotPortalClient, portal: MockPortal) -> Non
     """A fresh token that is refused too is not renewed for ever; later it works again."""
     fault = portal.faults.add("status", route="getStatus", status=401)
 
-    with pytest.raises(IotPortalAuthenticationError):
+    with pytest.raises(IotPortalLoginError):
         await client.get_status(ICCID)
 
     assert portal.journal.logins == 2

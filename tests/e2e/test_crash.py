@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientError
 from aiohttp.test_utils import unused_port
@@ -11,8 +12,15 @@ import pytest
 from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
 
+from .common import WAIT, add_demo, wait_for
+
 ICCID = "8931082322089353632"
-WAIT = 90
+EDITED, IN_BULK = "8931080000000000011", "8931080000000000029"
+SIMS = [ICCID, EDITED, IN_BULK]
+SCENARIO = {
+    "extends": "documented",
+    "sims": {iccid: {"status": "INVENTORY"} for iccid in (EDITED, IN_BULK)},
+}
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -22,12 +30,12 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def until_told(hass: HomeAssistantProcess, key: str, event_type: str) -> None:
-    """Wait until an event entity of the SIM tells something."""
+async def until_told(hass: HomeAssistantProcess, iccid: str, key: str, event_type: str) -> None:
+    """Wait until an event entity of a SIM tells something."""
     told = None
     async with asyncio.timeout(WAIT):
         while told != event_type:
-            state = (await hass.states()).get(ICCID, {}).get(key, {"attributes": {}})
+            state = (await hass.states()).get(iccid, {}).get(key, {"attributes": {}})
             told = state["attributes"].get("event_type")
             await asyncio.sleep(0.2)
 
@@ -37,47 +45,68 @@ def sent(portal: MockPortal) -> list[str]:
     return sorted(call.path for call in portal.journal if call.method == "PUT")
 
 
-@pytest.mark.timeout(240)
+async def kill_during(
+    hass: HomeAssistantProcess, portal: MockPortal, *actions: tuple[str, str, dict[str, Any]]
+) -> None:
+    """Take actions on SIMs, and kill Home Assistant before any of them is answered."""
+    before = len(sent(portal))
+    devices = await hass.device_ids()
+    # The portal acts on the request, and the answer comes when nobody waits for it any more.
+    portal.faults.add("delay", method="PUT", seconds=60)
+    writes = [
+        asyncio.create_task(
+            hass.call_action("iot_portal", action, {"device_id": devices[iccid], **data})
+        )
+        for action, iccid, data in actions
+    ]
+    await until(lambda: len(sent(portal)) == before + len(writes))
+    await hass.kill()
+    for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        assert isinstance(outcome, ClientError)
+    portal.faults.clear()
+    portal.clock.advance(60)
+
+
+@pytest.mark.timeout(300)
 async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled: None) -> None:
-    """An SMS is told as not confirmed after the crash, a status change is waited for; each is sent once."""
+    """An SMS is told as not confirmed after the crash, statuses are waited for; each write is sent once."""
     port = unused_port()
     hass = HomeAssistantProcess(tmp_path, port=port)
     hass.prepare("config:\n")
-    async with MockPortal("documented") as portal:
+    status = {"status": "activated"}
+    async with MockPortal(SCENARIO) as portal:
         portal.dialects["status_change"] = "after_seconds"
         async with hass:
-            await hass.create_user("demo", "demo")
-            account = await hass.add_account(
-                portal.url, client_id="demo-client", secret_key="demo-secret"
-            )
-            await hass.add_sims(account["result"]["entry_id"], [ICCID])
+            await add_demo(hass, portal, *SIMS)
             entries = tmp_path / ".storage" / "core.config_entries"
             # Home Assistant writes down a new account a second later, and who its SIMs are.
-            await until(lambda: entries.exists() and ICCID in entries.read_text())
-            sim = (await hass.device_ids())[ICCID]
-            # The portal acts on the request, and the answer comes when nobody waits for it any more.
-            portal.faults.add("delay", method="PUT", seconds=60)
-            writes = [
-                asyncio.create_task(
-                    hass.call_action("iot_portal", action, {"device_id": sim, **data})
-                )
-                for action, data in (
-                    ("send_sms", {"message": "Hello"}),
-                    ("request_status_change", {"status": "activated"}),
-                )
-            ]
-            await until(lambda: len(sent(portal)) == len(writes))
-            await hass.kill()
-            for outcome in await asyncio.gather(*writes, return_exceptions=True):
-                assert isinstance(outcome, ClientError)
-        portal.faults.clear()
-        portal.clock.advance(60)
+            await until(
+                lambda: entries.exists() and all(iccid in entries.read_text() for iccid in SIMS)
+            )
+            await kill_during(
+                hass,
+                portal,
+                ("send_sms", ICCID, {"message": "Hello"}),
+                ("request_status_change", ICCID, status),
+            )
 
         async with hass:
-            await until_told(hass, "sms_event", "unconfirmed")
-            await until_told(hass, "lifecycle_event", "status_change_confirmed")
+            await until_told(hass, ICCID, "sms_event", "unconfirmed")
+            await until_told(hass, ICCID, "lifecycle_event", "status_change_confirmed")
+            await wait_for(hass, IN_BULK, "status", "inventory")
+            await kill_during(
+                hass,
+                portal,
+                ("edit_device", EDITED, {"changes": status}),
+                ("bulk_edit_devices", IN_BULK, {"changes": status}),
+            )
+
+        async with hass:
+            await until_told(hass, EDITED, "lifecycle_event", "status_change_confirmed")
 
         assert [path.removeprefix("/api") for path in sent(portal)] == [
+            "/BulkEditDevice",
+            f"/EditDevice/{EDITED}",
             f"/RequestStatusChange/{ICCID}",
             f"/SendSMS/{ICCID}/1",
         ]

@@ -7,9 +7,13 @@ from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
-from homeassistant.const import STATE_OFF, STATE_ON
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import (
+    RELOAD_AFTER_UPDATE_DELAY,
+    ConfigEntryState,
+    ConfigSubentry,
+)
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED, STATE_OFF, STATE_ON
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
@@ -181,12 +185,13 @@ async def test_one_sim_that_fails(
 
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
     (said,) = log_of(caplog)
-    assert said == f"SIM {fleet[0]} cannot be read, while others can: HTTP status 500"
+    # A log is shown around: of the ICCID that the SIM is titled by, it holds the end only.
+    assert said == f"SIM …{fleet[0][-4:]} cannot be read, while others can: HTTP status 500"
 
     portal.faults.clear()
     await poll(hass, freezer)
     await poll(hass, freezer)
-    assert log_of(caplog)[1:] == [f"SIM {fleet[0]} can be read again"]
+    assert log_of(caplog)[1:] == [f"SIM …{fleet[0][-4:]} can be read again"]
 
 
 async def test_sim_that_keeps_failing(
@@ -445,6 +450,50 @@ async def test_large_fleet(
         *("status", "data_usage", "data_used_percent", "last_ip", "in_session", "over_pace"),
         *("lifecycle", "sms"),
     }
+
+
+async def test_large_fleet_does_not_hold_up_the_start(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    fleet: list[str],
+) -> None:
+    """A large fleet is shown and read once Home Assistant has started, a small one at once."""
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    hass.set_state(CoreState.not_running)
+    entry = await set_up(*fleet)
+    assert [call.route for call in portal.journal] == ["Login"]
+    portal.journal.clear()
+
+    removed, *_ = entry.subentries
+    hass.config_entries.async_remove_subentry(entry, removed)
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert {call.iccid for call in portal.journal} == {*fleet[1:]}
+    assert state_of(hass, fleet[1], "status") == "activated"
+
+
+async def test_enabled_later(
+    hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory
+) -> None:
+    """An entity that a user enables is there after the reload that follows."""
+    entry = await set_up(OTHER_ICCID)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    entities = er.async_get(hass)
+    entity_id = entities.async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_imsi")
+    assert entity_id is not None
+    assert hass.states.get(entity_id) is None
+
+    entities.async_update_entity(entity_id, disabled_by=None)
+    freezer.tick(RELOAD_AFTER_UPDATE_DELAY + 1)
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, OTHER_ICCID, "imsi").isdecimal()
 
 
 async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:

@@ -612,6 +612,9 @@ async def test_portal_fails_while_adding(
     portal.sims[ICCID].refused_routes = frozenset({"GetDevice"})
     portal.faults.add("delay", iccid=ICCID, route="GetDevice", seconds=0.3)
     portal.faults.add(iccid=ICCID, route="ctdUsage", **fault)
+    if "credentials" in says:
+        # A token that is refused is no proof.
+        portal.faults.add(route="Login", **fault)
     portal.faults.add("hang", iccid=UNKNOWN_ICCID)
 
     result = await submit(hass, flow_id, typed)
@@ -628,6 +631,8 @@ async def test_portal_fails_while_adding(
     assert (again["step_id"], again["errors"], field(again)) == (step_id, result["errors"], typed)
 
     portal.faults.clear()
+    if "credentials" in says:
+        await hass.config_entries.async_reload(entry.entry_id)
     portal.journal.clear()
     await check(hass, flow_id, f"{ICCID} {OTHER_ICCID}")
     assert {call.iccid for call in portal.journal} - {None} == {ICCID}

@@ -208,6 +208,7 @@ async def test_secret_refused_by_a_part(
     """Refused credentials are asked for again, whichever part meets them first."""
     await set_up(ICCID)
     portal.faults.add("status", route="sessionInfo", status=401)
+    portal.faults.add("status", route="Login", status=401)
 
     await poll(hass, freezer)
 

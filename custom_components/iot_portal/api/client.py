@@ -34,6 +34,7 @@ from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalInputError,
+    IotPortalLoginError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
@@ -164,10 +165,12 @@ class IotPortalClient:
         self._timeout = ClientTimeout(total=timeout, connect=timeout / 2)
         self._retry_wait = retry_wait
         self._token: str | None = None
+        self._refusal: IotPortalAuthenticationError | None = None
         self._login_lock = asyncio.Lock()
 
     async def login(self) -> None:
-        """Log in and keep the token for the requests to come."""
+        """Log in and keep the token for the requests to come; also with credentials that were refused."""
+        self._refusal = None
         await self._new_token(refused=self._token)
 
     async def get_usage(self, iccid: str) -> Usage:
@@ -269,24 +272,44 @@ class IotPortalClient:
         except IotPortalAuthenticationError:
             # A refused request was not carried out, so this is no second write.
             token = await self._new_token(refused=token)
-        return await self._exchange(method, path, body, token)
+        try:
+            return await self._exchange(method, path, body, token)
+        except IotPortalAuthenticationError as err:
+            # The credentials have just been good.
+            raise IotPortalLoginError(err.message, status=err.status, code=err.code) from err
 
     async def _new_token(self, refused: str | None) -> str:
-        """Log in, unless somebody else has since the refused token was handed out."""
+        """Log in, unless somebody else has since the refused token was handed out.
+
+        Credentials that were refused stay so: who tries again and again may be locked out.
+        """
         async with self._login_lock:
+            if self._refusal is not None:
+                raise IotPortalAuthenticationError(
+                    self._refusal.message, status=self._refusal.status, code=self._refusal.code
+                )
             if self._token is None or self._token == refused:
                 self._token = None
-                self._token = await self._log_in()
+                try:
+                    self._token = await self._log_in()
+                except IotPortalAuthenticationError as err:
+                    self._refusal = err
+                    raise
             return self._token
 
     async def _log_in(self) -> str:
         """Trade the credentials for a token."""
         try:
             answer = await self._exchange("POST", ("Login",), self._credentials.as_login())
+        except IotPortalAuthenticationError, IotPortalRateLimitError:
+            raise
         except IotPortalResponseError as err:
             if err.code is None and err.status in _LOGIN_REFUSED_STATUSES:
                 raise IotPortalAuthenticationError(err.message, status=err.status) from err
-            raise
+            if err.status in _TRANSIENT_STATUSES:
+                raise
+            # What is said of the log-in says nothing of the SIM that is asked about.
+            raise IotPortalLoginError(err.message, status=err.status, code=err.code) from err
         token = login_token(answer)
         if token is None and isinstance(answer, Mapping):
             msg = "the log-in was answered without a token"

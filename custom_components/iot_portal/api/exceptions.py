@@ -44,7 +44,14 @@ class IotPortalResponseError(IotPortalError):
 
 
 class IotPortalAuthenticationError(IotPortalResponseError):
-    """The portal refused the credentials or the token."""
+    """The portal refused the credentials."""
+
+
+class IotPortalLoginError(IotPortalResponseError):
+    """Nobody can be logged in at present, for another reason than wrong credentials.
+
+    The log-in went wrong by itself, or the portal refused a token that it had just handed out.
+    """
 
 
 class IotPortalNotFoundError(IotPortalResponseError):

@@ -1,0 +1,126 @@
+"""Builds the archive of a release: what a user gets, and nothing else."""
+
+import argparse
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+import subprocess
+import sys
+import zipfile
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+INTEGRATION = Path("custom_components", "iot_portal")
+MANIFEST = INTEGRATION / "manifest.json"
+CHANGELOG = Path("CHANGELOG.md")
+ARCHIVE = "iot_portal.zip"
+NOTES = "release_notes.md"
+# The first moment that an archive can name: the same files make the same archive, whenever it is built.
+ALWAYS = (1980, 1, 1, 0, 0, 0)
+
+
+class ReleaseError(Exception):
+    """This cannot be released; the message says what to do."""
+
+
+def version(root: Path) -> str:
+    """Return the version of the integration."""
+    found: str = json.loads((root / MANIFEST).read_text())["version"]
+    return found
+
+
+def notes(root: Path, wanted: str) -> str:
+    """Return what the changelog says of a version, which has to have a date by now."""
+    sections = re.split(r"^## ", (root / CHANGELOG).read_text(), flags=re.MULTILINE)
+    for section in sections[1:]:
+        heading, _, text = section.partition("\n")
+        if re.fullmatch(rf"{re.escape(wanted)} \(\d{{4}}-\d\d-\d\d\)", heading):
+            return f"{text.strip()}\n"
+    msg = f"{CHANGELOG} has no '## {wanted} (YYYY-MM-DD)'; say there what is new in it, and since when"
+    raise ReleaseError(msg)
+
+
+def require_committed(root: Path) -> None:
+    """Raise when what would be released is not what is committed."""
+    status = subprocess.run(  # noqa: S603
+        ["git", "status", "--porcelain", "--", str(INTEGRATION), str(CHANGELOG)],  # noqa: S607
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if status.returncode:
+        msg = f"git cannot tell what is committed: {status.stderr.strip()}"
+        raise ReleaseError(msg)
+    if changed := status.stdout.rstrip():
+        msg = f"commit or undo these first:\n{changed}"
+        raise ReleaseError(msg)
+
+
+def require_tag(root: Path, tag: str) -> None:
+    """Raise when a tag names another version than the manifest."""
+    if tag.removeprefix("v") != version(root):
+        msg = f"the tag is {tag}, but {MANIFEST} says {version(root)}"
+        raise ReleaseError(msg)
+
+
+def files(root: Path) -> Iterator[Path]:
+    """Yield what a user gets, in an order that is always the same."""
+    for path in sorted((root / INTEGRATION).rglob("*")):
+        parts = path.relative_to(root / INTEGRATION).parts
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
+            yield path
+
+
+def build(root: Path, archive: Path) -> None:
+    """Write the archive: the content of the folder, as HACS and the Marketplace unpack it.
+
+    It is not compressed: how small files become depends on the version of zlib.
+    """
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as written:
+        for path in files(root):
+            entry = zipfile.ZipInfo(path.relative_to(root / INTEGRATION).as_posix(), ALWAYS)
+            entry.create_system = 3  # Unix, on every machine
+            entry.external_attr = 0o100644 << 16
+            written.writestr(entry, path.read_bytes())
+
+
+def release(options: argparse.Namespace) -> None:
+    """Check what can be checked, then build."""
+    root: Path = options.root
+    if not options.draft:
+        if options.tag:
+            require_tag(root, options.tag)
+        new = notes(root, version(root))
+        require_committed(root)
+        if options.check:
+            print(f"==> {version(root)} can be released")
+            return
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / NOTES).write_text(new)
+    build(root, options.output / ARCHIVE)
+    print(f"==> {options.output / ARCHIVE} holds {version(root)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the options and release."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/release",
+        description=f"Builds {ARCHIVE} and {NOTES} of the version that {MANIFEST} names. "
+        "Refuses a version that the changelog does not give a date, and what is not committed.",
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--check", action="store_true", help="tell whether it can be released only")
+    kind.add_argument("--draft", action="store_true", help="build the archive without any check")
+    parser.add_argument("--tag", help="the tag that is released; has to name the version")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "dist", help="where to build")
+    parser.add_argument("--root", type=Path, default=REPOSITORY, help="what to build from")
+    try:
+        release(parser.parse_args(arguments))
+    except ReleaseError as err:
+        sys.exit(f"release: {err}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""What benchmarks print."""
+
+from argparse import Namespace
+from dataclasses import dataclass
+import json
+
+from benchmarks._report import as_json, medians, table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What a round said."""
+
+    cpu: float
+    stall: float
+
+
+def test_medians() -> None:
+    """Each field has a median of its own."""
+    samples = [Sample(cpu=1, stall=30), Sample(cpu=3, stall=10), Sample(cpu=2, stall=20)]
+    assert medians(samples) == Sample(cpu=2, stall=20)
+
+
+def test_table() -> None:
+    """A table in Markdown; numbers stand at the right."""
+    assert table(["a poll of", "CPU"], [["idle fleet", "1 ms"], ["`rest`", "3 ms"]]) == (
+        "| a poll of | CPU |\n|---|---:|\n| idle fleet | 1 ms |\n| `rest` | 3 ms |"
+    )
+
+
+def test_json() -> None:
+    """All samples are told, with the options and the versions that were measured."""
+    results = {"idle fleet": [Sample(cpu=1, stall=2)]}
+    told = json.loads(as_json(results, Namespace(sims=1), {"Home Assistant": "2026.10.4"}))
+    assert told["results"] == {"idle fleet": [{"cpu": 1, "stall": 2}]}
+    assert told["options"] == {"sims": 1}
+    assert told["machine"]["Home Assistant"] == "2026.10.4"

@@ -1,0 +1,170 @@
+"""What a user installs works: the release's files alone, in the versions of Home Assistant that we name."""
+
+import asyncio
+import fcntl
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from typing import Any
+import zipfile
+
+from aiohttp.test_utils import unused_port
+import pytest
+
+from mock_portal import MockPortal
+from scripts.hass_process import REPOSITORY, HomeAssistantProcess
+from scripts.release import ARCHIVE, main as release
+
+from .common import DOCUMENTED, WAIT, add_demo, complaints, wait_for
+
+CONFIGURATION = """
+config:
+logger:
+  default: info
+"""
+GROUPS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
+OLDEST, NEXT = (
+    GROUPS[group][0].removeprefix("homeassistant==")
+    for group in ("homeassistant", "homeassistant-next")
+)
+# Does with the archive of a whole repository what the Marketplace does, by its own code.
+MARKETPLACE = """
+import json
+from pathlib import Path
+import sys
+
+from homeassistant.components.marketplace.repositories.base import RepositoryArchive
+from homeassistant.components.marketplace.repositories.integration import (
+    get_first_directory_in_directory,
+)
+from homeassistant.components.marketplace.utils.validate import (
+    INTEGRATION_MANIFEST_VALUES,
+    REPOSITORY_MANIFEST_VALUES,
+    VALID_DOMAIN,
+)
+
+archive = RepositoryArchive(Path(sys.argv[1]).read_bytes())
+for key, value in json.loads(archive.read("hacs.json")).items():
+    REPOSITORY_MANIFEST_VALUES[key](value)
+domain = get_first_directory_in_directory(archive.tree, "custom_components")
+folder = f"custom_components/{domain}"
+manifest = json.loads(archive.read(f"{folder}/manifest.json"))
+for key, valid in INTEGRATION_MANIFEST_VALUES.items():
+    valid(manifest[key])
+assert VALID_DOMAIN.match(manifest["domain"])
+archive.extract_directory(folder, Path(sys.argv[2]) / manifest["domain"])
+"""
+
+
+def the_next() -> Path:
+    """Return the Python of the next version of Home Assistant, which is installed when it is missing."""
+    tools = REPOSITORY / ".tools"
+    # Tests run side by side, and both would install it.
+    with (tools / "homeassistant-next.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = subprocess.run(  # noqa: S603
+            [REPOSITORY / "scripts" / "setup-next"], capture_output=True, text=True, check=False
+        )
+    if result.returncode:
+        pytest.skip(f"Home Assistant {NEXT} cannot be installed here:\n{result.stderr[-2000:]}")
+    return Path(result.stdout.strip())
+
+
+def version(python: Path) -> str:
+    """Return the version of Home Assistant that a Python runs."""
+    return subprocess.run(  # noqa: S603
+        [python, "-m", "homeassistant", "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return all files of a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+async def wait_for_event(hass: HomeAssistantProcess, iccid: str, key: str, kind: str) -> None:
+    """Wait until an event entity of a SIM tells an event of a kind."""
+    until = time.monotonic() + WAIT
+    state: dict[str, Any] = {}
+    while state.get("attributes", {}).get("event_type") != kind:
+        assert time.monotonic() < until, state
+        await asyncio.sleep(0.2)
+        state = (await hass.states())[iccid][f"{key}_event"]
+
+
+@pytest.fixture
+def downloaded(tmp_path: Path) -> Path:
+    """Return the folder into which a user has unpacked the release."""
+    release(["--draft", "--output", str(tmp_path)])
+    folder = tmp_path / "iot_portal"
+    with zipfile.ZipFile(tmp_path / ARCHIVE) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture(params=[OLDEST, NEXT])
+def python(request: pytest.FixtureRequest) -> Path:
+    """Return the Python of each version of Home Assistant."""
+    program = the_next() if request.param == NEXT else Path(sys.executable)
+    assert version(program) == request.param
+    return program
+
+
+@pytest.mark.timeout(900)  # the first run installs another Home Assistant
+async def test_install(
+    tmp_path: Path, socket_enabled: None, downloaded: Path, python: Path
+) -> None:
+    """Unpacked into a bare configuration it does its main job, is unloaded, and nothing is complained of."""
+    hass = HomeAssistantProcess(tmp_path / "config", port=unused_port(), python=python)
+    hass.prepare(CONFIGURATION, downloaded)
+    async with MockPortal("documented") as portal, hass:
+        await add_demo(hass, portal, DOCUMENTED)
+        sensors = await wait_for(hass, DOCUMENTED, "status", "inventory")
+        assert float(sensors["data_usage"]["state"]) == 0
+        assert sensors["last_ip"]["state"] == "100.126.61.98"
+
+        sim = (await hass.device_ids())[DOCUMENTED]
+        await hass.call_action(
+            "iot_portal", "request_status_change", {"device_id": sim, "status": "activated"}
+        )
+        await wait_for_event(hass, DOCUMENTED, "lifecycle", "status_change_confirmed")
+        await hass.call_action("iot_portal", "send_sms", {"device_id": sim, "message": "Hello"})
+        await wait_for_event(hass, DOCUMENTED, "sms", "delivered")
+        portal.journal.assert_called_once("PUT", f"/SendSMS/{DOCUMENTED}/1")
+
+        (entry,) = await hass.command("config_entries/get", domain="iot_portal")
+        await hass.command("config_entries/disable", entry_id=entry["entry_id"], disabled_by="user")
+        (entry,) = await hass.command("config_entries/get", domain="iot_portal")
+        assert entry["state"] == "not_loaded"
+
+    assert not complaints(hass, "iot_portal")
+    log = hass.log_file.read_text()
+    assert "demo-secret" not in log
+    # What set-up installed is all that a start needs.
+    assert "Attempting install" not in log
+
+
+@pytest.mark.timeout(900)
+def test_marketplace(tmp_path: Path, downloaded: Path) -> None:
+    """The Marketplace takes our hacs.json and manifest, and gets the same files as the release holds."""
+    python = the_next()
+    root = tmp_path / "github" / "ha-iot-portal-0.1.0"
+    shutil.copytree(
+        REPOSITORY / "custom_components",
+        root / "custom_components",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    shutil.copy(REPOSITORY / "hacs.json", root)
+    archive = shutil.make_archive(str(tmp_path / "repository"), "zip", root.parent)
+    folder = tmp_path / "custom_components"
+    subprocess.run([python, "-c", MARKETPLACE, archive, folder], cwd=tmp_path, check=True)  # noqa: S603
+    assert contents(folder) == {
+        f"iot_portal/{name}": content for name, content in contents(downloaded).items()
+    }

@@ -1,0 +1,81 @@
+"""Fixtures: Home Assistant with a portal that is about to fail, and a clock on the wall that can jump."""
+
+from collections.abc import Sequence
+from typing import Any, override
+
+from aiohttp import ClientTimeout
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+import pytest
+
+from custom_components.iot_portal import portal as way_to_the_portal
+from custom_components.iot_portal.api import IotPortalClient
+from custom_components.iot_portal.const import DOMAIN
+from mock_portal import MockPortal
+from mock_portal.faults import FaultKind
+from tests.integration.conftest import (
+    SetUp,
+    account,
+    all_entities,
+    integration,
+    portal,
+    set_up,
+)
+
+from .clock import WallClock
+from .rules import LONG
+from .world import World
+
+__all__ = ["account", "all_entities", "integration", "portal", "set_up"]
+
+IMPATIENCE = ClientTimeout(total=0.25)
+PATIENCE = ClientTimeout(total=30)
+PLATFORMS = ("binary_sensor", "button", "event", "notify", "sensor", "switch", "webhook")
+
+
+@pytest.fixture
+def clock(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    """Return the clock that Home Assistant reads."""
+    return WallClock(hass, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def quick_loop(hass: HomeAssistant) -> None:
+    """Be five times as fast, and silent about slow steps of a busy machine."""
+    hass.loop.set_debug(False)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
+    """Let the client wait no longer than a test can, where no answer will come."""
+
+    class ImpatientClient(IotPortalClient):
+        """A client that foresees which answers will not come."""
+
+        @override
+        async def _send(self, method: str, path: Sequence[str], *args: Any) -> Any:
+            """Put one request on the wire."""
+            is_in_vain = any(
+                fault.route == path[0] and (fault.kind is FaultKind.HANG or fault.seconds == LONG)
+                for fault in portal.faults
+            )
+            self._timeout = IMPATIENCE if is_in_vain else PATIENCE
+            return await super()._send(method, path, *args)
+
+    monkeypatch.setattr(way_to_the_portal, "IotPortalClient", ImpatientClient)
+
+
+@pytest.fixture
+async def world(
+    hass: HomeAssistant,
+    portal: MockPortal,
+    clock: WallClock,
+    caplog: pytest.LogCaptureFixture,
+    set_up: SetUp,
+    all_entities: None,
+) -> World:
+    """Return everything around an account; what Home Assistant keeps when that has gone is loaded."""
+    for component in (*PLATFORMS, DOMAIN):
+        assert await async_setup_component(hass, component, {})
+    await hass.async_block_till_done()
+    return World(hass, portal, clock, caplog, set_up)

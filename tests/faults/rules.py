@@ -1,0 +1,385 @@
+"""What a fault means and what hangs on a route: the expectations of the matrix, from two tables.
+
+They are written to docs/api.md and to what a user is promised, not to the integration's code.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import Any, Final
+
+from mock_portal.faults import KINDS, FaultKind
+from mock_portal.routes import ROUTES
+
+type Keys = frozenset[str]
+
+# In seconds; a client waits for something in between.
+SHORT: Final = 0.001
+LONG: Final = 5.0
+
+
+class Meaning(StrEnum):
+    """What a fault comes to for whoever asked."""
+
+    HARMLESS = "harmless"
+    LOST = "lost"
+    GATEWAY = "gateway"
+    ERROR = "error"
+    BAD_REQUEST = "bad_request"
+    BUSY = "busy"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_OFFERED = "not_offered"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    BLANK = "blank"
+
+
+_BY_STATUS: Final = {
+    400: Meaning.BAD_REQUEST,
+    401: Meaning.UNAUTHORIZED,
+    403: Meaning.FORBIDDEN,
+    404: Meaning.MISSING,
+    500: Meaning.ERROR,
+    501: Meaning.NOT_OFFERED,
+    502: Meaning.GATEWAY,
+    503: Meaning.BUSY,
+    504: Meaning.GATEWAY,
+}
+
+# The first table: every kind of fault, with the details that make it mean different things.
+FAULTS: Final[Mapping[FaultKind, tuple[tuple[Meaning, dict[str, Any]], ...]]] = {
+    FaultKind.DELAY: (
+        (Meaning.HARMLESS, {"seconds": SHORT}),
+        (Meaning.LOST, {"seconds": LONG}),
+    ),
+    FaultKind.STATUS: tuple(
+        (meaning, {"status": status}) for status, meaning in _BY_STATUS.items()
+    ),
+    FaultKind.RATE_LIMITED: (
+        (Meaning.BUSY, {}),
+        (Meaning.BUSY, {"retry_after": "30"}),
+    ),
+    FaultKind.EMPTY_BODY: ((Meaning.BLANK, {}),),
+    FaultKind.TRUNCATED_BODY: ((Meaning.LOST, {}),),
+    FaultKind.GARBAGE: ((Meaning.UNREADABLE, {}),),
+    FaultKind.WRONG_CONTENT_TYPE: ((Meaning.HARMLESS, {}),),
+    FaultKind.WRONG_JSON_TYPE: ((Meaning.BLANK, {}),),
+    FaultKind.RESET_BEFORE_READ: ((Meaning.LOST, {}),),
+    FaultKind.RESET_AFTER_READ: ((Meaning.LOST, {}),),
+    FaultKind.SLOW_DRIP: (
+        (Meaning.HARMLESS, {"seconds": 0, "times": 1}),
+        (Meaning.LOST, {"seconds": LONG}),
+    ),
+    FaultKind.HANG: ((Meaning.LOST, {}),),
+    FaultKind.OVERSIZED_BODY: ((Meaning.LOST, {}),),
+}
+
+
+class Phase(StrEnum):
+    """When a fault strikes."""
+
+    SET_UP = "set-up"
+    POLL = "poll"
+    ACTION = "action"
+
+
+def _keys(platform: str, *keys: str) -> Keys:
+    """Return entities of a SIM."""
+    return frozenset(f"{platform}.{key}" for key in keys)
+
+
+STATUS: Final = _keys("sensor", "status") | _keys("switch", "active")
+BUDGET: Final = _keys("sensor", "data_remaining", "data_used_percent") | _keys(
+    "binary_sensor", "over_pace"
+)
+USAGE: Final = BUDGET | _keys(
+    "sensor",
+    *("data_usage", "sms_usage", "voice_usage", "session_count"),
+    *("imei", "imsi", "msisdn", "data_forecast"),
+)
+SESSION: Final = _keys("sensor", "last_ip", "session_started", "session_ended") | _keys(
+    "binary_sensor", "in_session"
+)
+DEVICE: Final = BUDGET | _keys(
+    "sensor", "rate_plan", "date_activated", "communication_plan", "customer", "fixed_ip"
+)
+SIM: Final = STATUS | USAGE | SESSION | DEVICE | _keys("binary_sensor", "change_pending")
+# What a person acts with stays at hand, once the SIM has been read.
+HANDS: Final = _keys("button", "refresh") | _keys("notify", "sms")
+EVENTS: Final = _keys("event", "lifecycle", "sms")
+NOTHING: Final[Keys] = frozenset()
+
+
+class Recovery(Enum):
+    """What it takes, once the fault is over."""
+
+    BY_ITSELF = auto()
+    BY_A_REFRESH = auto()
+    BY_A_LOG_IN = auto()
+
+
+_REFUSALS: Final = frozenset({Meaning.FORBIDDEN, Meaning.NOT_OFFERED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What hangs on a route; `fails` is what cannot be shown without it.
+
+    `failing_action` holds what becomes of the action that needs it where that is not what the fault means
+    for any request; a part of `get_sim` is only missing.
+    """
+
+    action: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    fails: Keys = NOTHING
+    refused: Keys = NOTHING
+    # A SIM that never had a session has none to be found.
+    missing: Keys = NOTHING
+    asks_daily: bool = False
+    absent: Keys = NOTHING
+    watches_sms: bool = False
+    forgives: frozenset[Meaning] = frozenset()
+    words: Mapping[Meaning, str] = field(default_factory=dict)
+
+
+_PART: Final = frozenset(Meaning)
+_WRITTEN: Final = frozenset({Meaning.UNREADABLE, Meaning.BLANK})
+_WRITE_WORDS: Final = {Meaning.LOST: "outcome_unknown", Meaning.GATEWAY: "outcome_unknown"}
+
+# The second table.
+ROWS: Final[Mapping[str, Row]] = {
+    "Login": Row(action="list_sms", fails=SIM, refused=SIM, missing=SIM),
+    "ctdUsage": Row(
+        action="get_sim", fails=SIM, refused=USAGE, missing=SIM, asks_daily=True, forgives=_PART
+    ),
+    "GetDevice": Row(
+        action="get_sim",
+        fails=DEVICE,
+        refused=DEVICE,
+        missing=DEVICE,
+        asks_daily=True,
+        forgives=_PART,
+    ),
+    "sessionInfo": Row(
+        action="get_sim", fails=SESSION, refused=SESSION, asks_daily=True, forgives=_PART
+    ),
+    # Asked for in a poll where a network tells no usage.
+    "getStatus": Row(
+        action="get_sim",
+        fails=SIM,
+        refused=SIM,
+        missing=SIM,
+        absent=USAGE,
+        forgives=_REFUSALS | {Meaning.BLANK},
+    ),
+    "GetSMS": Row(
+        action="get_sms",
+        data={"sms_id": "4711"},
+        watches_sms=True,
+        words={Meaning.MISSING: "sms_not_found"},
+    ),
+    "GetSMSIds": Row(action="list_sms", watches_sms=True, asks_daily=True),
+    "SendSMS": Row(
+        action="send_sms", data={"message": "Hello"}, forgives=_WRITTEN, words=_WRITE_WORDS
+    ),
+    "RequestStatusChange": Row(
+        action="request_status_change",
+        data={"status": "activated"},
+        forgives=_WRITTEN,
+        words=_WRITE_WORDS
+        | dict.fromkeys(
+            (Meaning.ERROR, Meaning.BAD_REQUEST, Meaning.UNAUTHORIZED), "status_refused"
+        ),
+    ),
+    "EditDevice": Row(
+        action="edit_device",
+        data={"changes": {"status": "activated", "simNotes": "Spare"}},
+        forgives=_WRITTEN,
+        words=_WRITE_WORDS,
+    ),
+    "BulkEditDevice": Row(
+        action="bulk_edit_devices",
+        data={"changes": {"status": "activated"}},
+        forgives=_WRITTEN,
+        words=_WRITE_WORDS,
+    ),
+    "RuleUpdate": Row(
+        action="update_rule",
+        data={"rule": {"name": "Cap"}},
+        forgives=_WRITTEN,
+        words=_WRITE_WORDS,
+    ),
+}
+
+_WORDS: Final[Mapping[Meaning, str]] = {
+    Meaning.LOST: "cannot_connect",
+    Meaning.GATEWAY: "portal_error",
+    Meaning.ERROR: "portal_error",
+    Meaning.BAD_REQUEST: "portal_error",
+    Meaning.BUSY: "rate_limited",
+    Meaning.UNAUTHORIZED: "portal_error",
+    Meaning.FORBIDDEN: "not_available",
+    Meaning.NOT_OFFERED: "not_available",
+    Meaning.MISSING: "not_found",
+    Meaning.UNREADABLE: "portal_error",
+    Meaning.BLANK: "portal_error",
+}
+# What is no word on the credentials is an error of the portal's like any other.
+_LOGIN_WORDS: Final = {
+    Meaning.BAD_REQUEST: "authentication_failed",
+    Meaning.UNAUTHORIZED: "authentication_failed",
+    Meaning.FORBIDDEN: "authentication_failed",
+    Meaning.NOT_OFFERED: "portal_error",
+    Meaning.MISSING: "portal_error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One route, one fault, one moment; and what follows from the tables."""
+
+    route: str
+    kind: FaultKind
+    details: Mapping[str, Any]
+    meaning: Meaning
+    phase: Phase
+
+    def __str__(self) -> str:
+        """Return the name of the cell."""
+        details = "".join(f"={value}" for value in self.details.values())
+        return f"{self.phase} {self.route} {self.kind}{details}"
+
+    @property
+    def row(self) -> Row:
+        """Return what hangs on the route."""
+        return ROWS[self.route]
+
+    @property
+    def is_write(self) -> bool:
+        """Tell whether the route changes something."""
+        return ROUTES[self.route].method == "PUT"
+
+    @property
+    def hits_everybody(self) -> bool:
+        """Tell whether all SIMs of the account are hit; others are spared by their ICCID."""
+        return self.route == "Login"
+
+    @property
+    def present(self) -> Keys:
+        """Return the entities of the SIM when all is well."""
+        return (SIM | HANDS | EVENTS) - self.row.absent
+
+    @property
+    def lost(self) -> Keys:
+        """Return what can be shown no more while the fault lasts."""
+        if self.phase is Phase.ACTION or self.meaning is Meaning.HARMLESS:
+            return NOTHING
+        row = self.row
+        lost = row.fails
+        if self.meaning in _REFUSALS:
+            lost = row.refused
+        elif self.meaning is Meaning.MISSING:
+            lost = row.missing
+        if lost == SIM and self.phase is Phase.SET_UP:
+            lost |= HANDS
+            if self.hits_everybody:
+                lost |= EVENTS
+        return lost & self.present
+
+    @property
+    def is_outage(self) -> bool:
+        """Tell whether the SIM as a whole is away, which is what the log tells of."""
+        return self.lost >= STATUS
+
+    @property
+    def lines(self) -> int:
+        """Return how much the log says while the fault lasts; Home Assistant adds a line at every try to start."""
+        tries_again = (self.route, self.phase) == ("Login", Phase.SET_UP)
+        return int(self.is_outage) * (2 if tries_again and not self.refuses_credentials else 1)
+
+    @property
+    def refuses_credentials(self) -> bool:
+        """Tell whether the portal says that the credentials are wrong."""
+        return self.route == "Login" and _LOGIN_WORDS.get(self.meaning) == "authentication_failed"
+
+    @property
+    def recovery(self) -> Recovery:
+        """Return what it takes after the fault."""
+        if self.refuses_credentials:
+            return Recovery.BY_A_LOG_IN
+        if self.row.asks_daily and self.meaning in _REFUSALS:
+            return Recovery.BY_A_REFRESH
+        return Recovery.BY_ITSELF
+
+    @property
+    def tells_of_its_end(self) -> bool:
+        """Tell whether the log says that it is over; nothing is said of an account that starts."""
+        starts = self.recovery is Recovery.BY_A_LOG_IN or (self.route, self.phase) == (
+            "Login",
+            Phase.SET_UP,
+        )
+        return self.is_outage and not starts
+
+    @property
+    def error(self) -> str | None:
+        """Return what a person is told whose action needs the route, by its translation key."""
+        if self.meaning is Meaning.HARMLESS or self.meaning in self.row.forgives:
+            return None
+        words = _LOGIN_WORDS if self.route == "Login" else self.row.words
+        return words.get(self.meaning, _WORDS[self.meaning])
+
+    @property
+    def is_carried_out(self) -> bool:
+        """Tell whether the portal acts on a write, whatever it says of it."""
+        return KINDS[self.kind].lets_through
+
+    @property
+    def events(self) -> list[str]:
+        """Return what is told in the end, by the entities for events."""
+        match self.route, self.phase:
+            case "SendSMS", _:
+                return self._events_of_an_sms
+            case "RequestStatusChange" | "EditDevice" | "BulkEditDevice", _:
+                return ["status_change_confirmed"] if self.is_carried_out else []
+            case "GetSMS", Phase.SET_UP:
+                return ["failed"]
+            case "GetSMS" | "GetSMSIds", Phase.POLL:
+                # A message that is not there is none.
+                is_there = (self.route, self.meaning) != ("GetSMS", Meaning.MISSING)
+                return ["received"] if is_there else []
+            case "sessionInfo", Phase.SET_UP if self.meaning is Meaning.MISSING:
+                # The portal said that there had never been one.
+                return ["session_started", "session_ended"]
+        return []
+
+    @property
+    def _events_of_an_sms(self) -> list[str]:
+        """Return what is told of an SMS to a SIM in inventory: its id, by which it is followed, may be lost."""
+        match self.meaning:
+            case Meaning.HARMLESS:
+                return ["sent", "failed"]
+            case Meaning.UNREADABLE | Meaning.BLANK:
+                return ["sent", "unconfirmed"]
+            case Meaning.LOST | Meaning.GATEWAY:
+                return ["unconfirmed"]
+        return []
+
+
+def phases(route: str) -> tuple[Phase, ...]:
+    """Return when a route is asked: nothing is written but by an action."""
+    return (Phase.ACTION,) if ROUTES[route].method == "PUT" else tuple(Phase)
+
+
+def _cells() -> Iterator[Cell]:
+    """Yield every route under every fault whenever it is asked, as the mock has them."""
+    for route in ROUTES:
+        for phase in phases(route):
+            for kind in FaultKind:
+                for meaning, details in FAULTS[kind]:
+                    yield Cell(
+                        route=route, kind=kind, details=details, meaning=meaning, phase=phase
+                    )
+
+
+CELLS: Final = tuple(_cells())

@@ -1,0 +1,175 @@
+"""A clock on the wall that is set: nothing is asked for in a burst, nothing stops, every change ends once."""
+
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+import pytest
+
+from custom_components.iot_portal.api.pacing import Pacer
+from custom_components.iot_portal.const import REFUSED_INTERVAL
+from mock_portal import MockPortal
+from tests.integration.conftest import ICCID, OTHER_ICCID
+from tests.integration.test_sensor import state_of
+
+from .clock import WallClock
+from .world import A_POLL, World
+
+AHEAD_AND_BACK = [timedelta(days=9), timedelta(days=-9), timedelta(days=800), timedelta(days=-800)]
+ROUTES_OF_A_POLL = ["ctdUsage", "sessionInfo"]
+
+
+@pytest.fixture(params=AHEAD_AND_BACK, ids=lambda jump: f"{jump.days}d")
+def jump(request: pytest.FixtureRequest) -> timedelta:
+    """Return how far the clock is set."""
+    jump: timedelta = request.param
+    return jump
+
+
+def asked(portal: MockPortal, iccid: str = ICCID) -> list[str | None]:
+    """Return what was asked about a SIM since the last look."""
+    routes = [call.route for call in portal.journal if call.iccid == iccid]
+    portal.journal.clear()
+    return routes
+
+
+async def test_polls(world: World, portal: MockPortal, jump: timedelta) -> None:
+    """The SIMs are polled as before, each once an interval; of what is read seldom, once is enough."""
+    await world.set_up({})
+    asked(portal)
+    world.clock.jump(jump)
+    await world.hass.async_block_till_done(wait_background_tasks=True)
+    assert not asked(portal)
+
+    await world.clock.wait(A_POLL)
+    first = asked(portal)
+    await world.clock.wait(A_POLL)
+
+    assert first in (ROUTES_OF_A_POLL, [*ROUTES_OF_A_POLL, "GetDevice"])
+    assert asked(portal) == ROUTES_OF_A_POLL
+    assert not world.log()
+    await world.unload()
+
+
+async def test_seldom_reads_go_on(world: World, portal: MockPortal, jump: timedelta) -> None:
+    """Plan and owner are read within the usual hours, whatever the clock has said before."""
+    await world.set_up({})
+    world.clock.jump(jump)
+    portal.sims[ICCID].device["ratePlan"] = "Another"
+
+    await world.poll()
+
+    assert state_of(world.hass, ICCID, "rate_plan") == "Another"
+
+
+async def test_refusals_end(world: World, portal: MockPortal, jump: timedelta) -> None:
+    """A refused route is asked for again a day later at the latest, whatever the clock has said before."""
+    portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
+    await world.set_up({})
+    portal.sims[ICCID].refused_routes = frozenset()
+    world.clock.jump(jump)
+
+    world.clock.jump(REFUSED_INTERVAL)
+    await world.clock.wait(A_POLL)
+
+    assert state_of(world.hass, ICCID, "last_ip") == "100.126.61.98"
+
+
+async def test_token_ends(world: World, portal: MockPortal, jump: timedelta) -> None:
+    """A token that the portal holds for an hour is renewed when the portal says so."""
+    portal.dialects["token_life"] = "one_hour"
+    await world.set_up({})
+    world.clock.jump(jump)
+    portal.clock.advance(3700)
+    portal.journal.clear()
+
+    await world.clock.wait(A_POLL)
+
+    assert portal.journal.logins == 1
+    assert state_of(world.hass, ICCID, "status") == "inventory"
+    assert not world.log_in_requests
+
+
+async def test_pending_change_that_comes(world: World, portal: MockPortal, jump: timedelta) -> None:
+    """A change that is under way when the clock is set is found, and told of once."""
+    portal.dialects["status_change"] = "after_seconds"
+    await world.set_up({})
+    assert await world.act("request_status_change", {"status": "activated"}) is None
+    world.clock.jump(jump)
+    portal.clock.advance(60)
+
+    for _ in range(3):
+        await world.clock.wait(A_POLL)
+
+    assert world.told == ["status_change_confirmed"]
+    await world.unload()
+
+
+@pytest.mark.parametrize("action", ["request_status_change", "send_sms"])
+async def test_pending_write_that_never_ends(
+    world: World, portal: MockPortal, jump: timedelta, action: str
+) -> None:
+    """What is waited for in vain is given up after a day at the latest, once, and is not asked for in a burst."""
+    portal.dialects["status_change"] = "never"
+    portal.state.timings.sms_seconds = 10**8
+    data: dict[str, Any] = {"message": "Hello"} if action == "send_sms" else {"status": "activated"}
+    await world.set_up({})
+    assert await world.act(action, data) is None
+    world.told.clear()
+    portal.journal.clear()
+    world.clock.jump(jump)
+
+    for _ in range(30):
+        await world.clock.wait(timedelta(hours=1))
+
+    assert world.told == ["unconfirmed" if action == "send_sms" else "status_change_timed_out"]
+    looks = [call for call in portal.journal if call.route in {"getStatus", "GetSMS"}]
+    assert len(looks) < 40
+    await world.unload()
+
+
+async def test_restart_with_another_clock(
+    world: World, portal: MockPortal, jump: timedelta
+) -> None:
+    """A machine that starts with a wrong clock follows a change to its one end all the same."""
+    portal.dialects["status_change"] = "never"
+    await world.set_up({})
+    assert await world.act("request_status_change", {"status": "activated"}) is None
+    world.clock.jump(jump)
+    await world.reload()
+
+    for _ in range(30):
+        await world.clock.wait(timedelta(hours=1))
+
+    assert world.told == ["status_change_timed_out"]
+    assert state_of(world.hass, OTHER_ICCID, "status") == "activated"
+
+
+async def test_bulk_edit_without_a_report(
+    world: World, portal: MockPortal, jump: timedelta
+) -> None:
+    """A machine that starts with a wrong clock waits for a report no longer than a day."""
+    portal.dialects["bulk_webhook"] = "silent"
+    world.hass.config.external_url = "https://home.example"
+    await world.set_up({})
+    assert await world.act("bulk_edit_devices", {"changes": {"simNotes": "Spare"}}) is None
+    world.clock.jump(jump)
+    await world.reload()
+
+    for _ in range(30):
+        await world.clock.wait(timedelta(hours=1))
+
+    state = world.hass.states.get("event.demo_client_bulk_edit")
+    assert state is not None
+    assert state.attributes["event_type"] == "timed_out"
+
+
+async def test_hour_meter(hass: HomeAssistant, clock: WallClock) -> None:
+    """The requests of the last hour stay counted, and none for longer, when the clock is set."""
+    pacer = Pacer()
+    pacer.count()
+    for jump in AHEAD_AND_BACK:
+        clock.jump(jump)
+        pacer.count()
+
+    assert pacer.requests_in_last_hour == 1 + len(AHEAD_AND_BACK)

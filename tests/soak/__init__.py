@@ -1,0 +1,1 @@
+"""A month in the life of an account within minutes: `scripts/soak`."""

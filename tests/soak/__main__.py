@@ -1,0 +1,359 @@
+"""Runs an account of the mock portal in a real Home Assistant through virtual days.
+
+Ten per cent of all requests go wrong, Home Assistant is restarted, a key is revoked, SIMs come and
+go, and somebody sends SMS and asks for statuses all the time. In the end every promise is held
+against the portal's journal, the event entities and the log. Exit status 1 names what was broken.
+"""
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+import gc
+import logging
+from pathlib import Path
+import random as global_random
+from random import Random
+import sys
+from tempfile import TemporaryDirectory
+import time
+from traceback import format_exception
+from typing import Any, Final
+import warnings
+
+from homeassistant import block_async_io
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
+
+from custom_components.iot_portal.diagnostics import (
+    async_get_config_entry_diagnostics,
+    async_get_device_diagnostics,
+)
+from mock_portal import MockPortal, server
+
+from . import virtual, world
+from .home import Home, prepare
+from .ledger import Ledger
+from .person import Person
+from .promises import Promise, Promises
+from .report import Report, Sizes
+from .watch import LOGGERS, PERSONAL, Watch
+
+START: Final = datetime(2026, 1, 20, tzinfo=UTC)
+DAY: Final = 24 * 3600
+ACTIONS_A_SIM_A_DAY: Final = 3
+DAYS_BETWEEN_RESTARTS: Final = 3
+CALM_HOURS: Final = 27
+# What may be more in the end than after the first day: caches with a ceiling, of the portal's paths for
+# one, fill up over weeks, and scraps of memory stay where one Home Assistant after the other was. One
+# object that every poll leaves behind is twice as much in a month.
+GROWTH_OF_BLOCKS: Final = 0.03
+GROWTH_OF_MEGABYTES: Final = 0.2
+real_seconds = time.perf_counter
+
+
+class Soak:
+    """One run."""
+
+    def __init__(
+        self,
+        options: Namespace,
+        portal: MockPortal,
+        home: Home,
+        ledger: Ledger,
+        promises: Promises,
+    ) -> None:
+        """Put everybody in place."""
+        self._options = options
+        self._portal = portal
+        self.home = home
+        self._promises = promises
+        self._random = Random(options.seed)  # noqa: S311
+        self._ledger = ledger
+        self._person = Person(home, portal, ledger, promises, Random(options.seed + 1))  # noqa: S311
+        self.sizes: list[Sizes] = []
+
+    async def run(self) -> None:
+        """Live through the days, and a calm one after them."""
+        await self.home.start()
+        await self._person.add_account(_account(self._portal.url), _polling(self._options.interval))
+        await self._person.add_sims(list(self._portal.sims)[_spare(self._options.sims) :])
+        world.add_faults(self._portal, self._random)
+        for day in range(1, self._options.days + 1):
+            await self._day(day)
+            if self._promises.broken:
+                break
+        else:
+            await self._calm()
+        await self.home.stop(self._person.calls)
+
+    async def _day(self, day: int) -> None:
+        """Live through a day."""
+        began = real_seconds()
+        revokes = day == max(2, self._options.days // 2)
+        restarts = day % DAYS_BETWEEN_RESTARTS == 1
+        hours = sorted(self._random.sample(range(1, 23), 3))
+        await self._act_until(day, hours[0])
+        if revokes:
+            await self._revoke()
+        await self._act_until(day, hours[1])
+        if restarts:
+            await self.home.stop(self._person.calls)
+            await asyncio.sleep(self._random.randrange(3600))
+            await self.home.start()
+        await self._act_until(day, hours[2])
+        await self._exchange_sims()
+        await self._act_until(day, 24)
+        self._ledger.read_journal()
+        self._ledger.judge()
+        self.sizes.append(_measure())
+        say(
+            f"day {day:2} of {self._options.days}: {real_seconds() - began:5.1f} s, "
+            f"{self.sizes[-1].megabytes:.0f} MB, {self.sizes[-1].blocks} blocks, "
+            f"{self._promises.counts['requests']} requests so far"
+        )
+
+    async def _act_until(self, day: int, hour: int) -> None:
+        """Let the person be busy until an hour of a day, which may be over."""
+        number = self._options.sims * ACTIONS_A_SIM_A_DAY
+        loop = asyncio.get_running_loop()
+        until = (day - 1) * DAY + hour * 3600
+        while (left := until - loop.time()) > 0:
+            await self._person.act_for(min(left, 3600), actions_a_day=number)
+            self._ledger.read_journal()
+
+    async def _exchange_sims(self) -> None:
+        """Remove some SIMs and add some of the others."""
+        there = self.home.sims()
+        others = sorted(self._portal.sims.keys() - there.keys())
+        number = min(len(others), 2)
+        for iccid in self._random.sample(sorted(there), number):
+            self._person.remove_sim(iccid)
+        await self._person.add_sims(self._random.sample(others, number))
+
+    async def _revoke(self) -> None:
+        """Revoke the key; after some hours the person gives the new one."""
+        self._ledger.read_journal()
+        before = self._promises.counts["log-ins"]
+        self._portal.state.accounts[world.CLIENT_ID].secret_key = world.NEW_KEY
+        self._portal.state.revoke_tokens()
+        await asyncio.sleep(4 * 3600)
+        self._ledger.read_journal()
+        self._promises.note(
+            "log-ins while the key was revoked", self._promises.counts["log-ins"] - before
+        )
+        asked = await self._person.give_new_key(world.NEW_KEY)
+        if asked != 1:
+            self._promises.break_(Promise.ASKED_ONCE, f"{asked} times")
+        await asyncio.sleep(1800)
+
+    async def _calm(self) -> None:
+        """Let everything end, and compare what is shown with what the portal has."""
+        self._portal.faults.clear()
+        for sim in self._portal.sims.values():
+            sim.bytes_per_second = 0
+        before = self._promises.counts["requests"]
+        await asyncio.sleep(CALM_HOURS * 3600)
+        self._ledger.read_journal()
+        self._promises.note("requests in the calm", self._promises.counts["requests"] - before)
+        self._ledger.judge(everything=True)
+        for iccid in self.home.sims():
+            self._compare(iccid)
+        if self.home.hass.config_entries.flow.async_progress():
+            self._promises.break_(Promise.ASKED_ONCE, "a flow is left")
+        self._check_memory()
+        await self._check_secrets()
+
+    def _compare(self, iccid: str) -> None:
+        """Compare a SIM with what the portal has."""
+        sim = self._portal.sims[iccid]
+        shown = (
+            self.home.state("sensor", iccid, "status"),
+            self.home.state("sensor", iccid, "data_usage"),
+        )
+        if shown[0] != sim.status.lower() or round(float(shown[1] or -1) * 10**6) != sim.data_usage:
+            how = f"{iccid} is {sim.status} and used {sim.data_usage}, but shown as {shown}"
+            self._promises.break_(Promise.SHOWS_THE_PORTAL, how)
+        self._promises.note("SIMs compared in the end")
+
+    def _check_memory(self) -> None:
+        """Compare the memory in the end with that after the first day."""
+        first, last = self.sizes[0], self.sizes[-1]
+        if last.blocks > first.blocks * (
+            1 + GROWTH_OF_BLOCKS
+        ) or last.megabytes > first.megabytes * (1 + GROWTH_OF_MEGABYTES):
+            self._promises.break_(Promise.MEMORY_IS_FLAT, f"{first} became {last}")
+
+    async def _check_secrets(self) -> None:
+        """Look for secrets and personal data where a user finds them or hands them on."""
+        hass, entry = self.home.hass, self.home.entry
+        shown = {
+            "states": [state.as_dict() for state in hass.states.async_all()],
+            "repairs": [issue.to_json() for issue in ir.async_get(hass).issues.values()],
+            "flows": hass.config_entries.flow.async_progress(),
+            "journal": [exchange.as_dict() for exchange in self._portal.journal],
+        }
+        diagnoses = [
+            await async_get_config_entry_diagnostics(hass, entry),
+            *[
+                await async_get_device_diagnostics(hass, entry, device)
+                for device in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+            ],
+        ]
+        for place, things in (shown | {"diagnostics": diagnoses}).items():
+            if world.CANARY in repr(things):
+                self._promises.break_(Promise.KEEPS_SECRETS, f"a secret is in the {place}")
+        if found := PERSONAL.search(repr(diagnoses)):
+            self._promises.break_(Promise.KEEPS_SECRETS, f"{found[0]} is in the diagnostics")
+        self._promises.note("diagnostics read", len(diagnoses))
+
+
+def _check_files(folder: Path, promises: Promises) -> None:
+    """Look for secrets in the files of Home Assistant, which keeps them in one."""
+    holders = [
+        path.name
+        for path in folder.rglob("*")
+        if path.is_file() and world.CANARY.encode() in path.read_bytes()
+    ]
+    if holders != ["core.config_entries"]:
+        promises.break_(Promise.KEEPS_SECRETS, f"secrets are in the files {holders}")
+
+
+def _measure() -> Sizes:
+    """Return what the process holds, without what it need not hold."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return Sizes(megabytes=pages * 4096 / 10**6, blocks=sys.getallocatedblocks())
+
+
+def _spare(sims: int) -> int:
+    """Return how many SIMs wait for their turn."""
+    return max(2, sims // 10)
+
+
+def _account(base_url: str) -> dict[str, Any]:
+    """Return what is typed into the form of an account."""
+    return {
+        "environment": "custom",
+        "client_id": world.CLIENT_ID,
+        "secret_key": world.KEY,
+        "other": {"base_url": base_url},
+    }
+
+
+def _polling(interval: int) -> dict[str, Any]:
+    """Return what is typed into the form of the options."""
+    return {
+        "poll_interval": interval,
+        "request_rate": 4,
+        "request_width": 2,
+        "billing_day": 1,
+        "data_unit": "bytes",
+        "watch_sms": False,
+    }
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal; standard output is for the results."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _watched(promises: Promises, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Read the log, at its most talkative."""
+    watch = Watch(promises)
+    logging.getLogger().addHandler(watch)
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("default", ResourceWarning)
+    loop.set_exception_handler(
+        lambda _, context: promises.break_(Promise.NO_EXCEPTION, str(context))
+    )
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(watch)
+
+
+@contextmanager
+def _blocking_calls_detected() -> Iterator[None]:
+    """Let Home Assistant complain of whatever blocks the event loop."""
+    block_async_io.enable()
+    try:
+        yield
+    finally:
+        for call in block_async_io._BLOCKED_CALLS.calls:  # noqa: SLF001
+            setattr(call.object, call.function, call.original_func)
+
+
+async def _run(options: Namespace, folder: Path, promises: Promises) -> Soak:
+    """Run on a portal of its own."""
+    # How often a request that hangs looks for its client.
+    server._LOOK_SECONDS = 5  # noqa: SLF001
+    number = options.sims + _spare(options.sims)
+    async with MockPortal(world.scenario(Random(options.seed), number)) as portal:  # noqa: S311
+        ledger = Ledger(portal, promises)
+        soak = Soak(options, portal, Home(folder, promises, ledger.told), ledger, promises)
+        try:
+            await soak.run()
+        except Exception as err:  # noqa: BLE001  one of the soak's own must not hide what was found
+            promises.break_(Promise.NO_EXCEPTION, "".join(format_exception(err)))
+        return soak
+
+
+def _soak(options: Namespace) -> Report:
+    """Run in a folder of its own, and return what it came to."""
+    global_random.seed(options.seed)
+    loop = virtual.VirtualLoop()
+    promises = Promises(clock=lambda: START + timedelta(seconds=loop.time()))
+    began, worked = real_seconds(), time.process_time()
+    # In memory, where there is such a place: it is not the disk that is tried here.
+    memory = Path("/dev/shm")  # noqa: S108
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        folder = Path(name)
+        prepare(folder)
+        with (
+            virtual.virtual_time(loop, START),
+            world.recognizable_tokens(),
+            _watched(promises, loop),
+            _blocking_calls_detected(),
+            asyncio.Runner(loop_factory=lambda: loop) as runner,
+        ):
+            soak = runner.run(_run(options, folder, promises))
+        _check_files(folder, promises)
+    return Report(
+        days=options.days,
+        sims=options.sims,
+        seed=options.seed,
+        interval=options.interval,
+        seconds=real_seconds() - began,
+        processor_seconds=time.process_time() - worked,
+        restarts=soak.home.restarts,
+        sizes=soak.sizes,
+        counts=dict(promises.counts),
+        broken=promises.broken,
+    )
+
+
+def main() -> int:
+    """Run and report."""
+    parser = ArgumentParser(
+        prog="scripts/soak", description=__doc__, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--days", type=int, default=30, help="virtual days, two at least")
+    parser.add_argument("--sims", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same month")
+    parser.add_argument("--interval", type=int, default=30, help="minutes between polls of a SIM")
+    parser.add_argument("--json", action="store_true", help="print every figure")
+    options = parser.parse_args()
+    report = _soak(options)
+    sys.stdout.write((report.as_json() if options.json else report.as_table()) + "\n")
+    for line in report.broken:
+        say(f"BROKEN (seed {options.seed}): {line}")
+    return 1 if report.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

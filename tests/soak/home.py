@@ -1,0 +1,191 @@
+"""A Home Assistant that starts from its files and stops, as often as needed, in one process."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import _lru_cache_wrapper
+import gc
+import json
+from pathlib import Path
+import socket
+from types import CodeType, CoroutineType
+from typing import Any, Final
+import weakref
+
+from aiohttp import ThreadedResolver
+from homeassistant import bootstrap, loader
+from homeassistant.auth import auth_manager_from_config
+from homeassistant.config_entries import ConfigEntries, ConfigEntry
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HassJob, HomeAssistant, State, callback
+from homeassistant.helpers import aiohttp_client, entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util.async_ import (
+    _SHUTDOWN_RUN_CALLBACK_THREADSAFE,
+    get_scheduled_timer_handles,
+)
+
+from custom_components.iot_portal.const import DOMAIN
+
+from .promises import Promise, Promises
+
+type Told = Callable[[str, str, State], None]
+
+OURS: Final = ("homeassistant", "custom_components")
+HOLDERS: Final = ("homeassistant.helpers.", "homeassistant.components.")
+# Home Assistant does not call off a wait of ten seconds after a refresh that somebody asked for.
+ENDS_BY_ITSELF: Final = "/homeassistant/helpers/debounce.py"
+
+
+class Home:
+    """Home Assistant on one configuration folder, and what its event entities tell."""
+
+    hass: HomeAssistant
+
+    def __init__(self, folder: Path, promises: Promises, told: Told) -> None:
+        """Say where its files are, and who listens to the event entities."""
+        self._folder = folder
+        self._promises = promises
+        self._told = told
+        self._last: dict[str, str] = {}
+        self._stopped: list[weakref.ref[HomeAssistant]] = []
+        self.restarts = 0
+
+    @property
+    def entry(self) -> ConfigEntry[Any]:
+        """Return the account."""
+        (entry,) = self.hass.config_entries.async_entries(DOMAIN)
+        return entry
+
+    async def start(self) -> None:
+        """Start from what is in the files."""
+        self.hass = hass = HomeAssistant(str(self._folder))
+        loader.async_setup(hass)
+        hass.config_entries = ConfigEntries(hass, {})
+        # Its own looks for names on the network; the portal has none.
+        data: dict[Any, Any] = hass.data
+        data[aiohttp_client.DATA_RESOLVER] = ThreadedResolver()
+        await loader.async_get_custom_components(hass)
+        await bootstrap.async_load_base_functionality(hass)
+        hass.auth = await auth_manager_from_config(hass, [], [])
+        hass.bus.async_listen(EVENT_STATE_CHANGED, self._async_state_changed)
+        await async_setup_component(hass, DOMAIN, {})
+        await hass.async_start()
+
+    async def stop(self, calls: set[asyncio.Task[None]]) -> None:
+        """Stop; calls that are under way end with the process."""
+        stopped = weakref.ref(self.hass)
+        await self.hass.async_stop()
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        timers = _take_timers()
+        del self.hass
+        with suppress(AttributeError):
+            # What tells threads that this loop has ended: here another Home Assistant takes it over.
+            delattr(asyncio.get_running_loop(), _SHUTDOWN_RUN_CALLBACK_THREADSAFE)
+        # The portal lets go of the connections.
+        await asyncio.sleep(120)
+        for left in (*timers, *_tasks()):
+            self._promises.break_(Promise.NOTHING_LEAKS, f"left after a stop: {left}")
+        _forget_answers()
+        gc.collect()
+        # Home Assistant itself remembers the one that was stopped last.
+        for old in self._stopped:
+            if old() is not None:
+                self._promises.break_(
+                    Promise.NOTHING_LEAKS, "a stopped Home Assistant is still held"
+                )
+        self._stopped = [stopped]
+        self.restarts += 1
+
+    @callback
+    def _async_state_changed(self, event: Event[EventStateChangedData]) -> None:
+        """Pass on what an event entity tells; after a start it shows once more what it told last."""
+        state = event.data["new_state"]
+        if state is None or state.domain != "event" or state.state in ("unknown", "unavailable"):
+            return
+        if state.state <= self._last.get(state.entity_id, ""):
+            return
+        self._last[state.entity_id] = state.state
+        entity = er.async_get(self.hass).async_get(state.entity_id)
+        assert entity is not None
+        owner, _, key = entity.unique_id.partition("_")
+        self._told(owner, key, state)
+
+    def state(self, domain: str, iccid: str, key: str) -> str | None:
+        """Return the state of an entity of a SIM."""
+        entity_id = er.async_get(self.hass).async_get_entity_id(domain, DOMAIN, f"{iccid}_{key}")
+        state = self.hass.states.get(entity_id) if entity_id else None
+        return state.state if state else None
+
+    def sims(self) -> dict[str, str]:
+        """Return the ids of the subentries by ICCID."""
+        return {sub.data["iccid"]: sub.subentry_id for sub in self.entry.subentries.values()}
+
+
+def prepare(folder: Path) -> None:
+    """Keep Home Assistant's own server on this machine; portal and person do without it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = {
+        "server_host": ["127.0.0.1"],
+        "server_port": port,
+        "cors_allowed_origins": [],
+        "login_attempts_threshold": -1,
+        "ip_ban_enabled": True,
+        "ssl_profile": "modern",
+        "use_x_frame_options": True,
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "error": None,
+        "error_message": None,
+    }
+    content = {
+        "key": "http",
+        "version": 2,
+        "minor_version": 2,
+        "data": {"stable": server, "pending": None, "yaml_migration_done": True},
+    }
+    storage = folder / ".storage"
+    storage.mkdir()
+    (storage / "http").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _forget_answers() -> None:
+    """Empty the caches that hold a Home Assistant, as the end of its process would."""
+    for thing in gc.get_objects():
+        if type(thing) is _lru_cache_wrapper and thing.__module__.startswith(HOLDERS):
+            thing.cache_clear()
+
+
+def _tasks() -> list[str]:
+    """Return the tasks of Home Assistant and the integration that still run."""
+    return [
+        repr(task)
+        for task in asyncio.all_tasks()
+        if isinstance(coroutine := task.get_coro(), CoroutineType) and _is_ours(coroutine.cr_code)
+    ]
+
+
+def _take_timers() -> list[str]:
+    """Call off what is still set, as the end of a process does; return what should not be.
+
+    Home Assistant leaves it to the end of its process to call off what may be called off.
+    """
+    left = []
+    for handle in get_scheduled_timer_handles(asyncio.get_running_loop()):
+        alarm: Any = handle
+        code: CodeType | None = getattr(alarm._callback, "__code__", None)  # noqa: SLF001
+        if handle.cancelled() or code is None or not _is_ours(code):
+            continue
+        job = alarm._args[-1] if alarm._args else None  # noqa: SLF001
+        may_be_left = isinstance(job, HassJob) and job.cancel_on_shutdown
+        if not may_be_left and not code.co_filename.endswith(ENDS_BY_ITSELF):
+            left.append(f"{handle!r} {job}")
+        handle.cancel()
+    return left
+
+
+def _is_ours(code: CodeType) -> bool:
+    """Tell whether code is of Home Assistant or the integration, not of the portal or the soak."""
+    return any(f"/{name}/" in code.co_filename for name in OURS)

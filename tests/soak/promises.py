@@ -1,0 +1,43 @@
+"""What the integration promises, and what became of it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+MOST_BROKEN: Final = 20
+
+
+class Promise(StrEnum):
+    """What must hold whatever happens."""
+
+    WRITTEN_ONCE = "every write reaches the portal at most once"
+    ENDED_ONCE = "every SMS and status change ends in exactly one event"
+    TOLD_THE_TRUTH = "what is told is true"
+    NO_EXCEPTION = "no exception goes unhandled"
+    NEVER_BLOCKS = "nothing blocks the event loop"
+    NOTHING_LEAKS = "no task, alarm or connection outlives Home Assistant"
+    MEMORY_IS_FLAT = "memory does not grow after the first day"
+    ASKED_ONCE = "a revoked key is asked for once"
+    SHOWS_THE_PORTAL = "in the end everything is shown as the portal has it"
+    KEEPS_SECRETS = "secrets and personal data stay where they belong"
+
+
+@dataclass(kw_only=True)
+class Promises:
+    """Those that were broken, and when."""
+
+    clock: Callable[[], datetime]
+    broken: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def break_(self, promise: Promise, how: str) -> None:
+        """Note a broken promise."""
+        if len(self.broken) < MOST_BROKEN:
+            self.broken.append(f"{self.clock():%Y-%m-%d %H:%M:%S} {promise}: {how}")
+
+    def note(self, what: str, number: int = 1) -> None:
+        """Count something."""
+        self.counts[what] += number

@@ -1,0 +1,57 @@
+"""Reads the whole log: what must not be in it, and what must not be in it in plain words."""
+
+import logging
+import re
+from typing import Final, override
+
+from .promises import Promise, Promises
+from .world import CANARY
+
+LOGGERS: Final = ("custom_components.iot_portal", "homeassistant", "aiohttp", "asyncio")
+FORBIDDEN: Final = {
+    Promise.NEVER_BLOCKS: ("blocking call", "Blocking call", "did not yield"),
+    Promise.NOTHING_LEAKS: (
+        *("Task was destroyed", "never awaited", "never retrieved", "ingering", "still running"),
+        *("Unclosed", "unclosed"),
+    ),
+    Promise.NO_EXCEPTION: ("Traceback", "Unexpected error", "Error doing job"),
+}
+# Of a SIM, its device or the person; what stands in the registries of Home Assistant is its own.
+PERSONAL: Final = re.compile(r"8931080000\d{9}|Private words|100\.64\.\d|20408\d{10}|3569380\d{8}")
+
+
+class Watch(logging.Handler):
+    """A log that is read and thrown away."""
+
+    def __init__(self, promises: Promises) -> None:
+        """Tell whoever wants to know."""
+        super().__init__(logging.DEBUG)
+        self._promises = promises
+        self._format = logging.Formatter("%(message)s")
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        """Read a line; how the portal's own server sees the faults is its own affair."""
+        if record.name == "aiohttp.server":
+            return
+        text = self._format.format(record)
+        if CANARY in text:
+            self._promises.break_(Promise.KEEPS_SECRETS, f"{record.name}: {text[:300]}")
+        if record.levelno <= logging.DEBUG:
+            return
+        is_own = record.name.startswith("custom_components")
+        if (is_own or record.levelno >= logging.WARNING) and PERSONAL.search(text):
+            self._promises.break_(Promise.KEEPS_SECRETS, f"{record.name}: {text[:300]}")
+        if is_own:
+            self._promises.note(f"own log lines: {record.levelname.lower()}")
+        if record.levelno >= logging.WARNING:
+            self._read_warning(record, text)
+
+    def _read_warning(self, record: logging.LogRecord, text: str) -> None:
+        """Find what must not happen."""
+        for promise, words in FORBIDDEN.items():
+            if any(word in text for word in words):
+                self._promises.break_(promise, f"{record.name}: {text[-600:]}")
+                return
+        if not record.name.startswith("custom_components"):
+            self._promises.note(f"warnings of {record.name}")

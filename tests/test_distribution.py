@@ -1,0 +1,413 @@
+"""What HACS, the Marketplace, hassfest and GitHub want of this repository."""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+import shutil
+import subprocess
+from typing import Any
+import zipfile
+
+from awesomeversion import AwesomeVersion, AwesomeVersionStrategy
+from homeassistant.components.brands.const import ALLOWED_IMAGES
+from PIL import Image
+import pytest
+import voluptuous as vol
+import yaml
+
+from scripts.hass_process import INTEGRATION, REPOSITORY
+from scripts.release import ARCHIVE, CHANGELOG, MANIFEST, NOTES, main as release
+
+URL = "https://github.com/seed-8fbb6451/ha-iot-portal"
+FLOOR = "2026.10.0"
+
+
+def load(path: Path | str) -> Any:
+    """Return what is in a JSON or YAML file."""
+    return yaml.safe_load((REPOSITORY / path).read_text())
+
+
+VERSION = load(MANIFEST)["version"]
+
+
+# --- HACS and the Marketplace
+
+# What HACS knows; it refuses any other key. The Marketplace reads some of them.
+HACS = vol.Schema(
+    {
+        vol.Required("name"): str,
+        vol.Optional("content_in_root"): bool,
+        vol.Optional("country"): vol.Any(str, [str]),
+        vol.Optional("filename"): str,
+        vol.Optional("hacs"): str,
+        vol.Optional("hide_default_branch"): bool,
+        vol.Optional("homeassistant"): str,
+        vol.Optional("persistent_directory"): str,
+        vol.Optional("render_readme"): bool,
+        vol.Optional("zip_release"): bool,
+    }
+)
+
+
+def test_hacs_json() -> None:
+    """HACS and the Marketplace find the integration in the repository, and offer releases only."""
+    hacs = HACS(load("hacs.json"))
+    assert hacs["name"] == load(MANIFEST)["name"]
+    assert hacs["hide_default_branch"]
+    assert not hacs.get("content_in_root")
+    # Without it both take the files out of the repository, so that a commit can be tried as well.
+    assert hacs.get("zip_release", False) == ("filename" in hacs)
+    assert hacs.get("filename", ARCHIVE) == ARCHIVE
+    folders = {
+        path.parent.name for path in REPOSITORY.glob("custom_components/*/*") if path.is_file()
+    }
+    assert folders - {"__pycache__"} == {INTEGRATION.name}
+
+
+def test_information() -> None:
+    """What both show of a repository is where they look for it."""
+    assert (REPOSITORY / "README.md").is_file()
+    assert "Apache License" in (REPOSITORY / "LICENSE").read_text()[:200]
+
+
+def test_floor() -> None:
+    """The oldest Home Assistant is the same wherever it is named, and it is the one that is tested."""
+    assert AwesomeVersion(FLOOR).strategy == AwesomeVersionStrategy.CALVER
+    assert load("hacs.json")["homeassistant"] == FLOOR
+    series = FLOOR.rpartition(".")[0]
+    assert f"Home Assistant {series} or later is required" in (REPOSITORY / "README.md").read_text()
+    assert f'"homeassistant=={series}.' in (REPOSITORY / "pyproject.toml").read_text()
+    jobs = load(".github/workflows/checks.yml")["jobs"]
+    assert jobs["test"]["name"].endswith(series)
+    blueprints = list(REPOSITORY.glob("blueprints/*/*/*.yaml"))
+    assert blueprints
+    for path in blueprints:
+        assert f"min_version: {FLOOR}" in path.read_text()
+
+
+def test_newest() -> None:
+    """GitHub says which Home Assistant it tries beside the oldest, and the README knows of it."""
+    name = load(".github/workflows/checks.yml")["jobs"]["newest"]["name"]
+    series = name.rpartition(" ")[2]
+    assert f'"homeassistant=={series}.' in (REPOSITORY / "pyproject.toml").read_text()
+    assert series in (REPOSITORY / "README.md").read_text()
+
+
+IMAGES = {"icon": 256, "icon@2x": 512}
+
+
+def test_brand() -> None:
+    """The images have the names and sizes that Home Assistant asks for, see-through, without a margin."""
+    found = {path.name for path in (INTEGRATION / "brand").iterdir()}
+    assert "icon.png" in found
+    assert found <= set(ALLOWED_IMAGES)
+    assert found == {f"{name}.png" for name in IMAGES}
+    for name, size in IMAGES.items():
+        with Image.open(INTEGRATION / "brand" / f"{name}.png") as image:
+            assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (size, size))
+            left, top, right, bottom = image.getchannel("A").getbbox() or (0, 0, 0, 0)
+            assert size in (right - left, bottom - top)
+            assert image.getpixel((0, 0))[3] == 0  # type: ignore[index]
+    # A second copy in the repository is objected to.
+    assert not list(REPOSITORY.glob("*.png"))
+
+
+# --- The manifest, as hassfest and HACS check it
+
+LINK = vol.All(str, vol.Match(rf"^{re.escape(URL)}(/|$)"))
+MANIFEST_SCHEMA = vol.Schema(
+    {
+        vol.Required("domain"): INTEGRATION.name,
+        vol.Required("name"): vol.All(str, vol.Length(min=1)),
+        vol.Required("codeowners"): vol.All([vol.Match(r"^@[\w/-]+$")], vol.Length(min=1)),
+        vol.Required("config_flow"): True,
+        vol.Required("documentation"): LINK,
+        vol.Required("integration_type"): "hub",
+        vol.Required("iot_class"): "cloud_polling",
+        vol.Required("issue_tracker"): LINK,
+        vol.Required("requirements"): [],
+        vol.Required("version"): str,
+        vol.Optional("dependencies"): [str],
+        vol.Optional("quality_scale"): vol.In(["bronze", "silver", "gold", "platinum"]),
+    }
+)
+
+
+def test_manifest() -> None:
+    """The manifest has all keys that are demanded, no other, in the order that hassfest wants."""
+    manifest = json.loads((REPOSITORY / MANIFEST).read_text())
+    MANIFEST_SCHEMA(manifest)
+    assert list(manifest) == ["domain", "name", *sorted(manifest.keys() - {"domain", "name"})]
+    assert manifest["issue_tracker"] == f"{manifest['documentation']}/issues"
+    assert AwesomeVersion(VERSION).strategy == AwesomeVersionStrategy.SEMVER
+
+
+def test_changelog() -> None:
+    """The changelog names the version of the manifest, and of each since when it is out, or that it is not."""
+    headings = re.findall(r"^## (.*)$", (REPOSITORY / CHANGELOG).read_text(), re.MULTILINE)
+    assert all(re.fullmatch(r"\S+ \((not released|\d{4}-\d\d-\d\d)\)", each) for each in headings)
+    assert VERSION in {heading.partition(" ")[0] for heading in headings}
+
+
+# --- Releases
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a checkout in which everything is ready for a release."""
+    root = tmp_path / "checkout"
+    shutil.copytree(
+        INTEGRATION,
+        (root / MANIFEST).parent,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    (root / CHANGELOG).write_text(
+        "# Changelog\n\n## 99.0.0 (not released)\n\n- Soon.\n\n"
+        f"## {VERSION} (2026-12-01)\n\n- Now.\n\n## 0.0.1 (2026-11-01)\n\n- Before.\n"
+    )
+    git(root, "init", "--quiet")
+    commit(root)
+    return root
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git as somebody, whatever the machine is set to."""
+    person = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
+    subprocess.run(["git", *person, *arguments], cwd=root, check=True)  # noqa: S603, S607
+
+
+def commit(root: Path) -> None:
+    """Commit everything."""
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--no-gpg-sign", "--message", "Release")
+
+
+def run(root: Path, *options: str) -> Path:
+    """Run scripts/release on a checkout, and return the archive that it is to make."""
+    output = root.parent / "dist"
+    release(["--root", str(root), "--output", str(output), *options])
+    return output / ARCHIVE
+
+
+def refusal(root: Path, *options: str) -> str:
+    """Return why scripts/release refuses a checkout; it leaves nothing behind."""
+    with pytest.raises(SystemExit) as refused:
+        run(root, *options)
+    assert not (root.parent / "dist").exists()
+    return str(refused.value)
+
+
+def test_release(checkout: Path) -> None:
+    """A release holds all files of the integration, nothing else, and what is new in it."""
+    cache = (checkout / MANIFEST).with_name("__pycache__")
+    cache.mkdir()
+    (cache / "sensor.pyc").touch()
+    (checkout / ".git" / "info" / "exclude").write_text("__pycache__/\n")
+
+    archive = run(checkout, "--tag", f"v{VERSION}")
+
+    with zipfile.ZipFile(archive) as content:
+        assert {name: content.read(name) for name in content.namelist()} == {
+            path.relative_to(INTEGRATION).as_posix(): path.read_bytes()
+            for path in INTEGRATION.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+    assert archive.with_name(NOTES).read_text() == "- Now.\n"
+
+
+def test_release_is_reproducible(checkout: Path) -> None:
+    """The same files make the same archive, whenever and in whatever order they were written."""
+    first = run(checkout).read_bytes()
+    for path in sorted((checkout / MANIFEST).parent.rglob("*.py"), reverse=True):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+        path.chmod(0o755)
+    git(checkout, "config", "core.fileMode", "false")
+    assert run(checkout).read_bytes() == first
+
+
+def test_release_check(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A check tells that all is ready, and builds nothing."""
+    assert not run(checkout, "--check").exists()
+    assert f"{VERSION} can be released" in capsys.readouterr().out
+
+
+def test_release_of_another_tag(checkout: Path) -> None:
+    """A tag that names another version than the manifest is refused."""
+    assert "the tag is v99.0.0, but" in refusal(checkout, "--tag", "v99.0.0")
+
+
+@pytest.mark.parametrize("version", ["99.0.0", "98.0.0", "0.0"])
+def test_release_without_a_date(checkout: Path, version: str) -> None:
+    """A version that the changelog does not name, or not as released, is refused."""
+    manifest = (checkout / MANIFEST).read_text().replace(f'"{VERSION}"', f'"{version}"')
+    (checkout / MANIFEST).write_text(manifest)
+    commit(checkout)
+    assert f"CHANGELOG.md has no '## {version} (YYYY-MM-DD)'" in refusal(checkout)
+
+
+@pytest.mark.parametrize("name", [str(MANIFEST), str(MANIFEST.with_name("new.py")), "CHANGELOG.md"])
+def test_release_of_what_is_not_committed(checkout: Path, name: str) -> None:
+    """What is not committed is named and refused; nobody could find out later what was released."""
+    with (checkout / name).open("a") as file:
+        file.write("\n")
+    assert name in refusal(checkout, "--check")
+
+
+def test_release_outside_of_git(checkout: Path) -> None:
+    """Where git cannot tell what is committed, nothing is released."""
+    shutil.rmtree(checkout / ".git")
+    assert "git cannot tell" in refusal(checkout)
+
+
+# --- GitHub
+
+GITHUB = REPOSITORY / ".github"
+WORKFLOWS = sorted(path.name for path in GITHUB.glob("workflows/*"))
+FORMS = sorted(path.name for path in GITHUB.glob("ISSUE_TEMPLATE/*_*.yml"))
+# What the ecosystem pins by a branch, because it has to keep up with Home Assistant.
+MOVING = {"home-assistant/actions/hassfest@master", "hacs/action@main"}
+
+
+def workflow(name: str) -> dict[str, Any]:
+    """Return a workflow; YAML takes its `on` for true."""
+    content: dict[str, Any] = load(GITHUB / "workflows" / name)
+    content["on"] = content.pop(True)  # type: ignore[call-overload]
+    return content
+
+
+def steps(name: str) -> Iterator[dict[str, Any]]:
+    """Yield the steps of all jobs of a workflow."""
+    for job in workflow(name)["jobs"].values():
+        yield from job["steps"]
+
+
+def test_workflows_are_all() -> None:
+    """Style, tests, hassfest, HACS and releases each have their workflow."""
+    assert WORKFLOWS == ["checks.yml", "release.yml", "validate.yml"]
+    used = {step["uses"] for name in WORKFLOWS for step in steps(name) if "uses" in step}
+    assert used > MOVING
+    called = "\n".join(step["run"] for name in WORKFLOWS for step in steps(name) if "run" in step)
+    for command in ("scripts/lint", "scripts/test", "scripts/setup-next", "scripts/release"):
+        assert command in called
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_workflow_is_frugal(name: str) -> None:
+    """A workflow may read only, has no secrets, does not run twice at once, and ends by itself."""
+    content = workflow(name)
+    assert content["permissions"] == {"contents": "read"}
+    assert content["concurrency"]["group"].startswith(name.removesuffix(".yml"))
+    assert "secrets." not in (GITHUB / "workflows" / name).read_text()
+    for key, job in content["jobs"].items():
+        allowed = {"contents": "write"} if key == "release" else {"contents": "read"}
+        assert job.get("permissions", {"contents": "read"}) == allowed
+        assert job["timeout-minutes"] <= 60
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_workflow_steps(name: str) -> None:
+    """The actions are pinned, the scripts exist and can be run, and no text of others gets into a shell."""
+    for step in steps(name):
+        if "uses" in step:
+            assert step["uses"] in MOVING or re.fullmatch(r"[\w./-]+@v\d+", step["uses"])
+            if step["uses"].startswith("actions/checkout@"):
+                assert step["with"] == {"persist-credentials": False}
+            continue
+        assert "${{" not in step["run"]
+        for script in re.findall(r"\bscripts/[\w-]+", step["run"]):
+            assert (REPOSITORY / script).stat().st_mode & 0o111, script
+
+
+def test_release_workflow() -> None:
+    """A tag releases what scripts/release has built and the tests have tried on both versions."""
+    content = workflow("release.yml")
+    assert content["on"] == {"push": {"tags": ["v*"]}}
+    called = [step["run"] for step in steps("release.yml") if "run" in step]
+    assert called[:-1] == [
+        'scripts/release --tag "$GITHUB_REF_NAME"',
+        "scripts/setup-next",
+        "scripts/test tests/e2e/test_install.py",
+    ]
+    assert f"dist/{ARCHIVE}" in called[-1]
+    assert f"--notes-file dist/{NOTES}" in called[-1]
+
+
+ELEMENT = vol.Schema(
+    {
+        vol.Required("type"): vol.In(["markdown", "textarea", "input", "dropdown", "checkboxes"]),
+        vol.Required("attributes"): vol.Any(
+            {vol.Required("value"): str},
+            {
+                vol.Required("label"): str,
+                vol.Optional("description"): str,
+                vol.Optional("placeholder"): str,
+                vol.Optional("render"): str,
+                vol.Optional("options"): vol.All([str], vol.Length(min=2)),
+            },
+        ),
+        vol.Optional("id"): vol.Match(r"^[\w-]+$"),
+        vol.Optional("validations"): {"required": bool},
+    }
+)
+FORM = vol.Schema(
+    {
+        vol.Required("name"): str,
+        vol.Required("description"): str,
+        vol.Required("labels"): [str],
+        vol.Required("body"): [ELEMENT],
+    }
+)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_issue_form(name: str) -> None:
+    """GitHub can draw the form: every field has an id of its own, and a dropdown something to choose."""
+    form = FORM(load(GITHUB / "ISSUE_TEMPLATE" / name))
+    fields = [element for element in form["body"] if element["type"] != "markdown"]
+    identifiers = [field["id"] for field in fields]
+    assert len(set(identifiers)) == len(identifiers) > 0
+    for field in fields:
+        assert ("options" in field["attributes"]) == (field["type"] == "dropdown")
+
+
+def test_bug_report_asks_for_what_helps() -> None:
+    """Who reports a bug is asked for diagnostics, both versions and the log, and cannot pass them over."""
+    assert FORMS == ["bug_report.yml", "feature_request.yml"]
+    body = load(GITHUB / "ISSUE_TEMPLATE" / "bug_report.yml")["body"]
+    required = {part["id"] for part in body if part.get("validations", {}).get("required")}
+    assert required >= {"diagnostics", "integration_version", "home_assistant_version", "log"}
+
+
+def test_issue_config() -> None:
+    """Nobody gets an empty page, and the links lead into this repository."""
+    config = load(GITHUB / "ISSUE_TEMPLATE" / "config.yml")
+    assert config["blank_issues_enabled"] is False
+    for link in config["contact_links"]:
+        assert link.keys() == {"name", "url", "about"}
+        path, _, anchor = link["url"].removeprefix(URL).partition("#")
+        if anchor:
+            assert f"\n## {anchor.capitalize()}\n" in (REPOSITORY / "README.md").read_text()
+        else:
+            assert (REPOSITORY / path.removeprefix("/blob/main/")).is_file()
+
+
+def test_dependabot() -> None:
+    """Newer versions of the actions are proposed."""
+    config = load(GITHUB / "dependabot.yml")
+    assert config["version"] == 2
+    assert [update["package-ecosystem"] for update in config["updates"]] == ["github-actions"]
+
+
+def test_dev_container() -> None:
+    """The container has the Python that we need, sets itself up, and shows the ports of scripts/develop."""
+    container = json.loads((REPOSITORY / ".devcontainer.json").read_text())
+    assert container["image"] == "python:3.14"
+    assert (REPOSITORY / container["postCreateCommand"]).is_file()
+    develop = (REPOSITORY / "scripts" / "develop.py").read_text()
+    for port in container["forwardPorts"]:
+        assert (
+            f'"--{"port" if port == 8123 else "portal-port"}", type=int, default={port}' in develop
+        )

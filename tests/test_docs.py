@@ -1,0 +1,220 @@
+"""The documentation holds: what it names exists, links lead somewhere, and somebody tries every example."""
+
+from collections.abc import Iterator
+from pathlib import Path
+import re
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from scripts.hass_process import INTEGRATION, REPOSITORY
+
+MOCK = REPOSITORY / "mock_portal"
+PAGES = sorted(
+    path.relative_to(REPOSITORY).as_posix()
+    for folder in (".", "docs", "mock_portal", ".github")
+    for path in (REPOSITORY / folder).glob("*.md")
+)
+TEXTS = {page: (REPOSITORY / page).read_text() for page in PAGES}
+
+HERE = "tests/test_docs.py"
+# Who tries the examples of a page in a language. `console` is what only the reader can do.
+TRIED = {
+    ("CONTRIBUTING.md", "diff"): HERE,
+    ("CONTRIBUTING.md", "sh"): HERE,
+    ("README.md", "sh"): HERE,
+    ("README.md", "yaml"): "tests/integration/test_docs.py",
+    ("docs/architecture.md", "mermaid"): HERE,
+    ("docs/fleets.md", "promql"): "tests/e2e/test_fleets_doc.py",
+    ("docs/fleets.md", "yaml"): "tests/e2e/test_fleets_doc.py",
+    ("mock_portal/README.md", "python"): "tests/mock_portal/test_readme.py",
+    ("mock_portal/README.md", "sh"): "tests/mock_portal/test_readme.py",
+    ("mock_portal/README.md", "yaml"): "tests/mock_portal/test_readme.py",
+}
+FIRST_TEST = "tests/integration/test_billing.py"
+CHECKS = ".github/workflows/checks.yml"
+# Where each command is run that a page promises to work.
+RUN = {
+    "scripts/develop": (CHECKS, "- run: scripts/develop --check\n"),
+    "scripts/lint": (CHECKS, "- run: scripts/lint\n"),
+    "scripts/test": (CHECKS, "- run: scripts/test\n"),
+    f"scripts/test {FIRST_TEST}": (HERE, f'FIRST_TEST = "{FIRST_TEST}"\n'),
+}
+
+
+class Block(NamedTuple):
+    """An example."""
+
+    page: str
+    language: str
+    text: str
+
+
+def blocks() -> Iterator[Block]:
+    """Yield the examples of all pages."""
+    for page, text in TEXTS.items():
+        for indent, language, block in re.findall(
+            r"^( *)```(\S*)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE
+        ):
+            yield Block(page, language, re.sub(rf"^{indent}", "", block, flags=re.MULTILINE))
+
+
+BLOCKS = list(blocks())
+
+
+def prose(page: str) -> str:
+    """Return a page without its examples."""
+    return re.sub(r"^( *)```.*?^\1```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+
+
+def test_every_example_is_tried() -> None:
+    """Each example says what it is, and a test that knows its page tries it; or it is the reader's own."""
+    found = {(page, language) for page, language, _ in BLOCKS if language != "console"}
+    assert found == TRIED.keys()
+    for (page, _), test in TRIED.items():
+        assert Path(page).name in (REPOSITORY / test).read_text()
+
+
+def test_commands() -> None:
+    """A command in a block that is marked `sh` is run by a test or on GitHub."""
+    promised = {
+        line.partition("#")[0].strip()
+        for page, language, text in BLOCKS
+        if language == "sh" and TRIED[page, language] == HERE
+        for line in text.splitlines()
+    }
+    assert promised == RUN.keys()
+    for path, text in RUN.values():
+        assert text in (REPOSITORY / path).read_text()
+
+
+# --- Links and paths
+
+# A pull request shows its template, and has no page that a link could start from.
+OURS = "https://github.com/seed-8fbb6451/ha-iot-portal/blob/main/"
+
+
+def anchors(page: str) -> set[str]:
+    """Return what can be linked to in a page, as GitHub names it."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page: str) -> None:
+    """Every link to this repository leads to a file that is there, and to a heading that it has."""
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        target, _, anchor = link.partition("#")
+        path = (REPOSITORY / page).parent / target if target else REPOSITORY / page
+        if target.startswith(OURS):
+            path = REPOSITORY / target.removeprefix(OURS)
+        elif target.startswith("https://"):
+            continue
+        if not path.exists() or (
+            anchor and anchor not in anchors(path.resolve().relative_to(REPOSITORY).as_posix())
+        ):
+            wrong.append(link)
+    assert wrong == []
+
+
+FOLDERS = "|".join(
+    re.escape(name)
+    for name in (
+        *(".ci", ".github", "benchmarks", "blueprints", "config", "custom_components"),
+        *("docs", "mock_portal", "scripts", "tests"),
+    )
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paths(page: str) -> None:
+    """Every file and folder of this repository that a page names is there."""
+    # A command's arguments follow its path.
+    named = re.findall(rf"`((?:{FOLDERS})/[^\s`]*)", prose(page))
+    assert [path for path in named if not list(REPOSITORY.glob(path))] == []
+
+
+# --- The architecture
+
+ARCHITECTURE = TEXTS["docs/architecture.md"]
+
+
+def modules(root: Path) -> list[str]:
+    """Return the modules of a package."""
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    ("heading", "root"),
+    [
+        ("The integration, module by module", INTEGRATION),
+        ("The mock portal, module by module", MOCK),
+    ],
+    ids=["integration", "mock"],
+)
+def test_modules(heading: str, root: Path) -> None:
+    """Every module has its line, once, and no line is about a module that is gone."""
+    (section,) = re.findall(rf"^## {heading}\n(.*?)^## ", ARCHITECTURE, re.DOTALL | re.MULTILINE)
+    assert sorted(re.findall(r"^\| `(\S+\.py)` \| \S", section, re.MULTILINE)) == modules(root)
+
+
+def test_picture() -> None:
+    """The picture's arrows connect all of its boxes and nothing else, and it names modules that are there."""
+    (picture,) = (text for _, language, text in BLOCKS if language == "mermaid")
+    kind, *lines = (line.strip() for line in picture.splitlines() if line)
+    assert kind == "flowchart LR"
+    assert lines.count("end") == sum(line.startswith("subgraph ") for line in lines) > 0
+    boxes = dict(re.findall(r'^ +(\w+)[\[(]+"(.*)"[\])]+$', picture, re.MULTILINE))
+    arrows = [line.split() for line in lines if "--" in line]
+    assert {end for arrow in arrows for end in (arrow[0], arrow[-1])} == boxes.keys()
+    named = {
+        name
+        for label in boxes.values()
+        for part in label.split("<br/>")[1:]
+        for name in re.findall(r"\w+", part)
+    }
+    assert named
+    assert named <= {Path(name).stem for name in modules(INTEGRATION)} | {"api"}
+
+
+# --- The first change
+
+
+def edit(root: Path, diff: str) -> None:
+    """Carry out a change of one line, as a reader would: find the line, and replace it."""
+    (path,) = re.findall(r"^\+\+\+ b/(\S+)$", diff, re.MULTILINE)
+    (old,) = re.findall(r"^-(?!--)(.*)$", diff, re.MULTILINE)
+    (new,) = re.findall(r"^\+(?!\+\+)(.*)$", diff, re.MULTILINE)
+    text = (root / path).read_text()
+    assert text.count(f"{old}\n") == 1
+    (root / path).write_text(text.replace(f"{old}\n", f"{new}\n"))
+
+
+def passes(root: Path, test: str) -> bool:
+    """Run a test file in a copy of the repository."""
+    return not subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        cwd=root,
+        capture_output=True,
+        check=False,
+    ).returncode
+
+
+def test_first_change(tmp_path: Path) -> None:
+    """A newcomer who does what CONTRIBUTING.md says sees the test fail, and then pass."""
+    for name in ("custom_components", "mock_portal", "scripts", "tests"):
+        shutil.copytree(
+            REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    in_test, in_code = (text for _, language, text in BLOCKS if language == "diff")
+    edit(tmp_path, in_test)
+    assert not passes(tmp_path, FIRST_TEST)
+    edit(tmp_path, in_code)
+    assert passes(tmp_path, FIRST_TEST)
