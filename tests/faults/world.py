@@ -19,7 +19,6 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.plugins import long_repr_strings
 
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -161,13 +160,14 @@ class World:
 
     def _left_behind(self) -> list[str]:
         """Return the tasks and timers of ours."""
-        with long_repr_strings():
-            left = [repr(task) for task in asyncio.all_tasks()]
-            left += [
-                repr(handle)
-                for handle in get_scheduled_timer_handles(self.hass.loop)
-                if not handle.cancelled()
-            ]
+        left = [repr(task) for task in asyncio.all_tasks()]
+        timers: list[Any] = get_scheduled_timer_handles(self.hass.loop)
+        left += [
+            # asyncio shows them in its debug mode only.
+            repr((timer._callback, timer._args))  # noqa: SLF001
+            for timer in timers
+            if not timer.cancelled()
+        ]
         return [thing for thing in left if DOMAIN in thing]
 
     @callback
