@@ -146,6 +146,8 @@ SIM_SCHEMA = vol.Schema(
         vol.Optional(CONF_ALLOWANCE): NumberSelector(
             NumberSelectorConfig(
                 min=1,
+                # A petabyte; a number without a limit can be too large to be counted in bytes.
+                max=10**9,
                 mode=NumberSelectorMode.BOX,
                 unit_of_measurement=UnitOfInformation.MEGABYTES,
             )

@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import json_loads
-from hypothesis import given, reject, strategies as st
+from hypothesis import example, given, reject, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -238,6 +238,7 @@ def test_other_forms(
             flows.async_abort(result["flow_id"])
 
     @examples(0.2)
+    @example({"allowance": 1.7e308}, "", good_reply("Login"))
     @given(forms, st.text(max_size=30), replies("Login") | st.just(good_reply("Login")))
     def check(form: dict[str, Any], secret: str, login: Reply) -> None:
         any_portal.replies = {"Login": login}
