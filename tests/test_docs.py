@@ -136,8 +136,20 @@ FOLDERS = "|".join(
 def test_paths(page: str) -> None:
     """Every file and folder of this repository that a page names is there."""
     # A command's arguments follow its path.
-    named = re.findall(rf"`((?:{FOLDERS})/[^\s`]*)", prose(page))
+    named = re.findall(rf"`((?:{FOLDERS})/[^\s`:]*)", prose(page))
     assert [path for path in named if not list(REPOSITORY.glob(path))] == []
+
+
+def test_promises() -> None:
+    """Every test that is said to hold a promise is there; without its file it is in the one before."""
+    missing, file = [], ""
+    for named, test in re.findall(
+        r"`(?:(tests/[\w/]+\.py)(?:::)?)?(test_\w+)?`", TEXTS["docs/reliability.md"]
+    ):
+        file = named or file
+        if test and f"def {test}(" not in (REPOSITORY / file).read_text():
+            missing.append(f"{file}::{test}")
+    assert missing == []
 
 
 # --- The architecture

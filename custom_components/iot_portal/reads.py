@@ -106,7 +106,7 @@ class AccountReads:
         if (kept := self._kept.pop(iccid, None)) is not None:
             try:
                 self._sims[iccid] = _SIM(kept)
-            except vol.Invalid as err:
+            except (vol.Invalid, OverflowError) as err:
                 LOGGER.debug("What was read of a SIM cannot be recalled: %s", err)
         return self._sims.get(iccid) or SimReads()
 
