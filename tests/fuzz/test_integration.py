@@ -1,7 +1,6 @@
 """Whatever comes in, from the portal, from a person or from the disk: nothing is logged as unexpected."""
 
 from contextlib import suppress
-import re
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState
@@ -40,7 +39,6 @@ ADDRESSES = st.text(max_size=40) | st.builds(
     | st.text(max_size=20),
     st.sampled_from(["", "/api", ":99999", ":0", "?", "#", "/../..", "\r\nX: y"]),
 )
-ENDS_OF_TIME = re.compile(r"9999-12-31|0001-01-01")
 FULLWIDTH = ICCID.translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"})
 SIMS = st.text(max_size=60) | st.lists(
     st.sampled_from([ICCID, f"{ICCID}0", "893108", FULLWIDTH])
