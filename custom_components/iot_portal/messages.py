@@ -41,6 +41,8 @@ class Messages:
         self._sim = sim
         self._happenings = happenings
         self._show = show
+        # A person may send another before these are gone on with.
+        self._left_over = list(sim.memory.messages)
         self._pursuits: dict[str, Pursuit] = {}
         self._has_stopped = False
 
@@ -53,7 +55,7 @@ class Messages:
     @callback
     def async_resume(self) -> None:
         """Go on with what was under way when Home Assistant ended."""
-        for sms in list(self._sim.memory.messages):
+        for sms in self._left_over:
             if sms.has_ended:
                 continue
             if sms.sms_id is None:

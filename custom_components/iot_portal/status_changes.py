@@ -41,6 +41,8 @@ class StatusChanges:
         self._take_status = take_status
         self._read_all = read_all
         self._show = show
+        # A person may ask for another before this one is gone on with.
+        self._left_over = sim.memory.change
         self._pursuit: Pursuit | None = None
         self._has_stopped = False
 
@@ -53,7 +55,8 @@ class StatusChanges:
     @callback
     def async_resume(self) -> None:
         """Go on with what was under way when Home Assistant ended."""
-        if (change := self._sim.memory.change) is None:
+        change = self._left_over
+        if change is None or change is not self._sim.memory.change:
             return
         if change.is_overdue:
             self._ask_for_a_person(change)

@@ -294,7 +294,7 @@ async def test_ids_of_a_portal_that_is_up_to_something(session: ClientSession) -
 
 
 @pytest.mark.parametrize(
-    "token", ["abc\r\nX-A: b", "abc\n", "a b", "", "é", "\x00", {"token": None}, ["abc"], "\ud800"]
+    "token", ["abc\r\nX-A: b", "abc\n", "a b", "", "é", "\x00", {"token": None}, ["abc"]]
 )
 async def test_token_of_a_portal_that_is_up_to_something(
     token: object, session: ClientSession

@@ -6,8 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.const import ATTR_ENTITY_ID, STATE_OFF, STATE_ON
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    EVENT_HOMEASSISTANT_STARTED,
+    STATE_OFF,
+    STATE_ON,
+)
+from homeassistant.core import CoreState, Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_state_change_event
@@ -15,6 +20,7 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
+from custom_components.iot_portal import account
 from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
 from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
 from mock_portal import MockPortal
@@ -815,3 +821,33 @@ async def test_another_unit_is_no_new_cycle(
 
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1.5
     assert not happened
+
+
+async def test_writes_before_the_start(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is asked for before a large fleet is started is not taken for something left from an earlier run."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    happened = [told(hass, "sms", OTHER_ICCID), told(hass, "lifecycle")]
+    await hass.config_entries.async_unload(entry.entry_id)
+    monkeypatch.setattr(account, "LARGE_FLEET", 1)
+    hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(entry.entry_id)
+    for route in ("SendSMS", "RequestStatusChange"):
+        portal.faults.add("delay", seconds=0.3, route=route)
+    writes = [asyncio.ensure_future(send(hass, entry)), asyncio.ensure_future(ask(hass, entry))]
+    await until_asked(portal, f"PUT /SendSMS/{OTHER_ICCID}/*", f"PUT /RequestStatusChange/{ICCID}")
+
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done()
+    await asyncio.gather(*writes)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [[event for event, _ in each] for each in happened] == [
+        ["sent"],
+        ["status_change_confirmed"],
+    ]
