@@ -14,7 +14,7 @@ INTEGRATION_LINES = (
     ("api.models", "api.pacing"),
     ("api.client",),
     ("api",),
-    ("billing", "const", "happenings", "schedule"),
+    ("billing", "const", "happenings", "log", "records", "schedule"),
     ("errors", "issues", "portal", "reads", "sim"),
     ("plan", "store"),
     ("context",),

@@ -1,7 +1,5 @@
 """SIM cards of the IoT Portal in Home Assistant."""
 
-from contextlib import suppress
-
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
@@ -20,7 +18,7 @@ from .issues import Issue, async_clear_account, async_raise_issue
 from .portal import async_create_client
 from .reads import AccountReads
 from .services import async_setup_services
-from .store import UNREADABLE, AccountMemory
+from .store import AccountMemory
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -81,19 +79,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
         model="Account",
         name=entry.title,
     )
-    memory = AccountMemory(hass, entry.entry_id)
-    if (aside := await memory.async_load()) is not None:
-        async_raise_issue(
-            hass,
-            Issue.MEMORY_LOST,
-            entry.entry_id,
-            "memory",
-            {"account": entry.title, "file": aside},
-        )
+    memory = await _async_remember(hass, entry)
     reads = AccountReads(hass, entry.entry_id)
-    # Whatever is wrong with that file: it can all be read again, and the file is written anew.
-    with suppress(*UNREADABLE):
-        await reads.async_load()
+    await reads.async_load()
     account = IotPortalAccount(hass, entry, client, memory, reads)
     entry.runtime_data = IotPortalData(account=account, options=entry.options)
     sims = entry.runtime_data.async_add_sims(hass, entry)
@@ -117,6 +105,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     else:
         start(hass)
     return True
+
+
+async def _async_remember(hass: HomeAssistant, entry: IotPortalConfigEntry) -> AccountMemory:
+    """Return what must not be forgotten of an account; tell a person when it cannot be read."""
+    memory = AccountMemory(hass, entry.entry_id)
+    if (aside := await memory.async_load()) is not None:
+        async_raise_issue(
+            hass,
+            Issue.MEMORY_LOST,
+            entry.entry_id,
+            "memory",
+            {"account": entry.title, "file": aside},
+        )
+    return memory
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:

@@ -19,10 +19,11 @@ from .api import (
     IotPortalResponseError,
     SimStatus,
 )
-from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
+from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN
 from .context import SimContext
 from .happenings import Happenings
 from .issues import Issue, async_clear_issue, async_raise_issue
+from .log import LOGGER
 from .reads import AccountReads
 from .schedule import PollSchedule
 from .sim import SimData

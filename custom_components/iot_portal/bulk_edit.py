@@ -18,9 +18,10 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import json_loads
 
 from .account import IotPortalAccount
-from .const import DOMAIN, LOGGER
+from .const import DOMAIN
 from .errors import translated_errors
 from .happenings import BulkEditEnd, Happening
+from .log import LOGGER
 from .pursuit import PATIENCE, is_outcome_unknown, seconds_since
 from .status_changes import StatusChanges
 from .store import BulkEdit

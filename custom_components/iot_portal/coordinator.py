@@ -36,7 +36,6 @@ from .const import (
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
     DOMAIN,
-    LOGGER,
     MEGABYTE,
     SUBENTRY_TYPE_SIM,
 )
@@ -44,6 +43,7 @@ from .context import SimContext
 from .errors import invalid_input, translate
 from .happenings import Happenings
 from .issues import Issue, async_clear_issue, async_clear_sim, async_raise_issue
+from .log import LOGGER
 from .messages import Messages
 from .reader import SimReader
 from .reads import Part, SimReads

@@ -20,10 +20,10 @@ from .api import (
     sms_status,
 )
 from .api.pacing import Priority, priority
-from .const import LOGGER
 from .context import SimContext
 from .errors import check_message
 from .happenings import Happening, Happenings, SmsProgress
+from .log import LOGGER
 from .pursuit import QUICK_LOOKS, Pursuit, is_outcome_unknown, seconds_since
 from .sim import SentSms
 

@@ -16,8 +16,9 @@ from .api import (
     Session,
     Usage,
 )
-from .const import LOGGER, REFUSED_INTERVAL
+from .const import REFUSED_INTERVAL
 from .context import SimContext
+from .log import LOGGER
 from .plan import poll_plan
 from .reads import Part, SimReads
 
@@ -59,10 +60,8 @@ class SimReader:
             session = await self.async_part(Part.SESSION, self._session)
         device, device_read_at = self.known.device, self.known.device_read_at
         if Part.DEVICE in plan:
-            device, device_read_at = (
-                await self.async_part(Part.DEVICE, self._client.get_device),
-                now,
-            )
+            device = await self.async_part(Part.DEVICE, self._client.get_device)
+            device_read_at = now
         self.known = SimReads(
             status=status,
             usage=usage,

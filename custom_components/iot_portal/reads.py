@@ -1,19 +1,20 @@
 """What was read of the SIMs of an account, kept so that a restart need not ask for it again."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.storage import Store
-from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .api import Device, Session, Usage
-from .const import DOMAIN, LOGGER, REFUSED_INTERVAL
+from .const import DOMAIN, REFUSED_INTERVAL
+from .log import LOGGER
+from .records import INSTANT, UNREADABLE, record
 
 STORAGE_VERSION: Final = 1
 # A power cut costs some requests, not more; writing seldom spares the disk.
@@ -59,19 +60,16 @@ class SimReads:
         }
 
 
-_INSTANT = vol.All(cv.datetime, dt_util.as_utc)
-_SIM = vol.Schema(
-    vol.All(
-        {
-            vol.Required("status"): vol.Any(None, str),
-            vol.Required("usage"): vol.Any(None, vol.All(dict, Usage.from_answer)),
-            vol.Required("session"): vol.Any(None, vol.All(dict, Session.from_answer)),
-            vol.Required("device"): vol.Any(None, vol.All(dict, Device.from_answer)),
-            vol.Required("device_read_at"): vol.Any(None, _INSTANT),
-            vol.Required("refused_until"): {vol.Coerce(Part): _INSTANT},
-        },
-        lambda kept: SimReads(**kept),
-    )
+_SIM = record(
+    SimReads,
+    {
+        "status": vol.Any(None, str),
+        "usage": vol.Any(None, vol.All(dict, Usage.from_answer)),
+        "session": vol.Any(None, vol.All(dict, Session.from_answer)),
+        "device": vol.Any(None, vol.All(dict, Device.from_answer)),
+        "device_read_at": vol.Any(None, INSTANT),
+        "refused_until": {vol.Coerce(Part): INSTANT},
+    },
 )
 
 
@@ -97,8 +95,9 @@ class AccountReads:
 
     async def async_load(self) -> None:
         """Open the file; one that makes no sense is left behind, it can all be read again."""
-        kept = await self._store.async_load()
-        self._kept = kept if isinstance(kept, dict) else {}
+        with suppress(*UNREADABLE):
+            kept = await self._store.async_load()
+            self._kept = kept if isinstance(kept, dict) else {}
 
     @callback
     def async_recall(self, iccid: str) -> SimReads:
@@ -106,7 +105,7 @@ class AccountReads:
         if (kept := self._kept.pop(iccid, None)) is not None:
             try:
                 self._sims[iccid] = _SIM(kept)
-            except (vol.Invalid, OverflowError) as err:
+            except UNREADABLE as err:
                 LOGGER.debug("What was read of a SIM cannot be recalled: %s", err)
         return self._sims.get(iccid) or SimReads()
 

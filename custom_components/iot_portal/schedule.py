@@ -31,7 +31,7 @@ class PollSchedule:
     def interval(self) -> float:
         """Return the interval at which SIMs are polled: the wanted one, or the whole minutes that they need."""
         needed = self._requests_in_all * SPACING_MARGIN / self._rate / POLL_SHARE
-        return max(self.wanted, ceil(needed / 60) * 60) if needed > self.wanted else self.wanted
+        return ceil(needed / 60) * 60 if needed > self.wanted else self.wanted
 
     @property
     def is_stretched(self) -> bool:

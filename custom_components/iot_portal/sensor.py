@@ -19,7 +19,6 @@ from homeassistant.helpers.typing import StateType
 
 from .account import AccountData
 from .api import Device, Session, SimStatus, SmsStatus, Usage, sms_status
-from .const import LOGGER
 from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
 from .entity import (
     IotPortalAccountEntity,
@@ -27,6 +26,7 @@ from .entity import (
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
+from .log import LOGGER
 from .sim import Budget, SentSms, SimData, shown_status
 
 PARALLEL_UPDATES = 0

@@ -13,10 +13,10 @@ from homeassistant.util import dt as dt_util
 
 from .api import IotPortalError, IotPortalNotAvailableError, SimStatus
 from .api.pacing import Priority, priority
-from .const import LOGGER
 from .context import SimContext
 from .happenings import Happening, Happenings, Lifecycle
 from .issues import Issue, async_clear_issue, async_raise_issue
+from .log import LOGGER
 from .pursuit import QUICK_LOOKS, Look, Pursuit, is_outcome_unknown, seconds_since
 from .sim import StatusChange, shown_status
 

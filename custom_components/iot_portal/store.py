@@ -7,27 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from .const import DOMAIN, LOGGER
+from .const import DOMAIN
+from .log import LOGGER
+from .records import INSTANT, UNREADABLE, record
 from .sim import SentSms, StatusChange
 
 STORAGE_VERSION = 1
 
-# What Home Assistant's store raises for a file of a newer version, for one that cannot be opened, and for
-# JSON that is no file of a store; and what readers of its content do.
-UNREADABLE: Final = (
-    HomeAssistantError,
-    ArithmeticError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 KEPT_ASIDE: Final = 3
 
 
@@ -51,18 +41,10 @@ class SimMemory:
 
 
 # After the clock was put back, what is kept may lie in the future.
-_INSTANT = vol.All(cv.datetime, dt_util.as_utc, lambda instant: min(instant, dt_util.utcnow()))
+_INSTANT = vol.All(INSTANT, lambda instant: min(instant, dt_util.utcnow()))
 
 
-def _record(kind: type[Any], fields: Mapping[str, Any]) -> vol.Schema:
-    """Return what reads a record; a newer minor version may have added to it."""
-    kept = vol.Schema(
-        {vol.Required(name): value for name, value in fields.items()}, extra=vol.REMOVE_EXTRA
-    )
-    return vol.Schema(vol.All(kept, lambda values: kind(**values)))
-
-
-_CHANGE = _record(
+_CHANGE = record(
     StatusChange,
     {
         "status": str,
@@ -71,7 +53,7 @@ _CHANGE = _record(
         "is_overdue": bool,
     },
 )
-_SMS = _record(
+_SMS = record(
     SentSms,
     {
         "sent_at": _INSTANT,
@@ -80,7 +62,7 @@ _SMS = _record(
         "has_ended": bool,
     },
 )
-_SIM = _record(
+_SIM = record(
     SimMemory,
     {
         "change": vol.Any(None, _CHANGE),
@@ -88,11 +70,11 @@ _SIM = _record(
         "seen_sms": vol.Any(None, [str]),
     },
 )
-_BULK_EDIT = _record(
+_BULK_EDIT = record(
     BulkEdit,
     {"queue_id": str, "webhook_id": str, "iccids": [str], "requested_at": _INSTANT},
 )
-_ACCOUNT = _record(dict, {"sims": {str: _SIM}, "bulk_edits": [_BULK_EDIT]})
+_ACCOUNT = record(dict, {"sims": {str: _SIM}, "bulk_edits": [_BULK_EDIT]})
 
 
 class AccountMemory:
@@ -114,7 +96,7 @@ class AccountMemory:
             if (kept := await self._store.async_load()) is None:
                 return None
             account: Mapping[str, Any] = _ACCOUNT(kept)
-        except (*UNREADABLE, vol.Invalid) as err:
+        except UNREADABLE as err:
             return await self._async_set_aside(err)
         self._sims = account["sims"]
         self.bulk_edits = {edit.webhook_id: edit for edit in account["bulk_edits"]}

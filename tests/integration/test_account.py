@@ -519,6 +519,22 @@ async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPor
     }
 
 
+async def test_system_health_of_one_account_twice(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """The requests of two entries of one account of the portal are counted once."""
+    assert await async_setup_component(hass, "system_health", {})
+    await set_up(ICCID)
+    await set_up(OTHER_ICCID)
+    requests = len(portal.journal)
+
+    info = await get_system_health_info(hass, DOMAIN)
+
+    assert await info["can_reach_portal"] == "ok"
+    assert info["accounts"] == 2
+    assert info["requests_per_hour"] == requests
+
+
 async def test_system_health_without_a_portal(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:

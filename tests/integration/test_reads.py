@@ -148,6 +148,31 @@ async def test_a_person_who_asks_doubts_it(
     assert state_of(hass, idle, "rate_plan") == "Another"
 
 
+async def test_disabled_entities_cost_nothing(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart no entity is registered again that nobody has enabled."""
+    entry = await set_up(OTHER_ICCID)
+    entities = er.async_get(hass)
+    registered = er.async_entries_for_config_entry(entities, entry.entry_id)
+    added: list[str] = []
+    usual = er.EntityRegistry.async_get_or_create
+
+    def note(registry: er.EntityRegistry, *args: Any, **kwargs: Any) -> er.RegistryEntry:
+        added.append(args[2])
+        return usual(registry, *args, **kwargs)
+
+    monkeypatch.setattr(er.EntityRegistry, "async_get_or_create", note)
+
+    await restart(hass, entry)
+
+    own = [item for item in registered if item.unique_id.startswith(OTHER_ICCID)]
+    assert any(item.disabled for item in own)
+    assert {key for key in added if key.startswith(OTHER_ICCID)} == {
+        item.unique_id for item in own if not item.disabled
+    }
+
+
 async def test_nothing_is_told_of_the_time_between(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
 ) -> None:

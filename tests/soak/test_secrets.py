@@ -318,7 +318,10 @@ async def test_eventful_life(
     await life.look_around(entry)
     await life.look_around(legacy)
     await life.meet_faults(entry, ICCID, KEY, *KINDS)
+    # The portal is not to tell one account the secrets of another, which it could not know to hide.
+    await hass.config_entries.async_unload(entry.entry_id)
     await life.meet_faults(legacy, THIRD_ICCID, API_TOKEN, "status")
+    await hass.config_entries.async_setup(entry.entry_id)
     await life.lose_sim(entry)
     await life.ask_for_key(entry)
     assert (await life.act(entry))[0]
