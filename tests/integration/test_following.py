@@ -851,3 +851,32 @@ async def test_writes_before_the_start(
         ["sent"],
         ["status_change_confirmed"],
     ]
+
+
+async def test_refused_before_the_start(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A change that is refused while a large fleet starts is not looked after."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await hass.config_entries.async_unload(entry.entry_id)
+    monkeypatch.setattr(account, "LARGE_FLEET", 1)
+    hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(entry.entry_id)
+    portal.dialects["status_change"] = "refused"
+    portal.faults.add("delay", seconds=0.3, route="RequestStatusChange")
+    write = asyncio.ensure_future(ask(hass, entry))
+    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done()
+    with pytest.raises(HomeAssistantError):
+        await write
+    portal.journal.clear()
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0])
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert not portal.journal.find("GET", f"/getStatus/{ICCID}")

@@ -11,12 +11,12 @@ from homeassistant.const import (
     STATE_UNAVAILABLE,
 )
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.iot_portal.const import DEVICE_INTERVAL, DOMAIN, REFUSED_INTERVAL
-from custom_components.iot_portal.reads import SAVE_DELAY
+from custom_components.iot_portal.reads import SAVE_DELAY, AccountReads, SimReads
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -115,6 +115,10 @@ async def test_refusals_outlast_a_restart(
     """What the portal refuses is not asked for again because of a restart, and the repair stays."""
     portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(OTHER_ICCID)
+    found = issue(hass, "route_refused", entry)
+    assert found is not None
+    # Home Assistant itself forgets it with its end.
+    ir.async_delete_issue(hass, DOMAIN, found.issue_id)
     portal.journal.clear()
 
     await restart(hass, entry)
@@ -245,6 +249,20 @@ async def test_file_is_written_seldom(
     assert hass_storage[file_of(entry)]["data"][OTHER_ICCID]["status"] == "DEACTIVATED"
 
 
+async def test_file_is_written_while_much_is_read(
+    hass: HomeAssistant, hass_storage: dict[str, Any], freezer: FrozenDateTimeFactory
+) -> None:
+    """What is read meanwhile does not put the writing off."""
+    reads = AccountReads(hass, "1")
+    for status in ("ACTIVATED", "DEACTIVATED", "RETIRED"):
+        reads.async_keep(ICCID, SimReads(status=status))
+        freezer.tick(SAVE_DELAY / 2 + 1)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert hass_storage[f"{DOMAIN}.1.reads"]["data"][ICCID]["status"] == "DEACTIVATED"
+
+
 async def test_removed_sims_and_accounts_are_forgotten(
     hass: HomeAssistant, set_up: SetUp, hass_storage: dict[str, Any]
 ) -> None:
@@ -261,22 +279,24 @@ async def test_removed_sims_and_accounts_are_forgotten(
     assert file_of(entry) not in hass_storage
 
 
-@pytest.mark.parametrize("fault", [{}, {"status": 500}, {"status": 403}])
+@pytest.mark.parametrize("answer", ["usual", "refused", "unknown"])
 async def test_sim_removed_while_it_is_read(
     hass: HomeAssistant,
     set_up: SetUp,
     portal: MockPortal,
     hass_storage: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
-    fault: dict[str, Any],
+    answer: str,
 ) -> None:
     """A SIM that goes while its answer is on the way leaves nothing behind, whatever the answer is."""
     entry = await set_up(ICCID, OTHER_ICCID)
     removed = next(sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID)
     sim = entry.runtime_data.sims[removed.subentry_id]
+    if answer == "refused":
+        portal.sims[OTHER_ICCID].refused_routes = frozenset({"ctdUsage", "getStatus"})
+    elif answer == "unknown":
+        portal.load("documented")
     portal.faults.add("delay", seconds=0.2, iccid=OTHER_ICCID)
-    if fault:
-        portal.faults.add("status", iccid=OTHER_ICCID, **fault)
     portal.journal.clear()
     reading = hass.async_create_task(sim.async_refresh())
     await until_asked(portal, f"GET /ctdUsage/{OTHER_ICCID}")
@@ -290,6 +310,7 @@ async def test_sim_removed_while_it_is_read(
     assert account.data.sims_active == 0
     assert account.data.data_used == 0
     assert log_of(caplog) == []
+    assert issue(hass, "route_refused", entry) is None
     await hass.config_entries.async_unload(entry.entry_id)
     assert hass_storage[file_of(entry)]["data"].keys() == {ICCID}
 
