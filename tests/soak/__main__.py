@@ -47,7 +47,7 @@ CALM_HOURS: Final = 27
 # What may be more in the end than after the first day: caches with a ceiling, of the portal's paths for
 # one, fill up over weeks, and scraps of memory stay where one Home Assistant after the other was. One
 # object that every poll leaves behind is twice as much in a month.
-GROWTH_OF_BLOCKS: Final = 0.03
+GROWTH_OF_BLOCKS: Final = 0.02
 GROWTH_OF_MEGABYTES: Final = 0.2
 real_seconds = time.perf_counter
 
