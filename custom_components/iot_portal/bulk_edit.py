@@ -23,7 +23,7 @@ from .errors import translated_errors
 from .happenings import BulkEditEnd, Happening
 from .log import LOGGER
 from .pursuit import PATIENCE, is_outcome_unknown, seconds_since
-from .status_changes import StatusChanges
+from .status_changes import StatusChanges, followed
 from .store import BulkEdit
 
 # A report on the largest fleet has some 100 bytes for each SIM.
@@ -70,29 +70,21 @@ class BulkEdits:
         edit, url = self._new_edit(iccids)
         if url is not None:
             self._account.memory.bulk_edits[edit.webhook_id] = edit
-            await self._account.memory.async_save()
             self._listen(edit)
-        try:
-            with translated_errors(
-                self._hass, self._account.config_entry, self._account.config_entry.title
-            ):
-                answer = await self._account.client.bulk_edit_devices(
-                    iccids, changes, queue_id=edit.queue_id, webhook_url=url
-                )
-        except HomeAssistantError as err:
-            if is_outcome_unknown(err):
-                self._expect(iccids, changes)
-            else:
-                self._forget(edit)
-            raise
-        self._expect(iccids, changes)
+        entry = self._account.config_entry
+        async with followed(
+            self._sims(iccids), changes.get("status"), self._account.memory, in_bulk=True
+        ):
+            try:
+                with translated_errors(self._hass, entry, entry.title):
+                    answer = await self._account.client.bulk_edit_devices(
+                        iccids, changes, queue_id=edit.queue_id, webhook_url=url
+                    )
+            except HomeAssistantError as err:
+                if not is_outcome_unknown(err):
+                    self._forget(edit)
+                raise
         return answer, edit.queue_id if url is not None else None
-
-    def _expect(self, iccids: list[str], changes: Mapping[str, Any]) -> None:
-        """Let each SIM wait for the status among the changes."""
-        if (status := changes.get("status")) is not None:
-            for sim in self._sims(iccids):
-                sim.async_expect(str(status))
 
     def _new_edit(self, iccids: list[str]) -> tuple[BulkEdit, str | None]:
         """Return an edit with ids that nobody can guess, and where its end can be reported to."""

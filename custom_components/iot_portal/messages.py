@@ -1,5 +1,6 @@
 """SMS to and from a SIM: sent at most once and followed to their end, and received ones noticed."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from .sim import SentSms
 
 # New SMS are read one request each; those beyond wait for the next poll.
 NEW_SMS_A_POLL: Final = 20
+# So many polls may find an SMS in the list that the portal does not know by itself yet.
+POLLS_FOR_AN_UNKNOWN_SMS: Final = 4
 
 
 class Messages:
@@ -44,6 +47,7 @@ class Messages:
         # A person may send another before these are gone on with.
         self._left_over = list(sim.memory.messages)
         self._pursuits: dict[str, Pursuit] = {}
+        self._unknown: Counter[str] = Counter()
         self._has_stopped = False
 
     @property
@@ -118,7 +122,8 @@ class Messages:
         new = [sms_id for sms_id in listed if sms_id not in known]
         unread = new[NEW_SMS_A_POLL:]
         for sms_id in new[:NEW_SMS_A_POLL]:
-            if (sms := await self._read(sms_id)) is None:
+            sms = await self._read(sms_id)
+            if sms is None or (sms == Sms() and self._may_become_known(sms_id)):
                 unread.append(sms_id)
             elif _is_incoming(sms):
                 self._tell_received(sms_id, sms)
@@ -126,6 +131,11 @@ class Messages:
         if seen != memory.seen_sms:
             memory.seen_sms = seen
             self._sim.account_memory.async_save_soon()
+
+    def _may_become_known(self, sms_id: str) -> bool:
+        """Tell whether to ask once more for an SMS that the portal lists and does not know."""
+        self._unknown[sms_id] += 1
+        return self._unknown[sms_id] < POLLS_FOR_AN_UNKNOWN_SMS
 
     def _pursue(self, sms_id: str, sent_at: datetime) -> None:
         """Look at an SMS until it has arrived or failed."""

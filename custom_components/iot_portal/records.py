@@ -23,9 +23,13 @@ UNREADABLE: Final = (
 INSTANT: Final = vol.All(cv.datetime, dt_util.as_utc)
 
 
-def record(kind: type[Any], fields: Mapping[str, Any]) -> vol.Schema:
-    """Return what reads a record; a newer minor version may have added to it."""
+def record(kind: type[Any], fields: Mapping[Any, Any]) -> vol.Schema:
+    """Return what reads a record; a newer version may have added to it, an older one lacks what is optional."""
     kept = vol.Schema(
-        {vol.Required(name): value for name, value in fields.items()}, extra=vol.REMOVE_EXTRA
+        {
+            name if isinstance(name, vol.Optional) else vol.Required(name): value
+            for name, value in fields.items()
+        },
+        extra=vol.REMOVE_EXTRA,
     )
     return vol.Schema(vol.All(kept, lambda values: kind(**values)))

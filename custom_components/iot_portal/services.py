@@ -172,7 +172,7 @@ ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse]] = {
     "get_sim": (_get_sim, SIMS_SCHEMA, SupportsResponse.ONLY),
     "get_sms": (
         _get_sms,
-        SIMS_SCHEMA.extend({vol.Required(ATTR_SMS_ID): vol.All(cv.string, vol.Match(r"\w+$"))}),
+        SIMS_SCHEMA.extend({vol.Required(ATTR_SMS_ID): cv.string}),
         SupportsResponse.ONLY,
     ),
     "list_sms": (_list_sms, SIMS_SCHEMA, SupportsResponse.ONLY),

@@ -43,6 +43,7 @@ class StatusChange:
     previous: str | None
     requested_at: datetime
     is_overdue: bool = False
+    in_bulk: bool = False
 
     def is_met_by(self, status: str | None) -> bool:
         """Tell whether a status is the one that was asked for."""

@@ -1,9 +1,8 @@
 """Status changes of a SIM: asked for once, on the disk before on the wire, followed to their end."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,15 @@ from .issues import Issue, async_clear_issue, async_raise_issue
 from .log import LOGGER
 from .pursuit import QUICK_LOOKS, Look, Pursuit, is_outcome_unknown, seconds_since
 from .sim import StatusChange, shown_status
+from .store import AccountMemory
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A change that is being asked for, and the one that was waited for until then."""
+
+    change: StatusChange
+    before: StatusChange | None
 
 
 class StatusChanges:
@@ -72,7 +80,7 @@ class StatusChanges:
     async def async_request(self, status: str) -> None:
         """Ask for another status, and look whether it is there already."""
         known = ", ".join(SimStatus)
-        async with self._followed(status):
+        async with followed([self], status, self._sim.account_memory):
             with self._sim.translated_errors(
                 otherwise="status_refused", status=status, known=known
             ):
@@ -81,21 +89,9 @@ class StatusChanges:
 
     async def async_edit(self, changes: Mapping[str, Any]) -> object:
         """Change fields of the SIM and return the portal's answer; a status among them is followed."""
-        status = changes.get("status")
-        followed: AbstractAsyncContextManager[None] = (
-            nullcontext() if status is None else self._followed(str(status))
-        )
-        async with followed:
+        async with followed([self], changes.get("status"), self._sim.account_memory):
             with self._sim.translated_errors():
                 return await self._sim.client.edit_device(self._sim.iccid, changes)
-
-    @callback
-    def async_expect(self, status: str) -> None:
-        """Wait for a status that was asked for of many SIMs at once: the polls look, one by one would cost too much."""
-        before, change = self._sim.memory.change, self._new_change(status)
-        self._sim.memory.change = change
-        self._sim.account_memory.async_save_soon()
-        self._begin(change, before, looks=())
 
     @callback
     def async_note(self, before: str | None, status: str | None) -> None:
@@ -130,56 +126,50 @@ class StatusChanges:
             if status is not None:
                 self._take_status(status)
 
-    @asynccontextmanager
-    async def _followed(self, status: str) -> AsyncIterator[None]:
-        """Keep in mind that a status is asked for, before it is; follow it unless it is refused."""
-        before, change = self._sim.memory.change, self._new_change(status)
+    @callback
+    def async_ask(self, status: str, *, in_bulk: bool = False) -> Asked:
+        """Keep in mind that a status is asked for."""
+        change = StatusChange(
+            status=status,
+            previous=self._current(),
+            requested_at=dt_util.utcnow(),
+            in_bulk=in_bulk,
+        )
+        asked = Asked(change=change, before=self._sim.memory.change)
         self._stop_looking()
         self._sim.memory.change = change
-        await self._sim.account_memory.async_save()
-        was_refused = False
-        try:
-            yield
-        except HomeAssistantError as err:
-            was_refused = not is_outcome_unknown(err)
-            raise
-        finally:
-            if was_refused:
-                self._sim.memory.change = before
-                self._sim.account_memory.async_save_soon()
-                if self.pending is not None:
-                    self._pursue(self.pending)
-            else:
-                self._begin(change, before)
+        return asked
 
-    def _new_change(self, status: str) -> StatusChange:
-        """Return a change to a status, asked for now."""
-        return StatusChange(status=status, previous=self._current(), requested_at=dt_util.utcnow())
-
-    def _begin(
-        self,
-        change: StatusChange,
-        before: StatusChange | None,
-        looks: tuple[timedelta, ...] = QUICK_LOOKS,
-    ) -> None:
-        """Follow a change from now on, instead of the one before."""
-        self._stop_looking()
+    @callback
+    def async_follow(self, asked: Asked) -> None:
+        """Follow what was asked for from now on, instead of what was before."""
         self._take_repair_back()
-        # A poll can have seen the status while its request was still under way.
-        if self._sim.memory.change is change:
-            self._pursue(change, looks)
+        # A poll can have seen the status while its request was still under way, or a person asked for another.
+        if self._sim.memory.change is asked.change:
+            self._pursue(asked.change)
         self._show()
-        if before is not None and not before.is_overdue and not before.is_met_by(change.status):
-            self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=change.status)
+        before, status = asked.before, asked.change.status
+        if before is not None and not before.is_overdue and not before.is_met_by(status):
+            self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=status)
 
-    def _pursue(self, change: StatusChange, looks: tuple[timedelta, ...] = QUICK_LOOKS) -> None:
-        """Look for a status until it is there."""
+    @callback
+    def async_take_back(self, asked: Asked) -> None:
+        """Go on with what was before, because the portal has refused what was asked for."""
+        if self._sim.memory.change is not asked.change:
+            return
+        self._sim.memory.change = asked.before
+        self._sim.account_memory.async_save_soon()
+        if self.pending is not None:
+            self._pursue(self.pending)
+
+    def _pursue(self, change: StatusChange) -> None:
+        """Look for a status until it is there; the polls do it for many SIMs, one by one would cost too much."""
         if self._has_stopped:
             return
         self._pursuit = Pursuit(
             self._sim,
             change.requested_at,
-            looks=looks,
+            looks=() if change.in_bulk else QUICK_LOOKS,
             look=self.async_look,
             give_up=partial(self._give_up, change),
         )
@@ -236,3 +226,32 @@ class StatusChanges:
                 },
             )
         )
+
+
+@asynccontextmanager
+async def followed(
+    sims: Iterable[StatusChanges],
+    status: object | None,
+    memory: AccountMemory,
+    *,
+    in_bulk: bool = False,
+) -> AsyncIterator[None]:
+    """Have on the disk that a status is asked for, before it is; follow it unless it is refused."""
+    asked = (
+        []
+        if status is None
+        else [(sim, sim.async_ask(str(status), in_bulk=in_bulk)) for sim in sims]
+    )
+    await memory.async_save()
+    was_refused = False
+    try:
+        yield
+    except HomeAssistantError as err:
+        was_refused = not is_outcome_unknown(err)
+        raise
+    finally:
+        for sim, one in asked:
+            if was_refused:
+                sim.async_take_back(one)
+            else:
+                sim.async_follow(one)

@@ -51,6 +51,7 @@ _CHANGE = record(
         "previous": vol.Any(None, str),
         "requested_at": _INSTANT,
         "is_overdue": bool,
+        vol.Optional("in_bulk"): bool,
     },
 )
 _SMS = record(

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
+import secrets
 import socket
 
 from aiohttp.test_utils import unused_port
@@ -160,6 +161,25 @@ async def test_repeated_secret_is_masked(client: IotPortalClient, portal: MockPo
 
     with pytest.raises(IotPortalAuthenticationError, match=r"no account with \*\*\*"):
         await client.login()
+
+
+async def test_repeated_token_is_masked(
+    client: IotPortalClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A portal that repeats the token it refuses does not make us repeat it, while it is replaced either."""
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda _: "a-token")
+    portal.faults.add(
+        "status",
+        route="getStatus",
+        status=401,
+        body={"errorMessage": "a-token has expired", "errorCode": "10000001"},
+    )
+
+    errors = await asyncio.gather(
+        *(client.get_status(ICCID) for _ in range(5)), return_exceptions=True
+    )
+
+    assert [str(error) for error in errors] == ["*** has expired"] * 5
 
 
 async def test_expired_token(client: IotPortalClient, portal: MockPortal) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
 
-from .common import WAIT, add_demo, wait_for
+from .common import WAIT, add_demo, read_again, wait_for
 
 ICCID = "8931082322089353632"
 EDITED, IN_BULK = "8931080000000000011", "8931080000000000029"
@@ -103,6 +103,13 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
 
         async with hass:
             await until_told(hass, EDITED, "lifecycle_event", "status_change_confirmed")
+            # The polls look for what was asked of many, and the next one is far away.
+            pending = (await hass.states())[IN_BULK]["change_pending"]
+            assert pending["state"] == "on"
+            # The queue has come to the edit, which takes its time like one of a single SIM.
+            portal.clock.advance(60)
+            await read_again(hass, pending["entity_id"])
+            await until_told(hass, IN_BULK, "lifecycle_event", "status_change_confirmed")
 
         assert [path.removeprefix("/api") for path in sent(portal)] == [
             "/BulkEditDevice",

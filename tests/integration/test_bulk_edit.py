@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from copy import deepcopy
 from datetime import timedelta
 import logging
 import re
@@ -16,18 +17,20 @@ from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
 from custom_components.iot_portal import bulk_edit
 from custom_components.iot_portal.bulk_edit import MAX_REPORT_BYTES
-from custom_components.iot_portal.pursuit import PATIENCE
+from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_following import wait
+from .test_following import ask, told, until_asked, wait
 from .test_sensor import poll, state_of
 from .test_services import call, device_id
 
@@ -383,6 +386,56 @@ async def test_refused(
     portal.journal.assert_called_once("PUT", "/BulkEditDevice")
     assert len(hass.data["webhook"]) == 1
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+
+
+async def test_refused_while_waiting(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """When an edit is refused, what was waited for before still is."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    happened = told(hass, "lifecycle")
+    await ask(hass, entry)
+    portal.state.accounts["demo-client"].refused_routes = frozenset({"BulkEditDevice"})
+
+    with pytest.raises(HomeAssistantError, match="does not allow this"):
+        await edit(hass, entry)
+
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_change_pending", STATE_OFF)
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await wait(hass, freezer, QUICK_LOOKS[0])
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+
+
+async def test_over_a_crash(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
+) -> None:
+    """The status is on the disk for each SIM before the edit is out; after a crash the polls wait for it."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    key = f"{DOMAIN}.{entry.entry_id}"
+    portal.faults.add("delay", route="BulkEditDevice", seconds=0.5)
+    asked = asyncio.ensure_future(edit(hass, entry))
+    await until_asked(portal, "PUT /BulkEditDevice")
+    on_disk = deepcopy(hass_storage[key])
+    await asked
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage[key] = on_disk
+    portal.journal.clear()
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    # To look at one SIM after the other, as soon as after a change of one, would cost too much.
+    assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
+    happened = [told(hass, "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    portal.clock.advance(portal.state.timings.bulk_seconds + 1)
+    for sim in entry.runtime_data.sims.values():
+        await sim.async_refresh()
+    assert [[event for event, _ in each] for each in happened] == [["status_change_confirmed"]] * 2
+    assert not portal.journal.find("PUT", "/BulkEditDevice")
 
 
 async def test_two_accounts(

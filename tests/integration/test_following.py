@@ -22,6 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.iot_portal import account
 from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
+from custom_components.iot_portal.messages import POLLS_FOR_AN_UNKNOWN_SMS
 from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
 from mock_portal import MockPortal
 
@@ -419,6 +420,32 @@ async def test_seen_before_the_answer(
     assert pending(hass) == STATE_OFF
 
 
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "taken"])
+async def test_another_before_the_answer(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, is_refused: bool
+) -> None:
+    """A change that is asked for while the answer to another one is awaited is followed, whatever that is."""
+    portal.dialects["status_change"] = "never"
+    account = portal.state.accounts["demo-client"]
+    account.refused_routes = frozenset({"RequestStatusChange"} if is_refused else ())
+    portal.faults.add("delay", route="RequestStatusChange", seconds=0.5, times=1)
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    first = asyncio.ensure_future(ask(hass, entry, "deactivated"))
+    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+    account.refused_routes = frozenset()
+    await ask(hass, entry, "activated")
+    (outcome,) = await asyncio.gather(first, return_exceptions=True)
+    assert isinstance(outcome, HomeAssistantError) is is_refused
+
+    assert pending(hass) == STATE_ON
+    portal.sims[ICCID].set_status("ACTIVATED")
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [event for event, _ in happened][-1] == "status_change_confirmed"
+    assert pending(hass) == STATE_OFF
+
+
 async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """A status that is edited is followed like one that is asked for."""
     portal.dialects["status_change"] = "never"
@@ -710,30 +737,55 @@ async def test_received(
     assert len({attributes["sms_id"] for attributes in received}) == 1
 
 
+@pytest.mark.parametrize(
+    ("polls", "expected"),
+    [(POLLS_FOR_AN_UNKNOWN_SMS - 1, ["Battery low"]), (POLLS_FOR_AN_UNKNOWN_SMS, [])],
+)
+async def test_received_before_the_portal_knows_it(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    polls: int,
+    expected: list[str],
+) -> None:
+    """An SMS that is listed, but not known yet, is told later; one that never is, is not asked for for ever."""
+    entry = await set_up(OTHER_ICCID)
+    happened = told(hass, "sms", OTHER_ICCID)
+    hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    portal.state.receive_sms(OTHER_ICCID, "Battery low")
+    portal.faults.add("status", route="GetSMS", status=404, times=polls)
+
+    for _ in range(polls + 2):
+        await poll(hass, freezer)
+
+    assert [attributes["message"] for _, attributes in happened] == expected
+    assert len(portal.journal.find(route="GetSMS")) == polls + len(expected)
+
+
 async def test_received_from_a_portal_of_few_words(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Where the portal does not say which way an SMS went, its status does; an unknown one is let be."""
+    """Where the portal does not say which way an SMS went, its status does."""
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
     happened = told(hass, "sms", OTHER_ICCID)
-    for text in ("One", "Two", "Three"):
+    for text in ("One", "Two"):
         portal.state.receive_sms(OTHER_ICCID, text)
     received = {"smsMsgId": 4711, "status": "Received", "messageText": "One"}
     pending_one = {"smsMsgId": 4712, "status": "Pending", "messageText": "Two"}
     for answer in (received, pending_one):
         portal.faults.add("status", route="GetSMS", status=200, body=answer, times=1)
-    portal.faults.add("status", route="GetSMS", status=404, body={"errorCode": "20000001"})
 
     await poll(hass, freezer)
-    requests = len(portal.journal.find("GET", "/GetSMS/4713"))
     await poll(hass, freezer)
 
     assert [(event, attributes["message"]) for event, attributes in happened] == [
         ("received", "One")
     ]
-    assert len(portal.journal.find("GET", "/GetSMS/4713")) == requests == 1
+    assert len(portal.journal.find(route="GetSMS")) == 2
 
 
 async def test_nobody_watches(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:

@@ -335,7 +335,7 @@ class IotPortalClient:
         if method == "PUT" and reply.status in _GATEWAY_STATUSES:
             msg = f"HTTP status {reply.status}"
             raise IotPortalOutcomeUnknownError(msg)
-        if error := reply.as_error(secrets=(*self._credentials.secrets, self._token)):
+        if error := reply.as_error(secrets=(*self._credentials.secrets, self._token, token)):
             if isinstance(error, IotPortalRateLimitError):
                 self.pacer.refused(error.retry_after)
             raise error
