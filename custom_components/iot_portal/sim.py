@@ -37,13 +37,17 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusChange:
-    """A status that was asked for, until the portal reports it; for one that never came, overdue."""
+    """A status that was asked for, until the portal reports it; for one that never came, overdue.
+
+    `replaces` is what was waited for before, until it is known whether the portal takes this one.
+    """
 
     status: str
     previous: str | None
     requested_at: datetime
     is_overdue: bool = False
     in_bulk: bool = False
+    replaces: StatusChange | None = None
 
     def is_met_by(self, status: str | None) -> bool:
         """Tell whether a status is the one that was asked for."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,14 +19,6 @@ from .log import LOGGER
 from .pursuit import QUICK_LOOKS, Look, Pursuit, is_outcome_unknown, seconds_since
 from .sim import StatusChange, shown_status
 from .store import AccountMemory
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """A change that is being asked for, and the one that was waited for until then."""
-
-    change: StatusChange
-    before: StatusChange | None
 
 
 class StatusChanges:
@@ -69,7 +61,7 @@ class StatusChanges:
         if change.is_overdue:
             self._ask_for_a_person(change)
         else:
-            self._pursue(change)
+            self.async_follow(change)
 
     @callback
     def async_stop(self) -> None:
@@ -127,37 +119,40 @@ class StatusChanges:
                 self._take_status(status)
 
     @callback
-    def async_ask(self, status: str, *, in_bulk: bool = False) -> Asked:
-        """Keep in mind that a status is asked for."""
+    def async_ask(self, status: str, *, in_bulk: bool = False) -> StatusChange:
+        """Keep in mind that a status is asked for, and what was waited for until then."""
+        before = self._sim.memory.change
         change = StatusChange(
             status=status,
             previous=self._current(),
             requested_at=dt_util.utcnow(),
             in_bulk=in_bulk,
+            replaces=before and replace(before, replaces=None),
         )
-        asked = Asked(change=change, before=self._sim.memory.change)
         self._stop_looking()
         self._sim.memory.change = change
-        return asked
+        return change
 
     @callback
-    def async_follow(self, asked: Asked) -> None:
+    def async_follow(self, change: StatusChange) -> None:
         """Follow what was asked for from now on, instead of what was before."""
         self._take_repair_back()
         # A poll can have seen the status while its request was still under way, or a person asked for another.
-        if self._sim.memory.change is asked.change:
-            self._pursue(asked.change)
+        if self._sim.memory.change is change:
+            self._sim.memory.change = replace(change, replaces=None)
+            self._sim.account_memory.async_save_soon()
+            self._pursue(self._sim.memory.change)
         self._show()
-        before, status = asked.before, asked.change.status
+        before, status = change.replaces, change.status
         if before is not None and not before.is_overdue and not before.is_met_by(status):
             self._tell(Lifecycle.STATUS_CHANGE_SUPERSEDED, before, superseded_by=status)
 
     @callback
-    def async_take_back(self, asked: Asked) -> None:
+    def async_take_back(self, change: StatusChange) -> None:
         """Go on with what was before, because the portal has refused what was asked for."""
-        if self._sim.memory.change is not asked.change:
+        if self._sim.memory.change is not change:
             return
-        self._sim.memory.change = asked.before
+        self._sim.memory.change = change.replaces
         self._sim.account_memory.async_save_soon()
         if self.pending is not None:
             self._pursue(self.pending)
@@ -250,8 +245,8 @@ async def followed(
         was_refused = not is_outcome_unknown(err)
         raise
     finally:
-        for sim, one in asked:
+        for sim, change in asked:
             if was_refused:
-                sim.async_take_back(one)
+                sim.async_take_back(change)
             else:
-                sim.async_follow(one)
+                sim.async_follow(change)

@@ -44,15 +44,16 @@ class SimMemory:
 _INSTANT = vol.All(INSTANT, lambda instant: min(instant, dt_util.utcnow()))
 
 
-_CHANGE = record(
+_CHANGE: Final = {
+    "status": str,
+    "previous": vol.Any(None, str),
+    "requested_at": _INSTANT,
+    "is_overdue": bool,
+    vol.Optional("in_bulk"): bool,
+}
+_CHANGES = record(
     StatusChange,
-    {
-        "status": str,
-        "previous": vol.Any(None, str),
-        "requested_at": _INSTANT,
-        "is_overdue": bool,
-        vol.Optional("in_bulk"): bool,
-    },
+    _CHANGE | {vol.Optional("replaces"): vol.Any(None, record(StatusChange, _CHANGE))},
 )
 _SMS = record(
     SentSms,
@@ -66,7 +67,7 @@ _SMS = record(
 _SIM = record(
     SimMemory,
     {
-        "change": vol.Any(None, _CHANGE),
+        "change": vol.Any(None, _CHANGES),
         "messages": [_SMS],
         "seen_sms": vol.Any(None, [str]),
     },

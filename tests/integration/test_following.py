@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -373,6 +374,38 @@ async def test_change_over_a_restart(
     portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
     await hass.config_entries.async_reload(entry.entry_id)
     assert "change" not in str(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"])
+
+
+async def test_superseded_over_a_crash(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
+) -> None:
+    """A change that is waited for when Home Assistant dies while another one is asked for ends too."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = told(hass, "lifecycle")
+    key = f"{DOMAIN}.{entry.entry_id}"
+    await ask(hass, entry, "deactivated")
+    portal.journal.clear()
+    portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
+    asked = asyncio.ensure_future(ask(hass, entry, "activated"))
+    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+    on_disk = deepcopy(hass_storage[key])
+    await asked
+    await hass.config_entries.async_unload(entry.entry_id)
+    happened.clear()
+    hass_storage[key] = on_disk
+
+    # The second start finds what the first has kept.
+    for _ in range(2):
+        await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert pending(hass) == STATE_ON
+        await hass.config_entries.async_unload(entry.entry_id)
+
+    ((event, attributes),) = happened
+    assert event == "status_change_superseded"
+    assert attributes["requested_status"] == "deactivated"
+    assert attributes["superseded_by"] == "activated"
 
 
 async def test_status_where_it_is_not_told_alone(

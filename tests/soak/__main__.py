@@ -92,13 +92,15 @@ class Soak:
         began = real_seconds()
         revokes = day == max(2, self._options.days // 2)
         restarts = day % DAYS_BETWEEN_RESTARTS == 1
+        is_cut_off = day % DAYS_BETWEEN_RESTARTS == 2
         hours = sorted(self._random.sample(range(1, 23), 3))
         await self._act_until(day, hours[0])
         if revokes:
             await self._revoke()
         await self._act_until(day, hours[1])
-        if restarts:
-            await self.home.stop(self._person.calls)
+        if restarts or is_cut_off:
+            end = self.home.cut_power if is_cut_off else self.home.stop
+            await end(self._person.calls)
             await asyncio.sleep(self._random.randrange(3600))
             await self.home.start()
         await self._act_until(day, hours[2])
@@ -249,7 +251,7 @@ def _polling(interval: int) -> dict[str, Any]:
         "request_width": 2,
         "billing_day": 1,
         "data_unit": "bytes",
-        "watch_sms": False,
+        "watch_sms": True,
     }
 
 
@@ -288,14 +290,15 @@ def _blocking_calls_detected() -> Iterator[None]:
             setattr(call.object, call.function, call.original_func)
 
 
-async def _run(options: Namespace, folder: Path, promises: Promises) -> Soak:
+async def _run(options: Namespace, folder: Path, url: str, promises: Promises) -> Soak:
     """Run on a portal of its own."""
     # How often a request that hangs looks for its client.
     server._LOOK_SECONDS = 5  # noqa: SLF001
     number = options.sims + _spare(options.sims)
     async with MockPortal(world.scenario(Random(options.seed), number)) as portal:  # noqa: S311
         ledger = Ledger(portal, promises)
-        soak = Soak(options, portal, Home(folder, promises, ledger.told), ledger, promises)
+        home = Home(folder, url, promises, ledger.told)
+        soak = Soak(options, portal, home, ledger, promises)
         try:
             await soak.run()
         except Exception as err:  # noqa: BLE001  one of the soak's own must not hide what was found
@@ -313,7 +316,7 @@ def _soak(options: Namespace) -> Report:
     memory = Path("/dev/shm")  # noqa: S108
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         folder = Path(name)
-        prepare(folder)
+        url = prepare(folder)
         with (
             virtual.virtual_time(loop, START),
             world.recognizable_tokens(),
@@ -321,7 +324,7 @@ def _soak(options: Namespace) -> Report:
             _blocking_calls_detected(),
             asyncio.Runner(loop_factory=lambda: loop) as runner,
         ):
-            soak = runner.run(_run(options, folder, promises))
+            soak = runner.run(_run(options, folder, url, promises))
         _check_files(folder, promises)
     return Report(
         days=options.days,
@@ -331,6 +334,7 @@ def _soak(options: Namespace) -> Report:
         seconds=real_seconds() - began,
         processor_seconds=time.process_time() - worked,
         restarts=soak.home.restarts,
+        power_cuts=soak.home.power_cuts,
         sizes=soak.sizes,
         counts=dict(promises.counts),
         broken=promises.broken,

@@ -32,7 +32,7 @@ from .promises import Promise, Promises
 type Told = Callable[[str, str, State], None]
 
 OURS: Final = ("homeassistant", "custom_components")
-HOLDERS: Final = ("homeassistant.helpers.", "homeassistant.components.")
+HOLDERS: Final = ("homeassistant.helpers.", "homeassistant.components.", "aiohttp.web_app")
 # Home Assistant does not call off a wait of ten seconds after a refresh that somebody asked for.
 ENDS_BY_ITSELF: Final = "/homeassistant/helpers/debounce.py"
 
@@ -42,14 +42,17 @@ class Home:
 
     hass: HomeAssistant
 
-    def __init__(self, folder: Path, promises: Promises, told: Told) -> None:
-        """Say where its files are, and who listens to the event entities."""
+    def __init__(self, folder: Path, url: str, promises: Promises, told: Told) -> None:
+        """Say where its files and its server are, and who listens to the event entities."""
         self._folder = folder
         self._promises = promises
         self._told = told
         self._last: dict[str, str] = {}
         self._stopped: list[weakref.ref[HomeAssistant]] = []
+        self._is_dark = False
+        self._url = url
         self.restarts = 0
+        self.power_cuts = 0
 
     @property
     def entry(self) -> ConfigEntry[Any]:
@@ -69,8 +72,23 @@ class Home:
         await bootstrap.async_load_base_functionality(hass)
         hass.auth = await auth_manager_from_config(hass, [], [])
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._async_state_changed)
+        # Where the portal reports the end of an edit to.
+        hass.config.external_url = self._url
         await async_setup_component(hass, DOMAIN, {})
         await hass.async_start()
+
+    async def cut_power(self, calls: set[asyncio.Task[None]]) -> None:
+        """End without a warning: what is on the disk now is all that stays, and nobody is told anything more."""
+        loop = asyncio.get_running_loop()
+        on_disk = await loop.run_in_executor(None, _read_files, self._folder)
+        self._is_dark = True
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self.stop(set())
+        await loop.run_in_executor(None, _write_files, on_disk)
+        self._is_dark = False
+        self.power_cuts += 1
 
     async def stop(self, calls: set[asyncio.Task[None]]) -> None:
         """Stop; calls that are under way end with the process."""
@@ -103,7 +121,12 @@ class Home:
     def _async_state_changed(self, event: Event[EventStateChangedData]) -> None:
         """Pass on what an event entity tells; after a start it shows once more what it told last."""
         state = event.data["new_state"]
-        if state is None or state.domain != "event" or state.state in ("unknown", "unavailable"):
+        if (
+            self._is_dark
+            or state is None
+            or state.domain != "event"
+            or state.state in ("unknown", "unavailable")
+        ):
             return
         if state.state <= self._last.get(state.entity_id, ""):
             return
@@ -124,8 +147,8 @@ class Home:
         return {sub.data["iccid"]: sub.subentry_id for sub in self.entry.subentries.values()}
 
 
-def prepare(folder: Path) -> None:
-    """Keep Home Assistant's own server on this machine; portal and person do without it."""
+def prepare(folder: Path) -> str:
+    """Keep Home Assistant's own server on this machine, and return where; only the portal's reports need it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = {
@@ -149,6 +172,21 @@ def prepare(folder: Path) -> None:
     storage = folder / ".storage"
     storage.mkdir()
     (storage / "http").write_text(json.dumps(content), encoding="utf-8")
+    return f"http://127.0.0.1:{port}"
+
+
+def _read_files(folder: Path) -> dict[Path, bytes]:
+    """Return the files of Home Assistant's storage."""
+    return {file: file.read_bytes() for file in (folder / ".storage").iterdir()}
+
+
+def _write_files(files: dict[Path, bytes]) -> None:
+    """Bring back files as they were, and take away those that were not there."""
+    for file in next(iter(files)).parent.iterdir():
+        if file not in files:
+            file.unlink()
+    for file, content in files.items():
+        file.write_bytes(content)
 
 
 def _forget_answers() -> None:

@@ -22,11 +22,11 @@ UNKNOWN: Final = "may have been carried out"
 
 
 class Kind(StrEnum):
-    """What can be asked for, under the portal's name of the request."""
+    """What can be asked for."""
 
-    SMS = "SendSMS"
-    STATUS = "RequestStatusChange"
-    EDIT = "EditDevice"
+    SMS = "SMS"
+    STATUS = "status change"
+    NOTE = "note"
 
 
 class Outcome(Enum):
@@ -52,10 +52,11 @@ ENDS: Final = {
 
 @dataclass(kw_only=True, slots=True)
 class Wish:
-    """Something that was asked for once: `word` is a text or a status."""
+    """Something that was asked for once, by the portal's name of the request: `word` is a text or a status."""
 
     iccid: str
     kind: Kind
+    route: str
     word: str
     began: datetime
     over: datetime | None = None
@@ -79,9 +80,20 @@ class Wish:
         """Describe it for a message."""
         outcome = self.outcome.name if self.outcome else "under way"
         return (
-            f"{self.kind} {self.word!r} to {self.iccid} at {self.began:%Y-%m-%d %H:%M:%S} "
+            f"{self.kind} {self.word!r} by {self.route} to {self.iccid} at {self.began:%Y-%m-%d %H:%M:%S} "
             f"({outcome}, arrived {self.arrived}, carried out {self.carried_out}, told {self.told})"
         )
+
+
+@dataclass(kw_only=True, slots=True)
+class Expected:
+    """Something that is to be told once, though nobody asked for it: an SMS from a SIM, a report of an edit."""
+
+    since: datetime
+    iccid: str = ""
+    text: str | None = None
+    told: int = 0
+    is_gone: bool = False
 
 
 class Ledger:
@@ -92,36 +104,59 @@ class Ledger:
         self._portal = portal
         self._promises = promises
         self._wishes: dict[str, list[Wish]] = {}
+        self._expected: dict[str, Expected] = {}
 
     @contextmanager
-    def asking(self, iccid: str, kind: Kind, word: str) -> Iterator[None]:
+    def asking(self, kind: Kind, route: str, word: str, *iccids: str) -> Iterator[None]:
         """Note that something is asked for, and what the person is told."""
-        wish = Wish(iccid=iccid, kind=kind, word=word, began=dt_util.utcnow())
-        wishes = self._wishes.setdefault(iccid, [])
-        wishes.append(wish)
-        wish.outcome = Outcome.CUT_OFF
+        began = dt_util.utcnow()
+        asked = [
+            Wish(iccid=iccid, kind=kind, route=route, word=word, began=began) for iccid in iccids
+        ]
+        for wish in asked:
+            self._wishes.setdefault(wish.iccid, []).append(wish)
+        outcome = Outcome.CUT_OFF
         try:
             yield
         except HomeAssistantError as err:
-            wish.outcome = Outcome.UNKNOWN if UNKNOWN in str(err) else Outcome.REFUSED
+            outcome = Outcome.UNKNOWN if UNKNOWN in str(err) else Outcome.REFUSED
         else:
-            wish.outcome = Outcome.DONE
+            outcome = Outcome.DONE
         finally:
-            wish.over = dt_util.utcnow()
-            self._promises.note(f"{kind}: {wish.outcome.name.lower().replace('_', ' ')}")
-        if kind is Kind.STATUS and wish.outcome is not Outcome.REFUSED:
-            for other in wishes:
-                other.is_renewed |= other is not wish and (other.kind, other.word) == (kind, word)
+            for wish in asked:
+                self._close(wish, outcome)
+
+    def _close(self, wish: Wish, outcome: Outcome) -> None:
+        """Note what a person was told in the end."""
+        wish.outcome, wish.over = outcome, dt_util.utcnow()
+        self._promises.note(
+            f"{wish.kind} by {wish.route}: {outcome.name.lower().replace('_', ' ')}"
+        )
+        if wish.kind is Kind.STATUS and outcome in (Outcome.DONE, Outcome.UNKNOWN):
+            for other in self._wishes[wish.iccid]:
+                is_the_same = (other.kind, other.word) == (wish.kind, wish.word)
+                other.is_renewed |= other is not wish and is_the_same
+
+    def expect(self, name: str, *, iccid: str = "", text: str | None = None) -> None:
+        """Expect to be told of an SMS from a SIM by its id, or of a report by its queue id.
+
+        A report can overtake the answer in which its queue id stands.
+        """
+        self._expected.setdefault(name, Expected(since=dt_util.utcnow(), iccid=iccid, text=text))
 
     def sim_removed(self, iccid: str) -> None:
         """Expect nothing more of a SIM that is gone."""
         for wish in self._wishes.get(iccid, ()):
             wish.is_gone = True
+        for expected in self._expected.values():
+            expected.is_gone |= expected.iccid == iccid
 
     def told(self, iccid: str, key: str, state: State) -> None:
         """Take down what an event entity tells."""
         event = state.attributes["event_type"]
-        self._promises.note(f"event: {event}")
+        self._promises.note(f"event: {key} {event}")
+        if (name := self._name(key, state)) is not None:
+            self._told_of_itself(name, state)
         if (moment := state.attributes.get(MOMENTS.get(key, ""))) is None:
             return
         kind = Kind.SMS if key == "sms" else Kind.STATUS
@@ -136,6 +171,21 @@ class Ledger:
             self._promises.break_(Promise.ENDED_ONCE, f"{event} for {wish}")
         if event in ("delivered", "failed"):
             self._check_end_of_sms(event, wish, state.attributes)
+
+    def _name(self, key: str, state: State) -> str | None:
+        """Return the name of what may be expected."""
+        told = state.attributes
+        if key == "bulk_edit":
+            return str(told["queue_id"])
+        return str(told["sms_id"]) if told["event_type"] == "received" else None
+
+    def _told_of_itself(self, name: str, state: State) -> None:
+        """Take down what was told of something that may be expected: a report of a lost answer is not."""
+        expected = self._expected.setdefault(name, Expected(since=dt_util.utcnow()))
+        expected.told += 1
+        message = state.attributes.get("message")
+        if expected.told > 1 or expected.is_gone or message != expected.text:
+            self._promises.break_(Promise.ENDED_ONCE, f"{state} for {expected}")
 
     def _check_end_of_sms(self, event: str, wish: Wish, told: Any) -> None:
         """Insist that the portal has it too."""
@@ -158,11 +208,19 @@ class Ledger:
         """Find who asked for a write."""
         body = exchange.body
         assert isinstance(body, dict)
-        words = set(body.values())
+        update, iccids = body.get("update", body), body.get("iccids", [exchange.iccid])
+        assert isinstance(update, dict)
+        assert isinstance(iccids, list)
+        words = set(update.values())
+        for iccid in iccids:
+            self._take_for(str(iccid), words, exchange)
+
+    def _take_for(self, iccid: str, words: set[Any], exchange: Exchange) -> None:
+        """Find who asked for a write to a SIM."""
         found = self._find(
-            exchange.iccid or "",
+            iccid,
             lambda wish: (
-                wish.kind == exchange.route and wish.word in words and wish.spans(exchange.time)
+                wish.route == exchange.route and wish.word in words and wish.spans(exchange.time)
             ),
         )
         if len(found) != 1:
@@ -186,6 +244,9 @@ class Ledger:
             for wish in due:
                 self._judge(wish)
             self._wishes[iccid] = [wish for wish in wishes if wish not in due]
+        for name, expected in list(self._expected.items()):
+            if expected.since <= before:
+                self._judge_expected(name, self._expected.pop(name))
 
     def _forget_old_sms(self, before: datetime) -> None:
         """Let the portal's book grow no further than a day or two; what is judged is what was told."""
@@ -200,7 +261,10 @@ class Ledger:
             self._promises.break_(Promise.TOLD_THE_TRUTH, f"not carried out: {wish}")
         if wish.outcome is Outcome.REFUSED and wish.carried_out:
             self._promises.break_(Promise.TOLD_THE_TRUTH, f"carried out: {wish}")
-        if wish.kind is Kind.EDIT or wish.is_gone or wish.outcome is Outcome.REFUSED:
+        if wish.kind is Kind.NOTE or wish.is_gone or wish.outcome is Outcome.REFUSED:
+            return
+        if wish.outcome is Outcome.CUT_OFF and not wish.arrived and not wish.told:
+            # The power went before anything of it was on the disk.
             return
         # Who asks for the same status again waits for the one that was asked for last.
         if len(wish.ends) != 1 and not (wish.is_renewed and not wish.ends):
@@ -208,6 +272,11 @@ class Ledger:
         self._promises.note("followed to one end", len(wish.ends))
         if wish.kind is Kind.SMS and wish.outcome is Outcome.DONE and wish.told.count("sent") != 1:
             self._promises.break_(Promise.ENDED_ONCE, f"never told as sent: {wish}")
+
+    def _judge_expected(self, name: str, expected: Expected) -> None:
+        """Insist that what nobody asked for was told."""
+        if not expected.told and not expected.is_gone:
+            self._promises.break_(Promise.ENDED_ONCE, f"never told: {name} {expected}")
 
     def _find(self, iccid: str, fits: Callable[[Wish], bool]) -> list[Wish]:
         """Return what was asked for a SIM and fits."""

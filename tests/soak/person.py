@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID
+from homeassistant.core import SupportsResponse
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -17,10 +18,11 @@ from mock_portal import MockPortal
 from .home import Home
 from .ledger import Kind, Ledger
 from .promises import Promises
-from .world import STATUSES, live
+from .world import STATUSES, TERMINAL_STATUSES, live
 
 # How often a person tries again what the line has spoilt.
 TRIES: Final = 20
+MOST_IN_BULK: Final = 6
 STATUS_CHANGES: Final = (
     "immediate",
     "after_seconds",
@@ -63,73 +65,116 @@ class Person:
             return
         iccid = self._random.choice(free)
         live(self._portal.sims[self._random.choice(free)], self._random)
+        self._hear_from(self._random.choice(free))
         actions = [
             self._send,
             self._notify,
             self._ask,
             self._ask,
-            self._edit,
+            self._note,
+            self._edit_status,
             self._press,
             self._get,
         ]
-        self._begin(iccid, self._random.choice(actions)(iccid))
+        if self._random.randrange(20):
+            self._begin(self._random.choice(actions)(iccid), iccid)
+        else:
+            iccids = self._random.sample(free, min(len(free), MOST_IN_BULK))
+            self._begin(self._edit_many(iccids), *iccids)
 
-    def _begin(self, iccid: str, call: Coroutine[Any, Any, None]) -> None:
-        """Call without waiting, and leave the SIM alone until the call is over."""
-        self._busy.add(iccid)
+    def _begin(self, call: Coroutine[Any, Any, None], *iccids: str) -> None:
+        """Call without waiting, and leave the SIMs alone until the call is over."""
+        self._busy.update(iccids)
         task = asyncio.create_task(call)
         self.calls.add(task)
 
         def over(_: object) -> None:
-            self._busy.discard(iccid)
+            self._busy.difference_update(iccids)
             self.calls.discard(task)
 
         task.add_done_callback(over)
 
-    async def _call(self, domain: str, action: str, data: dict[str, Any]) -> None:
-        """Call an action."""
+    async def _call(self, domain: str, action: str, data: dict[str, Any]) -> Any:
+        """Call an action, and return what it answers where it does."""
         self._promises.note("actions")
-        await self._home.hass.services.async_call(domain, action, data, blocking=True)
-
-    def _device(self, iccid: str) -> dict[str, str]:
-        """Return how an action names a SIM."""
-        device = dr.async_get(self._home.hass).async_get_device_by_identifier(
-            (DOMAIN, iccid), self._home.entry.entry_id
+        services = self._home.hass.services
+        answers = services.supports_response(domain, action) is not SupportsResponse.NONE
+        return await services.async_call(
+            domain, action, data, blocking=True, return_response=answers
         )
-        return {ATTR_DEVICE_ID: device.id if device else ""}
+
+    def _devices(self, *iccids: str) -> dict[str, list[str]]:
+        """Return how an action names SIMs."""
+        registry, entry_id = dr.async_get(self._home.hass), self._home.entry.entry_id
+        devices = [
+            registry.async_get_device_by_identifier((DOMAIN, iccid), entry_id) for iccid in iccids
+        ]
+        return {ATTR_DEVICE_ID: [device.id if device else "" for device in devices]}
 
     def _entity(self, domain: str, iccid: str, key: str) -> str | None:
         """Return an entity of a SIM, which may be new and not there yet."""
         return er.async_get(self._home.hass).async_get_entity_id(domain, DOMAIN, f"{iccid}_{key}")
 
+    def _hear_from(self, iccid: str) -> None:
+        """Let a SIM send an SMS, when its first ones have been looked at."""
+        if self._home.entry.runtime_data.account.memory.of(iccid).seen_sms is None:
+            return
+        text = f"Private words {next(self._numbers)}"
+        sms = self._portal.state.receive_sms(iccid, text)
+        self._ledger.expect(str(sms.id), iccid=iccid, text=text)
+        self._promises.note("SMS from SIMs")
+
     async def _send(self, iccid: str) -> None:
         """Send an SMS by the action."""
         text = f"Private words {next(self._numbers)}"
-        with self._ledger.asking(iccid, Kind.SMS, text):
-            await self._call(DOMAIN, "send_sms", {**self._device(iccid), "message": text})
+        with self._ledger.asking(Kind.SMS, "SendSMS", text, iccid):
+            await self._call(DOMAIN, "send_sms", {**self._devices(iccid), "message": text})
 
     async def _notify(self, iccid: str) -> None:
         """Send an SMS by the entity."""
         if (entity_id := self._entity("notify", iccid, "sms")) is None:
             return
         text = f"Private words {next(self._numbers)}"
-        with self._ledger.asking(iccid, Kind.SMS, text):
+        with self._ledger.asking(Kind.SMS, "SendSMS", text, iccid):
             data = {ATTR_ENTITY_ID: entity_id, "message": text}
             await self._call("notify", "send_message", data)
 
-    async def _ask(self, iccid: str) -> None:
-        """Ask for a status, which the portal takes as it likes."""
+    def _status(self) -> dict[str, Any]:
+        """Return a status to ask for, and let the portal take it as it likes; from some there is no way back."""
         self._portal.dialects["status_change"] = self._random.choice(STATUS_CHANGES)
-        status = self._random.choice(STATUSES)
-        with self._ledger.asking(iccid, Kind.STATUS, status):
-            data = {**self._device(iccid), "status": status}
-            await self._call(DOMAIN, "request_status_change", data)
+        status = self._random.choice(STATUSES if self._random.randrange(20) else TERMINAL_STATUSES)
+        return {"status": status, "confirm_terminal": status in TERMINAL_STATUSES}
 
-    async def _edit(self, iccid: str) -> None:
+    async def _ask(self, iccid: str) -> None:
+        """Ask for a status."""
+        data = self._status()
+        with self._ledger.asking(Kind.STATUS, "RequestStatusChange", data["status"], iccid):
+            await self._call(DOMAIN, "request_status_change", self._devices(iccid) | data)
+
+    async def _edit_status(self, iccid: str) -> None:
+        """Edit the status."""
+        data = self._status()
+        changes = {"changes": {"status": data.pop("status")}}
+        with self._ledger.asking(Kind.STATUS, "EditDevice", changes["changes"]["status"], iccid):
+            await self._call(DOMAIN, "edit_device", self._devices(iccid) | data | changes)
+
+    async def _edit_many(self, iccids: list[str]) -> None:
+        """Edit the status of many SIMs at once, and wait for the report where one can come."""
+        data = self._status()
+        changes = {"changes": {"status": data.pop("status")}}
+        status = changes["changes"]["status"]
+        with self._ledger.asking(Kind.STATUS, "BulkEditDevice", status, *iccids):
+            answer = await self._call(
+                DOMAIN, "bulk_edit_devices", self._devices(*iccids) | data | changes
+            )
+            self._ledger.expect(answer["accounts"][0]["queue_id"])
+            self._promises.note("edits of many SIMs")
+
+    async def _note(self, iccid: str) -> None:
         """Write a note on a SIM."""
         note = f"Note {next(self._numbers)}"
-        with self._ledger.asking(iccid, Kind.EDIT, note):
-            data = {**self._device(iccid), "changes": {"simNotes": note}}
+        with self._ledger.asking(Kind.NOTE, "EditDevice", note, iccid):
+            data = {**self._devices(iccid), "changes": {"simNotes": note}}
             await self._call(DOMAIN, "edit_device", data)
 
     async def _press(self, iccid: str) -> None:
@@ -140,9 +185,7 @@ class Person:
     async def _get(self, iccid: str) -> None:
         """Look at all that the portal tells."""
         try:
-            await self._home.hass.services.async_call(
-                DOMAIN, "get_sim", self._device(iccid), blocking=True, return_response=True
-            )
+            await self._call(DOMAIN, "get_sim", self._devices(iccid))
         except HomeAssistantError:
             self._promises.note("get_sim: failed")
 

@@ -27,6 +27,7 @@ class Report:
     seconds: float
     processor_seconds: float
     restarts: int
+    power_cuts: int
     sizes: list[Sizes]
     counts: dict[str, int]
     broken: list[str]
@@ -52,15 +53,23 @@ class Report:
             ("real time", f"{self.seconds:.0f} s, of the processor {self.processor_seconds:.0f} s"),
             ("requests", f"{counts['requests']:,}"),
             ("of them spoilt, before the calm day", f"{struck:.1%}"),
-            ("restarts of Home Assistant", f"{self.restarts}"),
+            (
+                "ends of Home Assistant",
+                f"{self.restarts}, {self.power_cuts} of them by a power cut",
+            ),
             (
                 "log-ins while the key was revoked",
                 f"{counts['log-ins while the key was revoked']}, and one request for a new one",
             ),
             ("actions called", f"{counts['actions']:,}"),
-            ("SMS", self._wishes(Kind.SMS)),
+            ("SMS to SIMs", self._wishes(Kind.SMS)),
+            (
+                "SMS from SIMs",
+                f"{counts['SMS from SIMs']:,}, {counts['event: sms received']:,} told",
+            ),
             ("status changes", self._wishes(Kind.STATUS)),
-            ("edits", self._asked(Kind.EDIT)),
+            ("edits of many SIMs", f"{counts['edits of many SIMs']:,}; {self._reports()}"),
+            ("notes", self._asked(Kind.NOTE)),
             ("followed to exactly one end", f"{counts['followed to one end']:,}"),
             ("other events", self._other_events()),
             ("SIMs compared with the portal in the end", f"{counts['SIMs compared in the end']}"),
@@ -72,33 +81,38 @@ class Report:
 
     def _wishes(self, kind: Kind) -> str:
         """Return what was asked for and how it ended."""
-        ends = {event: self.counts.get(f"event: {event}", 0) for event in sorted(ENDS[kind])}
+        key = "sms" if kind is Kind.SMS else "lifecycle"
         told = ", ".join(
-            f"{number} {event.removeprefix('status_change_').replace('_', ' ')}"
-            for event, number in ends.items()
+            f"{self.counts.get(f'event: {key} {event}', 0)} "
+            f"{event.removeprefix('status_change_').replace('_', ' ')}"
+            for event in sorted(ENDS[kind])
         )
         return f"{self._asked(kind)}; {told}"
 
     def _asked(self, kind: Kind) -> str:
         """Return how often something was asked for, and what the person was told."""
-        prefix = f"{kind}: "
-        outcomes = {
-            name.removeprefix(prefix): number
-            for name, number in sorted(self.counts.items())
-            if name.startswith(prefix)
-        }
+        outcomes: Counter[str] = Counter()
+        for name, number in sorted(self.counts.items()):
+            if name.startswith(f"{kind} by "):
+                outcomes[name.partition(": ")[2]] += number
         listed = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
-        return f"{sum(outcomes.values()):,} ({listed})"
+        return f"{outcomes.total():,} ({listed})"
+
+    def _reports(self) -> str:
+        """Return how the edits of many SIMs ended."""
+        return ", ".join(
+            f"{self.counts.get(f'event: bulk_edit {event}', 0)} {event.replace('_', ' ')}"
+            for event in ("failed", "finished", "timed_out")
+        )
 
     def _other_events(self) -> str:
-        """Return the events that nobody asked for."""
-        ends = {event for events in ENDS.values() for event in events}
-        events = {
-            name.removeprefix("event: "): number
+        """Return what happened to SIMs that nobody asked for."""
+        prefix = "event: lifecycle "
+        return ", ".join(
+            f"{number} {name.removeprefix(prefix)}"
             for name, number in sorted(self.counts.items())
-            if name.startswith("event: ") and name.removeprefix("event: ") not in ends
-        }
-        return ", ".join(f"{number} {event}" for event, number in events.items())
+            if name.startswith(prefix) and name.removeprefix(prefix) not in ENDS[Kind.STATUS]
+        )
 
     def _log_lines(self) -> str:
         """Return how much the integration said above debugging."""

@@ -33,10 +33,13 @@ def test_two_days() -> None:
     assert report["broken"] == [], said
     assert status == 0
     counts = report["counts"]
-    assert report["restarts"] == 2
+    assert report["restarts"] == 3
+    assert report["power_cuts"] == 1
     assert counts["faults"] > 50
     assert counts["SIMs added"] == 12
     assert counts["SIMs removed"] == 4
     assert counts["SIMs compared in the end"] == 8
     assert counts["followed to one end"] > 20
     assert counts["diagnostics read"] == 10
+    assert counts["event: sms received"] == counts["SMS from SIMs"] > 20
+    assert counts["event: bulk_edit finished"] > 0

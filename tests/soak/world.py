@@ -16,6 +16,7 @@ KEY: Final = f"{CANARY}-secret-1"
 NEW_KEY: Final = f"{CANARY}-secret-2"
 # Documented statuses between which an account may change.
 STATUSES: Final = ("ACTIVATED", "DEACTIVATED", "ACTIVATION_READY", "TEST_READY")
+TERMINAL_STATUSES: Final = ("RETIRED", "PURGED")
 READS: Final = ("ctdUsage", "getStatus", "sessionInfo", "GetDevice", "GetSMS")
 FAULT_RATE: Final = 0.1
 
