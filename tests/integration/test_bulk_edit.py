@@ -16,11 +16,9 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
-from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
 from custom_components.iot_portal import bulk_edit
@@ -35,15 +33,6 @@ from .test_sensor import poll, state_of
 from .test_services import call, device_id
 
 EDIT = {"changes": {"status": "DEACTIVATED"}}
-
-
-@pytest.fixture
-async def reachable(hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator) -> Any:
-    """Give Home Assistant an external URL that leads to it, and return a client without a log-in."""
-    assert await async_setup_component(hass, "webhook", {})
-    client = await hass_client_no_auth()
-    hass.config.external_url = str(client.make_url("")).rstrip("/")
-    return client
 
 
 async def edit(

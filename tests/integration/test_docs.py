@@ -1,33 +1,44 @@
-"""The automations in README.md, written by hand: Home Assistant takes them, and they do what is said of them."""
+"""The automations in README.md and examples.md: Home Assistant takes them, and they do what is said of them."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 import re
+from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import async_get_persistent_notifications
+from pytest_homeassistant_custom_component.common import (
+    async_fire_time_changed,
+    async_get_persistent_notifications,
+)
 import yaml
+from yarl import URL
 
+from custom_components.iot_portal import PLATFORMS
+from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
+from custom_components.iot_portal.services import ACTIONS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, SetUp
+from .test_bulk_edit import edit, report, sent
 from .test_config_flow import add_sims
 from .test_following import wait
 from .test_sensor import poll
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+REPOSITORY = Path(__file__).parents[2]
+PAGES = "\n".join((REPOSITORY / page).read_text() for page in ("README.md", "docs/examples.md"))
 # What an example does, as the line before it says, and the example.
-EXAMPLES = dict(
-    re.findall(r"^(\S[^\n]*):\n\n```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-)
+EXAMPLES = dict(re.findall(r"^(\S[^\n]*):\n\n```yaml\n(.*?)^```$", PAGES, re.DOTALL | re.MULTILINE))
 AUTOMATION = "automation.example"
-# What an example takes of a user's own.
-PING = "binary_sensor.router_ping"
+# What the examples take of a user's own.
+PING, DOOR = "binary_sensor.router_ping", "binary_sensor.pump_house_door"
+BOAT = "device_tracker.boat"
+PUMP, TRACKER = "8931082322204500026", "8931082322204500034"
 MB = 1_000_000
 
 
@@ -40,12 +51,29 @@ async def portal() -> AsyncIterator[MockPortal]:
 
 
 @pytest.fixture
-async def demo(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
-    """Set up the account and the SIMs of scripts/develop, as it does, and a router that answers."""
-    entry = await set_up()
+async def demo(
+    hass: HomeAssistant,
+    portal: MockPortal,
+    set_up: SetUp,
+    all_entities: None,
+    freezer: FrozenDateTimeFactory,
+) -> AsyncIterator[None]:
+    """Set up the account and the SIMs of scripts/develop, as it does, and what the examples take.
+
+    Time stands still from the beginning: to stop it later is a jump.
+    """
+    entry = await set_up(options={CONF_WATCH_SMS: True})
     await add_sims(hass, entry.entry_id, " ".join(portal.sims))
     await hass.async_block_till_done(wait_background_tasks=True)
     hass.states.async_set(PING, STATE_ON)
+    hass.states.async_set(DOOR, STATE_OFF)
+    hass.states.async_set(BOAT, "home")
+    yield
+    # One that waits for a time of day waits for ever.
+    if hass.services.has_service("automation", "turn_off"):
+        await hass.services.async_call(
+            "automation", "turn_off", {"entity_id": AUTOMATION}, blocking=True
+        )
 
 
 async def automate(hass: HomeAssistant, does: str) -> None:
@@ -72,16 +100,28 @@ async def use(
 
 
 def test_examples_are_tried() -> None:
-    """Every example of the README has its test below."""
-    assert [words.split()[0] for words in EXAMPLES] == ["Warn", "Restart", "Deactivate", "Tell"]
-    assert README.count("```yaml") == len(EXAMPLES)
+    """Every example has its test below, and every action and kind of entity has an example."""
+    assert [words.split()[0].lower() for words in EXAMPLES] == [
+        *("warn", "restart", "deactivate", "tell"),
+        *("say", "read", "note", "ask", "hear", "look", "switch", "be", "write", "take", "see"),
+        *("change", "know"),
+    ]
+    assert PAGES.count("```yaml") == len(EXAMPLES)
+    for name in ACTIONS:
+        assert f"action: iot_portal.{name}\n" in PAGES
+    for platform in PLATFORMS:
+        assert re.search(rf"entity_id: {platform}\.\w+\n", PAGES)
 
 
 @pytest.mark.parametrize("does", EXAMPLES)
 async def test_names(hass: HomeAssistant, demo: None, does: str) -> None:
     """Home Assistant takes the example, and the demo has all entities that it names."""
     await automate(hass, does)
-    named = set(re.findall(r"\b(?:sensor|binary_sensor|event|switch)\.\w+", EXAMPLES[does]))
+    named = set(
+        re.findall(
+            r"\b(?:sensor|binary_sensor|event|switch|notify\.\w+_sms|button)\.\w+", EXAMPLES[does]
+        )
+    ) - {"button.press", "switch.turn_on"}
     assert named
     assert {entity_id for entity_id in named if hass.states.get(entity_id) is None} == set()
 
@@ -141,3 +181,167 @@ async def test_tell(
         portal.clock.advance(60)
         await wait(hass, freezer, timedelta(seconds=60))
     assert notes(hass) == ["SMS 4712 has not arrived: failed."]
+
+
+async def at(hass: HomeAssistant, freezer: FrozenDateTimeFactory, moment: str) -> None:
+    """Let it become a moment."""
+    freezer.move_to(
+        dt_util.as_utc(
+            datetime.fromisoformat(moment).replace(tzinfo=dt_util.get_default_time_zone())
+        )
+    )
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_say(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A plan that will not last is told of when that begins."""
+    portal.sims[PUMP].data_usage = 0
+    await poll(hass, freezer)
+    await automate(hass, "Say")
+    portal.sims[PUMP].data_usage = 499 * MB
+    await poll(hass, freezer)
+    await wait(hass, freezer, timedelta(minutes=1))
+    assert notes(hass) == ["At this pace the plan will not last: 99.8 % are used."]
+
+
+async def test_read(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
+    """A SIM is read when its router comes back."""
+    await automate(hass, "Read")
+    hass.states.async_set(PING, STATE_OFF)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    portal.journal.clear()
+    hass.states.async_set(PING, STATE_ON)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert {call.iccid for call in portal.journal} == {ICCID}
+
+
+async def test_note(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """On a Monday morning what the portal tells is noted, on a Tuesday it is not."""
+    await automate(hass, "Note")
+    await at(hass, freezer, "2027-03-02T07:00:00")
+    assert notes(hass) == []
+    await at(hass, freezer, "2027-03-08T07:00:00")
+    used = portal.sims[PUMP].data_usage
+    assert notes(hass) == [f"{PUMP} is {portal.sims[PUMP].status} and has used {used} bytes."]
+
+
+async def test_ask(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A tracker that has been out of a session for six hours gets an SMS."""
+    await automate(hass, "Ask")
+    portal.sims[TRACKER].close_session()
+    await poll(hass, freezer)
+    await wait(hass, freezer, timedelta(hours=5))
+    assert portal.journal.find("PUT", f"/SendSMS/{TRACKER}/1") == []
+    await wait(hass, freezer, timedelta(hours=1))
+    (sent,) = portal.journal.find("PUT", f"/SendSMS/{TRACKER}/1")
+    assert sent.body == {"messageText": "position?"}
+
+
+async def test_hear(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """What a SIM sends is told, what is sent to it is not."""
+    await poll(hass, freezer)
+    await automate(hass, "Hear")
+    data = {"entity_id": "notify.boat_tracker_sms", "message": "position?"}
+    await hass.services.async_call("notify", "send_message", data, blocking=True)
+    portal.state.receive_sms(TRACKER, "52.37 N 4.90 E")
+    await poll(hass, freezer)
+    assert notes(hass) == ["The tracker says: 52.37 N 4.90 E"]
+
+
+async def test_look(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """In the evening the last SMS is looked up, when there is one."""
+    await automate(hass, "Look")
+    await at(hass, freezer, "2027-03-02T20:00:00")
+    assert notes(hass) == []
+    portal.state.receive_sms(TRACKER, "Hello")
+    await at(hass, freezer, "2027-03-03T20:00:00")
+    assert notes(hass) == ["The last SMS is Received."]
+
+
+async def test_switch(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
+    """The SIM of the pump house is activated when its door is opened."""
+    portal.sims[PUMP].set_status("DEACTIVATED")
+    await automate(hass, "Switch")
+    hass.states.async_set(DOOR, STATE_ON)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert portal.sims[PUMP].status == "ACTIVATED"
+
+
+async def test_be_told(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A status that somebody else changed is told with the one before."""
+    await automate(hass, "Be told")
+    portal.sims[PUMP].set_status("DEACTIVATED")
+    await poll(hass, freezer)
+    assert notes(hass) == ["The pump house went from activated to deactivated."]
+
+
+async def test_write(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
+    """Where the boat is stands in the portal."""
+    await automate(hass, "Write")
+    hass.states.async_set(BOAT, "harbour")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert portal.sims[TRACKER].device["simNotes"] == "harbour"
+
+
+async def test_take(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Once a year the SIMs of the season are deactivated."""
+    await automate(hass, "Take")
+    await at(hass, freezer, "2027-10-31T03:00:00")
+    assert portal.journal.find("PUT", "/BulkEditDevice") == []
+    await at(hass, freezer, "2027-11-01T03:00:00")
+    (sent,) = portal.journal.find("PUT", "/BulkEditDevice")
+    assert isinstance(sent.body, dict)
+    assert sent.body["iccids"] == [TRACKER, PUMP]
+    assert sent.body["update"] == {"status": "DEACTIVATED"}
+
+
+async def test_see(hass: HomeAssistant, demo: None, portal: MockPortal, reachable: Any) -> None:
+    """The end of an edit of many SIMs is told."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await automate(hass, "See")
+    portal.dialects["bulk_webhook"] = "silent"
+    await edit(hass, entry, (PUMP, TRACKER))
+    body = sent(portal)
+    await report(hass, reachable, (URL(body["webhookUrl"]).path, body["queueId"]))
+    assert notes(hass) == ["The edit of 2 SIMs has finished."]
+
+
+async def test_change(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A rule is changed when all SIMs together have used too much."""
+    await automate(hass, "Change")
+    await use(hass, portal, freezer, 2001)
+    await wait(hass, freezer, timedelta(seconds=5))
+    (sent,) = portal.journal.find(route="RuleUpdate")
+    assert sent.body == {"name": "all SIMs", "active": True}
+
+
+async def test_know(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A portal that has been away for an hour is told of."""
+    await automate(hass, "Know")
+    portal.faults.add("status", status=503)
+    await poll(hass, freezer)
+    # The sums of an account are shown a moment later.
+    await wait(hass, freezer, timedelta(seconds=5))
+    await wait(hass, freezer, timedelta(minutes=30))
+    assert notes(hass) == []
+    await wait(hass, freezer, timedelta(minutes=45))
+    assert notes(hass) == ["The portal has been away for an hour."]

@@ -468,8 +468,8 @@ async def test_another_before_the_answer(
     await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
     account.refused_routes = frozenset()
     await ask(hass, entry, "activated")
-    (outcome,) = await asyncio.gather(first, return_exceptions=True)
-    assert isinstance(outcome, HomeAssistantError) is is_refused
+    outcomes = await asyncio.gather(first, return_exceptions=True)
+    assert isinstance(outcomes[0], HomeAssistantError) is is_refused
 
     assert pending(hass) == STATE_ON
     portal.sims[ICCID].set_status("ACTIVATED")

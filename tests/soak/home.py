@@ -32,7 +32,10 @@ from .promises import Promise, Promises
 type Told = Callable[[str, str, State], None]
 
 OURS: Final = ("homeassistant", "custom_components")
-HOLDERS: Final = ("homeassistant.helpers.", "homeassistant.components.", "aiohttp.web_app")
+HOLDERS: Final = (
+    *("homeassistant.helpers.", "homeassistant.components.", "aiohttp.web_app"),
+    "mock_portal.",
+)
 # Home Assistant does not call off a wait of ten seconds after a refresh that somebody asked for.
 ENDS_BY_ITSELF: Final = "/homeassistant/helpers/debounce.py"
 
@@ -80,8 +83,8 @@ class Home:
     async def cut_power(self, calls: set[asyncio.Task[None]]) -> None:
         """End without a warning: what is on the disk now is all that stays, and nobody is told anything more."""
         loop = asyncio.get_running_loop()
-        on_disk = await loop.run_in_executor(None, _read_files, self._folder)
         self._is_dark = True
+        on_disk = await loop.run_in_executor(None, _read_files, self._folder)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
@@ -106,7 +109,7 @@ class Home:
         await asyncio.sleep(120)
         for left in (*timers, *_tasks()):
             self._promises.break_(Promise.NOTHING_LEAKS, f"left after a stop: {left}")
-        _forget_answers()
+        forget_answers()
         gc.collect()
         # Home Assistant itself remembers the one that was stopped last.
         for old in self._stopped:
@@ -189,8 +192,8 @@ def _write_files(files: dict[Path, bytes]) -> None:
         file.write_bytes(content)
 
 
-def _forget_answers() -> None:
-    """Empty the caches that hold a Home Assistant, as the end of its process would."""
+def forget_answers() -> None:
+    """Empty the caches that hold a Home Assistant or the portal's paths, as the end of a process would."""
     for thing in gc.get_objects():
         if type(thing) is _lru_cache_wrapper and thing.__module__.startswith(HOLDERS):
             thing.cache_clear()

@@ -238,7 +238,7 @@ class Ledger:
     def judge(self, *, everything: bool = False) -> None:
         """Look at what should have ended by now, and strike it from the book."""
         before = dt_util.utcnow() - (timedelta() if everything else JUDGED_AFTER)
-        self._forget_old_sms(before)
+        self._forget_old(before)
         for iccid, wishes in self._wishes.items():
             due = [wish for wish in wishes if wish.over and wish.over <= before]
             for wish in due:
@@ -248,12 +248,13 @@ class Ledger:
             if expected.since <= before:
                 self._judge_expected(name, self._expected.pop(name))
 
-    def _forget_old_sms(self, before: datetime) -> None:
-        """Let the portal's book grow no further than a day or two; what is judged is what was told."""
-        book = self._portal.state.sms
-        for sms in list(book.values())[:-1]:
+    def _forget_old(self, before: datetime) -> None:
+        """Let the portal's books grow no further than a day or two; what is judged is what was told."""
+        state = self._portal.state
+        for sms in list(state.sms.values())[:-1]:
             if sms.modified <= before - JUDGED_AFTER:
-                del book[sms.id]
+                del state.sms[sms.id]
+        state.bulk_edits[:] = [edit for edit in state.bulk_edits if edit.due > before]
 
     def _judge(self, wish: Wish) -> None:
         """Hold what was asked for against what was told."""

@@ -41,5 +41,5 @@ def test_two_days() -> None:
     assert counts["SIMs compared in the end"] == 8
     assert counts["followed to one end"] > 20
     assert counts["diagnostics read"] == 10
-    assert counts["event: sms received"] == counts["SMS from SIMs"] > 20
+    assert counts["event: sms received"] > 20
     assert counts["event: bulk_edit finished"] > 0
