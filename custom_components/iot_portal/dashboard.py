@@ -31,7 +31,7 @@ MODULE_URL: Final = f"/{DOMAIN}/dashboard.js"
 # A script of the user's own, which everybody may run; see docs/dashboard.md.
 SMS_SCRIPT: Final = "script.write_an_sms"
 
-# Cards that show SIMs one by one show those that used the most; the table shows all.
+# How many SIMs a card or a section shows, those with the most; and the table, those that need a look first.
 MOST: Final = 12
 ROWS: Final = 100
 TEXT_CATEGORIES: Final = ("common", "config_subentries", "entity", "services")
@@ -43,6 +43,15 @@ FULL: Final = {"grid_options": {"columns": "full"}}
 OF_DEVICE: Final = {"name": {"type": "device"}}
 OF_ENTITY: Final = {"name": {"type": "entity"}, "show_name": True}
 
+# What is shown of an account, and in which colour.
+BADGES: Final[dict[str, Card]] = {
+    "binary_sensor.portal": {"color": "green"},
+    "sensor.sims": {},
+    "sensor.sims_active": {},
+    "sensor.data_usage_total": {},
+}
+# What is told of a SIM before the table, and in which colour.
+ALERTS: Final = {"binary_sensor.over_pace": "orange", "binary_sensor.change_pending": "blue"}
 # What a row of the table is made of; a list is empty where a SIM has no such entity.
 FACTS: Final = {
     "pace": ("binary_sensor.over_pace",),
@@ -83,8 +92,8 @@ TABLE: Final = """\
 <tr>
 <td>{{ marks[rank] }}&nbsp;{% if link %}<a href="{{ link }}">{{ name | escape }}</a>{% else %}{{ name | escape }}{% endif %}</td>
 <td>{{ status | escape }}</td>
-<td>{{ used }}</td>
-<td>{{ ago }}</td>
+<td>{{ used | replace(' ', '&nbsp;') }}</td>
+<td>{{ ago | replace(' ', '&nbsp;') }}</td>
 </tr>
 {%- endfor %}
 {%- if table.rows | count > limit %}
@@ -121,12 +130,19 @@ async def async_generate(hass: HomeAssistant, language: str, *, is_admin: bool) 
     """Return the dashboard: a view for each account."""
     texts = await _async_texts(hass, language)
     title = texts["common.dashboard"]
-    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+    entries = hass.config_entries.async_entries(
+        DOMAIN, include_ignore=False, include_disabled=False
+    )
     views = [
-        AccountView(hass, entry, texts, is_admin=is_admin).view
+        AccountView(hass, entry, texts, is_admin=is_admin).view()
         for entry in sorted(entries, key=lambda entry: entry.title.casefold())
     ]
-    return {"title": title, "views": views or [_view(title, [], [[_no_sims(texts)]])]}
+    if not views:
+        views = [_view(title, [], [[_no_sims(texts)]])]
+    if len(views) == 1:
+        # What stands above a single view is its title.
+        views[0]["title"] = title
+    return {"title": title, "views": views}
 
 
 async def _async_texts(hass: HomeAssistant, language: str) -> dict[str, str]:
@@ -138,8 +154,8 @@ async def _async_texts(hass: HomeAssistant, language: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """A SIM or an account: its device, and its entities by domain and key."""
+class ShownSim:
+    """A SIM: its device, and its entities by domain and key."""
 
     name: str
     device_id: str
@@ -157,32 +173,28 @@ class AccountView:
         self._entry = entry
         self._texts = texts
         self._is_admin = is_admin
-        self._entities = _entities(hass, entry)
-        iccids = (sim.unique_id for sim in entry.subentries.values() if sim.unique_id)
-        sims = [sim for iccid in iccids if (sim := self._shown(iccid)) is not None]
-        self._sims = sorted(sims, key=lambda sim: sim.name.casefold())
-
-    def _shown(self, owner: str) -> Shown | None:
-        """Return a SIM, once it has been set up."""
-        entry_id = self._entry.entry_id
-        device_id = dr.async_get_device_id_by_identifier(
-            self._hass, (DOMAIN, owner), config_entry_id=entry_id
+        entities = _entities(hass, entry)
+        self._account = entities.pop(entry.entry_id, {})
+        devices = dr.async_get(hass)
+        self._sims = sorted(
+            (
+                ShownSim(
+                    name=device.name_by_user or device.name or device.id,
+                    device_id=device.id,
+                    entities=known,
+                )
+                for device_id, known in entities.items()
+                if (device := devices.async_get(device_id)) is not None
+            ),
+            key=lambda sim: sim.name.casefold(),
         )
-        device = dr.async_get(self._hass).async_get(device_id) if device_id else None
-        if device is None:
-            return None
-        return Shown(
-            name=device.name_by_user or device.name or owner,
-            device_id=device.id,
-            entities=self._entities.get(owner, {}),
-        )
+        self._is_large = len(self._sims) > LARGE_FLEET
 
-    @property
     def view(self) -> dict[str, Any]:
-        """Return the view; that of a large fleet is no more than its table."""
+        """Return the view; in that of a large fleet the table says all."""
         if not self._sims:
             sections = [[_no_sims(self._texts)]]
-        elif len(self._sims) > LARGE_FLEET:
+        elif self._is_large:
             sections = [self._fleet()]
         else:
             sections = [self._fleet(), self._allowances(), self._usage(), self._events()]
@@ -190,11 +202,8 @@ class AccountView:
 
     def _badges(self) -> Iterator[Card]:
         """Yield the account at a glance."""
-        account = self._entities.get(self._entry.entry_id, {})
-        for key in ("portal", "sims", "sims_active", "data_usage_total"):
-            domain = "binary_sensor" if key == "portal" else "sensor"
-            if entity := account.get(f"{domain}.{key}"):
-                color = {"color": "green"} if key == "portal" else {}
+        for key, color in BADGES.items():
+            if entity := self._account.get(key):
                 yield {"type": "entity", "entity": entity, **OF_ENTITY, **color}
 
     def _fleet(self) -> list[Card]:
@@ -207,23 +216,14 @@ class AccountView:
 
     def _alerts(self) -> Iterator[Card]:
         """Yield what shows only while something is wrong or waited for."""
-        account = self._entities.get(self._entry.entry_id, {})
-        if portal := account.get("binary_sensor.portal"):
+        if portal := self._account.get("binary_sensor.portal"):
             yield _alert(portal, "red", "off")
-        for key, color in (("over_pace", "orange"), ("change_pending", "blue")):
-            found = [sim.entities.get(f"binary_sensor.{key}") for sim in self._sims]
-            entities = [entity for entity in found if entity]
-            if len(self._sims) <= LARGE_FLEET:
-                yield from (_alert(entity, color, "on") for entity in entities)
-            elif entities:
-                yield {
-                    "type": "entity-filter",
-                    "entities": entities,
-                    "conditions": [{"condition": "state", "state": "on"}],
-                    "card": {"type": "entities", "title": self._name(f"binary_sensor.{key}")},
-                    "show_empty": False,
-                    **FULL,
-                }
+        if self._is_large:
+            return
+        for key, color in ALERTS.items():
+            for sim in self._sims:
+                if entity := sim.entities.get(key):
+                    yield _alert(entity, color, "on")
 
     def _table(self) -> str:
         """Return the template of the table, with all that it needs to know before it."""
@@ -237,7 +237,9 @@ class AccountView:
                     self._name("sensor.data_used_percent"),
                     self._texts["common.last_contact"],
                 ],
-                **{key: self._texts[f"common.{key}"] for key in ("now", "never", "ago")},
+                "now": self._texts["common.now"],
+                "never": self._texts["common.never"],
+                "ago": self._texts["common.ago"],
             },
             "limit": ROWS,
         }
@@ -247,7 +249,7 @@ class AccountView:
         )
         return "".join(literals) + TABLE
 
-    def _facts(self, sim: Shown) -> dict[str, Any]:
+    def _facts(self, sim: ShownSim) -> dict[str, Any]:
         """Return what a row of the table is made of."""
         facts = {
             name: [entity for key in keys if (entity := sim.entities.get(key))]
@@ -362,12 +364,16 @@ class AccountView:
 
 
 def _entities(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, dict[str, str]]:
-    """Return the entities of an account by their owner, an ICCID or the id of the entry."""
+    """Return the entities of each SIM by its device, and those of the account by the entry."""
     found: dict[str, dict[str, str]] = {}
     for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
-        if not entity.disabled and not entity.hidden:
-            owner, _, key = entity.unique_id.partition("_")
-            found.setdefault(owner, {})[f"{entity.domain}.{key}"] = entity.entity_id
+        if entity.disabled or entity.hidden:
+            continue
+        # The ICCID of a SIM or the id of the entry stands before the key.
+        owner, _, key = entity.unique_id.partition("_")
+        place = owner if owner == entry.entry_id else entity.device_id
+        if place is not None:
+            found.setdefault(place, {})[f"{entity.domain}.{key}"] = entity.entity_id
     return found
 
 
