@@ -125,15 +125,18 @@ def own_cards() -> set[str]:
     pytest.fail("the frontend has other code than it had; look there for its types of card")
 
 
-def alerts(hass: HomeAssistant, config: dict[str, Any]) -> list[str]:
-    """Return the entities of the alerts that show."""
-    shown = []
-    for card in cards(config, "alert"):
-        (condition,) = card["visibility"]
-        assert (condition["condition"], condition["entity"]) == ("state", card["entity"])
-        if hass.states.is_state(card["entity"], condition["state"]):
-            shown.append(card["entity"])
-    return shown
+def shown(hass: HomeAssistant, config: dict[str, Any], kind: str) -> list[str]:
+    """Return the entities of the cards of a kind that show only now and then, while they show."""
+    entities = []
+    for card in cards(config, kind):
+        for condition in card.get("visibility", ()):
+            assert (condition["condition"], condition["entity"]) == ("state", card["entity"])
+            state = hass.states.get(card["entity"])
+            assert state is not None
+            is_met = state.state == condition.get("state", state.state)
+            if is_met and state.state != condition.get("state_not"):
+                entities.append(card["entity"])
+    return entities
 
 
 def rendered(hass: HomeAssistant, config: dict[str, Any]) -> str:
@@ -212,7 +215,8 @@ async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
         ["✅ Boat tracker", "Activated", "1 %", "now"],
         ["✅ Weather station", "Activated", "12 %", "20 min ago"],
     ]
-    assert alerts(hass, config) == ["binary_sensor.pump_house_over_pace"]
+    assert shown(hass, config, "alert") == ["binary_sensor.pump_house_over_pace"]
+    assert shown(hass, config, "tile") == []
 
 
 @pytest.mark.parametrize("server", ["en", "de"])
@@ -266,7 +270,7 @@ async def test_without_answers(
     await poll(hass, freezer)
 
     assert table(hass, config)[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
-    assert alerts(hass, config) == ["binary_sensor.demo_client_portal"]
+    assert shown(hass, config, "alert") == ["binary_sensor.demo_client_portal"]
 
 
 async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal) -> None:
@@ -286,7 +290,7 @@ async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPor
     config = await ask()
 
     assert [row[0] for row in table(hass, config)[1:3]] == ["⚠️ Pump house", "⏳ Weather station"]
-    assert alerts(hass, config)[1:] == ["binary_sensor.weather_station_change_pending"]
+    assert shown(hass, config, "alert")[1:] == ["binary_sensor.weather_station_change_pending"]
 
 
 async def test_no_recent_session(
@@ -304,6 +308,16 @@ async def test_no_recent_session(
     ]
     freezer.tick(timedelta(days=1))
     assert table(hass, config)[3][3] == "2 d ago"
+
+
+async def test_no_session(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
+    """A SIM that never was in a session is marked as well."""
+    sims = {OTHER_ICCID: {"status": "ACTIVATED"}}
+    async with MockPortal({"extends": "documented", "sims": sims}) as portal:
+        await set_up(OTHER_ICCID, base_url=portal.url)
+        config = await ask()
+
+    assert table(hass, config)[1:] == [[f"💤 SIM {OTHER_ICCID}", "Activated", "0 %", "never"]]
 
 
 @pytest.mark.parametrize("is_set_up", [False, True], ids=["no account", "no SIM"])
@@ -394,7 +408,10 @@ async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
 
 async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
     """A large fleet has a table and no cards of its SIMs; those over pace are in it, however many there are."""
-    sims = {f"89310823222{n:07d}0": {"data_usage": n * 10**7} for n in range(LARGE_FLEET + 1)}
+    sims = {
+        f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 10**7}
+        for n in range(LARGE_FLEET + 1)
+    }
     async with MockPortal({"extends": "documented", "sims": sims}) as portal:
         await set_up(*sims, base_url=portal.url)
         config = await ask()
@@ -404,6 +421,9 @@ async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None
     assert len(rows) == 1 + 100 + 1
     assert rows[1][0].startswith("⚠️")
     assert rows[-1] == ["+ 1"]
+    # Its sensors of sessions are disabled, so nobody knows when the last one was.
+    quiet = f"SIM {next(iter(sims))}"
+    assert [f"✅ {quiet}", "Activated", "0 %", "-"] in rows
     assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
 
 
@@ -421,14 +441,18 @@ async def test_two_accounts(hass: HomeAssistant, demo: str, set_up: SetUp, ask: 
     assert named({"views": [another]}) & named({"views": [first]}) == set()
     assert config["title"] == "SIM cards"
 
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    (first,) = (await ask())["views"]
+    assert "sensor.pump_house_data_usage" in named({"views": [first]})
 
-async def test_disabled_account(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """An account that is disabled has no view; one that is only not loaded keeps it."""
+
+async def test_account_that_is_not_loaded(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """While an account is not loaded its SIMs stay where they are."""
     await hass.config_entries.async_unload(demo)
-    assert len(table(hass, await ask())) == 1 + len(TITLES)
 
-    await hass.config_entries.async_set_disabled_by(demo, ConfigEntryDisabler.USER)
-    assert [card["type"] for card in cards(await ask())] == ["empty-state"]
+    rows = table(hass, await ask())
+
+    assert rows[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
 
 
 async def test_everybody(
@@ -463,18 +487,19 @@ async def test_script(
     assert f"`{SMS_SCRIPT}`" in PAGE.read_text()
     assert await async_setup_component(hass, domain, {domain: {name: script}})
 
-    for token in (None, hass_read_only_access_token):
-        config = await ask(token)
+    for config in (await ask(), await ask(hass_read_only_access_token)):
         assert SMS_SCRIPT in [card["entity"] for card in cards(config, "tile")]
         assert cards(config, "shortcut") == []
+    config = await ask()
     await hass.services.async_call(
         domain, name, {"sims": ["notify.pump_house_sms"], "message": "Restart"}, blocking=True
     )
     portal.journal.assert_called_once("PUT", f"/SendSMS/{PUMP_HOUSE}/1")
 
-    config = await ask()
-    (first, *_) = [card for card in cards(config, "tile") if card["entity"].startswith("event.")]
-    assert first["entity"] == "event.pump_house_sms"
+    assert shown(hass, config, "tile") == ["event.pump_house_sms"]
+    sms = [card["entity"] for card in cards(await ask(), "tile") if "visibility" in card]
+    assert sms[0] == "event.pump_house_sms"
+    assert len(sms) == len(TITLES)
 
 
 async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
