@@ -61,16 +61,15 @@ FACTS: Final = {
     "times": ("sensor.session_started", "sensor.session_ended"),
     "used": ("sensor.data_used_percent", "sensor.data_usage"),
 }
-# Written for `sims`, `words`, `texts`, and `limit`, which stand before it.
+# Written for `sims`, `words`, `texts` and `limit`, which stand before it. All SIMs are ranked, and
+# only those that are shown are put into words, which takes most of the time.
 TABLE: Final = """\
 {%- set marks = ['⚠️', '⏳', '❔', '⏸️', '💤', '✅'] %}
-{%- set table = namespace(rows=[]) %}
+{%- set fleet = namespace(ranked=[]) %}
 {%- for sim in sims %}
 {%- set status = sim.status | select('has_value') | map('states') | join %}
-{%- set used = sim.used | select('has_value') | map('states', with_unit=true, rounded=true)
-    | first | default('-', true) %}
-{%- set times = sim.times | select('has_value') | map('states') | map('as_datetime') | list %}
 {%- set session = sim.session | select('has_value') | map('states') | join %}
+{%- set times = sim.times | select('has_value') | map('states') | map('as_datetime') | list %}
 {%- set seconds = (now() - times | max).total_seconds() if times else none %}
 {%- set rank = 0 if sim.pace | select('is_state', 'on') | list
     else 1 if sim.pending | select('is_state', 'on') | list
@@ -78,26 +77,28 @@ TABLE: Final = """\
     else 3 if status != 'activated'
     else 4 if session == 'off' and sim.times and (seconds is none or seconds > 86400)
     else 5 %}
+{%- set fleet.ranked = fleet.ranked + [(rank, sim.name, sim, status, session, seconds)] %}
+{%- endfor %}
+<table width="100%">
+<tr>{% for heading in texts.headings %}<th>{{ heading }}</th>{% endfor %}</tr>
+{%- for rank, name, sim, status, session, seconds in (fleet.ranked | sort(attribute='0,1'))[:limit] %}
+{%- set used = sim.used | select('has_value') | map('states', with_unit=true, rounded=true)
+    | first | default('-', true) %}
 {%- set ago = '-' if session == '' or not sim.times and session == 'off'
     else texts.now if session == 'on'
     else texts.never if seconds is none
     else texts.ago | replace('{time}', (seconds / 60) | round | int ~ ' min' if seconds < 3600
     else (seconds / 3600) | round | int ~ ' h' if seconds < 172800
     else (seconds / 86400) | round | int ~ ' d') %}
-{%- set table.rows = table.rows + [(rank, sim.name, sim.link, words.get(status, status) or '-', used, ago)] %}
-{%- endfor %}
-<table width="100%">
-<tr>{% for heading in texts.headings %}<th>{{ heading }}</th>{% endfor %}</tr>
-{%- for rank, name, link, status, used, ago in (table.rows | sort(attribute='0,1'))[:limit] %}
 <tr>
-<td>{{ marks[rank] }}&nbsp;{% if link %}<a href="{{ link }}">{{ name | escape }}</a>{% else %}{{ name | escape }}{% endif %}</td>
-<td>{{ status | escape }}</td>
+<td>{{ marks[rank] }}&nbsp;{% if sim.link %}<a href="{{ sim.link }}">{{ name | escape }}</a>{% else %}{{ name | escape }}{% endif %}</td>
+<td>{{ words.get(status, status) | escape or '-' }}</td>
 <td>{{ used | replace(' ', '&nbsp;') }}</td>
 <td>{{ ago | replace(' ', '&nbsp;') }}</td>
 </tr>
 {%- endfor %}
-{%- if table.rows | count > limit %}
-<tr><td colspan="4">+ {{ table.rows | count - limit }}</td></tr>
+{%- if sims | count > limit %}
+<tr><td colspan="4">+ {{ sims | count - limit }}</td></tr>
 {%- endif %}
 </table>
 """
