@@ -3,6 +3,9 @@ const TAG = "ll-strategy-dashboard-iot-portal";
 const generate = (hass) => hass.callWS({ type: "iot_portal/dashboard", language: hass.language });
 
 class IotPortalDashboard extends HTMLElement {
+  // There is nothing to set, so the pencil offers to take control.
+  static noEditor = true;
+
   static generate(_config, hass) {
     return generate(hass);
   }
