@@ -24,7 +24,7 @@ INTEGRATION_LINES = (
     ("coordinator",),
     ("entity",),
     ("binary_sensor", "button", "event", "notify", "sensor", "switch"),
-    ("config_flow", "diagnostics", "repairs", "services", "system_health"),
+    ("config_flow", "dashboard", "diagnostics", "repairs", "services", "system_health"),
     ("__init__",),
 )
 

@@ -28,6 +28,7 @@ TRIED = {
     ("README.md", "sh"): HERE,
     ("README.md", "yaml"): "tests/integration/test_docs.py",
     ("docs/architecture.md", "mermaid"): HERE,
+    ("docs/dashboard.md", "yaml"): "tests/integration/test_dashboard.py",
     ("docs/examples.md", "yaml"): "tests/integration/test_docs.py",
     ("docs/fleets.md", "promql"): "tests/e2e/test_fleets_doc.py",
     ("docs/fleets.md", "yaml"): "tests/e2e/test_fleets_doc.py",

@@ -232,6 +232,11 @@ def test_selectors() -> None:
     }
 
 
+def test_common() -> None:
+    """The dashboard takes its words from here, and all of them."""
+    assert TEXTS["common"].keys() == set(re.findall(r"\bcommon\.(\w+)", SOURCES["dashboard"]))
+
+
 def fields_of(schema: Any) -> set[str]:
     """Return the fields of a form."""
     return {str(key) for key in schema.schema}
@@ -324,6 +329,7 @@ def test_icons_exist() -> None:
         icon["name"]
         for icon in json.loads((Path(where()) / "static" / "mdi" / "iconList.json").read_text())
     }
-    used = set(re.findall(r'"mdi:([a-z-]+)"', (INTEGRATION / "icons.json").read_text()))
+    texts = (INTEGRATION / "icons.json").read_text() + SOURCE
+    used = set(re.findall(r'"mdi:([a-z-]+)"', texts))
 
     assert used <= drawn

@@ -13,6 +13,7 @@ from .api import IotPortalAuthenticationError, IotPortalError, IotPortalInputErr
 from .config_flow import IotPortalConfigFlow
 from .const import DOMAIN
 from .coordinator import IotPortalConfigEntry, IotPortalData
+from .dashboard import async_setup_dashboard
 from .errors import translate
 from .issues import Issue, async_clear_account, async_raise_issue
 from .portal import async_create_client
@@ -33,8 +34,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions, and say which accounts Home Assistant will not start."""
+    """Set up the actions and the dashboard, and say which accounts Home Assistant will not start."""
     async_setup_services(hass)
+    await async_setup_dashboard(hass)
     for entry in hass.config_entries.async_entries(DOMAIN):
         if entry.version > IotPortalConfigFlow.VERSION:
             async_raise_issue(

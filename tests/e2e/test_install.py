@@ -138,6 +138,8 @@ async def test_install(
         await hass.call_action("iot_portal", "send_sms", {"device_id": sim, "message": "Hello"})
         await wait_for_event(hass, DOCUMENTED, "sms", "delivered")
         portal.journal.assert_called_once("PUT", f"/SendSMS/{DOCUMENTED}/1")
+        (view,) = (await hass.command("iot_portal/dashboard"))["views"]
+        assert len(view["sections"]) == 4
 
         (entry,) = await hass.command("config_entries/get", domain="iot_portal")
         await hass.command("config_entries/disable", entry_id=entry["entry_id"], disabled_by="user")

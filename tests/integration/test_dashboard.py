@@ -1,36 +1,47 @@
-"""The dashboard of docs/dashboard.yaml: what it names exists, and it shows the demo's SIMs."""
+"""The dashboard: it is offered, made of what is there, and shows what needs a look."""
 
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import re
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from hass_frontend import where
+from homeassistant.components.frontend import DATA_EXTRA_MODULE_URL
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.template import Template
+from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util import slugify
 import pytest
+from pytest_homeassistant_custom_component.typing import (
+    ClientSessionGenerator,
+    WebSocketGenerator,
+)
 import yaml
 
+from custom_components.iot_portal.account import LARGE_FLEET
+from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.dashboard import COMMAND, MOST, SMS_SCRIPT
 from mock_portal import MockPortal
 
-from .conftest import SetUp
+from .conftest import OTHER_ICCID, SetUp
 from .test_config_flow import add_sims
 from .test_sensor import poll
 
-FILE = Path(__file__).parents[2] / "docs" / "dashboard.yaml"
-TEXT = FILE.read_text()
-# The comment at the top tells how to use the file, and which script a user can create.
-HEAD = TEXT.partition("\n\n")[0]
-BODY = TEXT.removeprefix(HEAD)
-HELPER = "script.write_an_sms"
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs" / "dashboard.md"
+MODULE = REPOSITORY / "custom_components" / "iot_portal" / "frontend" / "dashboard.js"
 
 TITLES = ["Boat tracker", "Pangea test SIM", "Pump house", "Weather station"]
 PUMP_HOUSE = "8931082322204500026"
+ENTITY_ID = re.compile(rf"\b(?:{'|'.join([*Platform, 'script'])})\.[a-z0-9_]+\b")
+
+type Ask = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
 @pytest.fixture
@@ -42,30 +53,64 @@ async def portal(freezer: FrozenDateTimeFactory) -> AsyncIterator[MockPortal]:
 
 
 @pytest.fixture
-async def demo(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
-    """Set up the account and the SIMs of scripts/develop, as it does."""
+async def demo(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> str:
+    """Set up the account and the SIMs of scripts/develop, as it does; return the id of the entry."""
     entry = await set_up()
     await add_sims(hass, entry.entry_id, " ".join(portal.sims))
     assert sorted(sim.title for sim in entry.subentries.values()) == TITLES
+    entry_id: str = entry.entry_id
+    return entry_id
 
 
-def entities() -> set[str]:
-    """Return all that looks like an entity id."""
-    domains = "|".join([*Platform, "script", "input_[a-z]+"])
-    return set(re.findall(rf"\b(?:{domains})\.[a-z0-9_]+\b", BODY))
+@pytest.fixture
+def ask(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> Ask:
+    """Return a way to ask for the dashboard, as the frontend does."""
+
+    async def ask(token: str | None = None, **fields: str) -> dict[str, Any]:
+        assert await async_setup_component(hass, DOMAIN, {})
+        client = await (hass_ws_client(hass, token) if token else hass_ws_client())
+        await client.send_json_auto_id({"type": COMMAND, **fields})
+        answer = await client.receive_json()
+        assert answer["success"], answer
+        config: dict[str, Any] = answer["result"]
+        return config
+
+    return ask
 
 
-def cards(part: Any) -> Iterator[dict[str, Any]]:
-    """Yield all cards, those in other cards too."""
-    for card in [*part.get("cards", []), *([part["card"]] if "card" in part else [])]:
-        yield card
-        yield from cards(card)
+def cards(config: dict[str, Any], kind: str = "") -> list[dict[str, Any]]:
+    """Return all cards, or those of a kind."""
+    return [
+        card
+        for view in config["views"]
+        for section in view["sections"]
+        for card in section["cards"]
+        if kind in ("", card["type"])
+    ]
 
 
-def all_cards() -> list[dict[str, Any]]:
-    """Return all cards of all sections."""
-    views = yaml.safe_load(TEXT)["views"]
-    return [card for view in views for section in view["sections"] for card in cards(section)]
+def headings(config: dict[str, Any]) -> list[str]:
+    """Return the headings of all sections."""
+    return [card["heading"] for card in cards(config, "heading")]
+
+
+def texts(part: Any) -> Iterator[str]:
+    """Yield all texts of a part of the dashboard."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict | list):
+        for item in part.values() if isinstance(part, dict) else part:
+            yield from texts(item)
+
+
+def named(config: dict[str, Any]) -> set[str]:
+    """Return all that looks like an entity id, but for the action that a card leads to."""
+    return {
+        found
+        for text in texts(config)
+        if "?service=" not in text
+        for found in ENTITY_ID.findall(text)
+    }
 
 
 def own_cards() -> set[str]:
@@ -80,76 +125,420 @@ def own_cards() -> set[str]:
     pytest.fail("the frontend has other code than it had; look there for its types of card")
 
 
-def fleet_table(hass: HomeAssistant) -> list[list[str]]:
-    """Return the rows of the fleet table, rendered as strictly as the frontend asks for."""
-    (content,) = [card["content"] for card in all_cards() if card["type"] == "markdown"]
-    table = Template(content, hass).async_render(parse_result=False, strict=True)
-    rows = [re.findall(r"<td>(?:<a [^>]*>)?\s*([^<]*)", row) for row in table.split("<tr>")]
-    return [row for row in rows if row]
+def shown(hass: HomeAssistant, config: dict[str, Any], kind: str) -> list[str]:
+    """Return the entities of the cards of a kind that show only now and then, while they show."""
+    entities = []
+    for card in cards(config, kind):
+        for condition in card.get("visibility", ()):
+            assert (condition["condition"], condition["entity"]) == ("state", card["entity"])
+            state = hass.states.get(card["entity"])
+            assert state is not None
+            is_met = state.state == condition.get("state", state.state)
+            if is_met and state.state != condition.get("state_not"):
+                entities.append(card["entity"])
+    return entities
 
 
-async def test_entities_exist(hass: HomeAssistant, demo: None) -> None:
-    """Every entity exists, but for the script that the user is told how to create; no SIM is left out."""
-    named = entities()
-
-    assert HELPER in named
-    assert HELPER in HEAD
-    assert {entity for entity in named if hass.states.get(entity) is None} == {HELPER}
-    for sim in map(slugify, TITLES):
-        assert {f"sensor.{sim}_data_used", f"sensor.{sim}_data_usage", f"event.{sim}_sms"} <= named
-    for sim in (*map(slugify, TITLES), "demo_client"):
-        assert sim in HEAD
+def rendered(hass: HomeAssistant, config: dict[str, Any]) -> str:
+    """Return the table of a dashboard with one account, as strictly as the frontend asks for it."""
+    (card,) = cards(config, "markdown")
+    shown: str = Template(card["content"], hass).async_render(parse_result=False, strict=True)
+    return shown
 
 
-def test_cards_are_home_assistants_own() -> None:
-    """Every card is one that comes with Home Assistant, and so nothing has to be installed."""
-    types = {card["type"] for card in all_cards()}
-
-    assert types <= own_cards()
-    assert {"tile", "markdown", "statistics-graph", "history-graph", "logbook"} <= types
-
-
-@pytest.mark.parametrize(("language", "status"), [("en", "Activated"), ("de", "Aktiviert")])
-async def test_fleet_table(
-    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, language: str, status: str
-) -> None:
-    """The table finds the SIMs by itself, also where entity ids are those of another language."""
-    hass.config.language = language
-    entry = await set_up()
-    await add_sims(hass, entry.entry_id, " ".join(list(portal.sims)[1:]))
-
-    assert fleet_table(hass) == [
-        ["Boat tracker", status, "1 %", "now", "no"],
-        ["Pump house", status, "96 %", "23 hours ago", "⚠️&nbsp;yes"],
-        ["Weather station", status, "12 %", "20 minutes ago", "no"],
+def table(hass: HomeAssistant, config: dict[str, Any]) -> list[list[str]]:
+    """Return the rows of the table."""
+    rows = re.findall(r"<tr>(.*?)</tr>", rendered(hass, config), re.DOTALL)
+    return [
+        [
+            re.sub(r"<[^>]*>", "", cell).replace("&nbsp;", " ")
+            for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)
+        ]
+        for row in rows
     ]
 
 
-async def test_fleet_table_without_answers(
-    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """All that there is to see of the demo's SIMs is there, and all of it exists."""
+    config = await ask()
+
+    assert config["title"] == "SIM cards"
+    (view,) = config["views"]
+    assert (view["title"], view["type"]) == ("SIM cards", "sections")
+    assert [badge["entity"] for badge in view["badges"]] == [
+        "binary_sensor.demo_client_portal",
+        "sensor.demo_client_sims",
+        "sensor.demo_client_activated_sims",
+        "sensor.demo_client_data_usage_of_all_sims",
+    ]
+    assert headings(config) == [
+        "Fleet",
+        "Usage against allowance",
+        "Data usage",
+        "SMS",
+        "What happened",
+    ]
+    bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
+    assert bars == [
+        f"sensor.{sim}_data_used"
+        for sim in ("pump_house", "weather_station", "boat_tracker", "pangea_test_sim")
+    ]
+    sims = [slugify(title) for title in TITLES]
+    for kind in ("statistics-graph", "history-graph"):
+        (graph,) = cards(config, kind)
+        shown = {item["entity"] for item in graph["entities"]}
+        assert shown == {f"sensor.{sim}_data_usage" for sim in sims}
+    (log,) = cards(config, "logbook")
+    assert log["target"]["entity_id"] == [
+        f"event.{sim}_{key}" for sim in sims for key in ("lifecycle", "sms")
+    ]
+    assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
+
+
+async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
+    """Every card is one that comes with Home Assistant, and so nothing has to be installed."""
+    types = {card["type"] for card in cards(await ask())}
+
+    assert types <= own_cards()
+    assert {"alert", "logbook", "markdown", "shortcut", "statistics-graph", "tile"} <= types
+    assert "empty-state" in own_cards()
+
+
+async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """The SIMs that need a look stand first, with a mark that says why."""
+    config = await ask()
+
+    assert table(hass, config) == [
+        ["SIM", "Status", "Data used", "Last contact"],
+        ["⚠️ Pump house", "Activated", "96 %", "23 h ago"],
+        ["⏸️ Pangea test SIM", "Inventory", "0 %", "1188 d ago"],
+        ["✅ Boat tracker", "Activated", "1 %", "now"],
+        ["✅ Weather station", "Activated", "12 %", "20 min ago"],
+    ]
+    assert shown(hass, config, "alert") == ["binary_sensor.pump_house_over_pace"]
+    assert shown(hass, config, "tile") == []
+
+
+@pytest.mark.parametrize("server", ["en", "de"])
+async def test_language(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask, server: str
 ) -> None:
-    """The table claims nothing of SIMs that cannot be read."""
+    """The words are those of the user, whatever the language of the server and of its entity ids."""
+    hass.config.language = server
+    entry = await set_up()
+    await add_sims(hass, entry.entry_id, PUMP_HOUSE)
+
+    config = await ask(language="de")
+
+    assert config["title"] == "SIM-Karten"
+    assert headings(config)[:2] == ["Flotte", "Verbrauch des Inklusivvolumens"]
+    assert table(hass, config) == [
+        ["SIM", "Status", "Verbrauchtes Datenvolumen", "Letzter Kontakt"],
+        ["⚠️ Pump house", "Aktiviert", "96 %", "vor 23 h"],
+    ]
+    german = {entity for entity in named(config) if "verbrauch" in entity}
+    assert bool(german) == (server == "de")
+
+
+async def test_language_of_the_server(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """Who names no language gets the server's."""
+    hass.config.language = "nl"
+    assert (await ask())["title"] == "SIM-kaarten"
+
+
+async def test_unknown_language(
+    hass: HomeAssistant, demo: str, hass_ws_client: WebSocketGenerator
+) -> None:
+    """Only a language goes into the name of a file."""
+    client = await hass_ws_client(hass)
+    await client.send_json_auto_id({"type": COMMAND, "language": "../manifest"})
+    assert (await client.receive_json())["error"]["code"] == "invalid_format"
+
+
+async def test_without_answers(
+    hass: HomeAssistant,
+    demo: str,
+    ask: Ask,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Nothing is claimed of SIMs that cannot be read, and the portal is told as away."""
+    config = await ask()
     portal.faults.add("status", status=500)
     await poll(hass, freezer)
+    # The sums of an account are shown a moment later.
+    await poll(hass, freezer)
 
-    assert fleet_table(hass) == [[title, "-", "-", "-", "-"] for title in TITLES]
+    assert table(hass, config)[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
+    assert shown(hass, config, "alert") == ["binary_sensor.demo_client_portal"]
 
 
-async def test_script(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
-    """The script of the comment is one, gets the id that the dashboard looks for, and sends an SMS."""
-    code = "\n".join(line[4:] for line in HEAD.splitlines() if line.startswith("#   "))
-    script = yaml.safe_load(code[code.index("alias:") :])
-    assert f"script.{slugify(script['alias'])}" == HELPER
-    assert await async_setup_component(
-        hass, "script", {"script": {HELPER.removeprefix("script."): script}}
-    )
-
-    domain, name = HELPER.split(".")
+async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal) -> None:
+    """A SIM that waits for a status stands out, and those over pace still come first."""
+    portal.dialects["status_change"] = "never"
+    (device,) = [
+        device.id
+        for device in dr.async_entries_for_config_entry(dr.async_get(hass), demo)
+        if device.name == "Weather station"
+    ]
     await hass.services.async_call(
-        domain,
-        name,
-        {"sims": ["notify.pump_house_sms"], "message": "Restart"},
+        DOMAIN,
+        "request_status_change",
+        {"device_id": device, "status": "deactivated"},
         blocking=True,
     )
+    config = await ask()
 
+    assert [row[0] for row in table(hass, config)[1:3]] == ["⚠️ Pump house", "⏳ Weather station"]
+    assert shown(hass, config, "alert")[1:] == ["binary_sensor.weather_station_change_pending"]
+
+
+async def test_no_recent_session(
+    hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM that was not in a session within a day is marked while it is in none, without a new dashboard."""
+    config = await ask()
+    freezer.tick(timedelta(hours=24) - timedelta(minutes=21))
+    assert table(hass, config)[-1] == ["✅ Weather station", "Activated", "12 %", "24 h ago"]
+
+    freezer.tick(timedelta(minutes=2))
+    assert table(hass, config)[3:] == [
+        ["💤 Weather station", "Activated", "12 %", "24 h ago"],
+        ["✅ Boat tracker", "Activated", "1 %", "now"],
+    ]
+    freezer.tick(timedelta(days=1))
+    assert table(hass, config)[3][3] == "2 d ago"
+
+
+async def test_no_session(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
+    """A SIM that never was in a session is marked as well."""
+    sims = {OTHER_ICCID: {"status": "ACTIVATED"}}
+    async with MockPortal({"extends": "documented", "sims": sims}) as portal:
+        await set_up(OTHER_ICCID, base_url=portal.url)
+        config = await ask()
+
+    assert table(hass, config)[1:] == [[f"💤 SIM {OTHER_ICCID}", "Activated", "0 %", "never"]]
+
+
+@pytest.mark.parametrize("is_set_up", [False, True], ids=["no account", "no SIM"])
+async def test_nothing_yet(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask, is_set_up: bool
+) -> None:
+    """Who has no SIM yet is told where to add some."""
+    if is_set_up:
+        await set_up()
+
+    config = await ask()
+
+    (card,) = cards(config)
+    assert card["type"] == "empty-state"
+    assert card["title"] == "Nothing to show yet"
+    (button,) = card["buttons"]
+    assert button["tap_action"]["navigation_path"] == "/config/integrations/integration/iot_portal"
+    assert len(config["views"][0]["badges"]) == (4 if is_set_up else 0)
+
+
+async def test_sim_without_parts(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask
+) -> None:
+    """What the portal refuses of a SIM is left out; the SIM stays."""
+    portal.faults.add("status", status=403, route="sessionInfo")
+    portal.faults.add("status", status=403, route="GetDevice")
+    await set_up(PUMP_HOUSE)
+
+    config = await ask()
+
+    assert table(hass, config)[1:] == [[f"✅ SIM {PUMP_HOUSE}", "Activated", "480.0 MB", "-"]]
+    assert headings(config) == ["Fleet", "Data usage", "SMS", "What happened"]
+    assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
+
+
+async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """Entities that are disabled or hidden do not appear, and the table does without."""
+    registry = er.async_get(hass)
+    registry.async_update_entity(
+        "sensor.pump_house_data_used", disabled_by=er.RegistryEntryDisabler.USER
+    )
+    registry.async_update_entity(
+        "sensor.boat_tracker_data_usage", hidden_by=er.RegistryEntryHider.USER
+    )
+    await hass.async_block_till_done()
+
+    config = await ask()
+
+    assert not named(config) & {"sensor.pump_house_data_used", "sensor.boat_tracker_data_usage"}
+    assert "sensor.boat_tracker_data_used" in named(config)
+    assert table(hass, config)[1] == ["⚠️ Pump house", "Activated", "480.0 MB", "23 h ago"]
+
+
+async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """Names are those that the user gave, whatever stands in them, and so are entity ids."""
+    name = "A \"1\" \\ {{ 1 }} %} <b>'é' 😀"
+    registry = er.async_get(hass)
+    pump_house = registry.async_get("sensor.pump_house_status")
+    assert pump_house is not None
+    assert pump_house.device_id is not None
+    dr.async_get(hass).async_update_device(pump_house.device_id, name_by_user=name)
+    registry.async_update_entity(pump_house.entity_id, new_entity_id="sensor.other")
+    await hass.async_block_till_done()
+
+    config = await ask()
+
+    escaped = "A &#34;1&#34; \\ {{ 1 }} %} &lt;b&gt;&#39;é&#39; 😀"
+    assert table(hass, config)[1] == [f"⚠️ {escaped}", "Activated", "96 %", "23 h ago"]
+    assert f'<a href="/config/devices/device/{pump_house.device_id}">{escaped}</a>' in rendered(
+        hass, config
+    )
+    assert "sensor.other" in named(config)
+
+
+async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
+    """Of many SIMs those are shown one by one that used the most; the table has all."""
+    sims = {f"89310823222{n:07d}0": {"data_usage": n * 10**6} for n in range(50)}
+    async with MockPortal({"extends": "documented", "sims": sims}) as portal:
+        await set_up(*sims, base_url=portal.url)
+        config = await ask()
+
+    bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
+    assert bars == [f"sensor.sim_{iccid}_data_used" for iccid in reversed(sims)][:MOST]
+    for kind in ("statistics-graph", "history-graph"):
+        assert len(cards(config, kind)[0]["entities"]) == MOST
+    assert len(table(hass, config)) == 1 + len(sims)
+
+
+async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
+    """A large fleet has a table and no cards of its SIMs; those over pace are in it, however many there are."""
+    sims = {
+        f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 10**7}
+        for n in range(LARGE_FLEET + 1)
+    }
+    async with MockPortal({"extends": "documented", "sims": sims}) as portal:
+        await set_up(*sims, base_url=portal.url)
+        config = await ask()
+
+    assert [card["type"] for card in cards(config)] == ["heading", "alert", "markdown"]
+    rows = table(hass, config)
+    assert len(rows) == 1 + 100 + 1
+    assert rows[1][0].startswith("⚠️")
+    assert rows[-1] == ["+ 1"]
+    # Its sensors of sessions are disabled, so nobody knows when the last one was.
+    quiet = f"SIM {next(iter(sims))}"
+    assert [f"✅ {quiet}", "Activated", "0 %", "-"] in rows
+    assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
+
+
+async def test_two_accounts(hass: HomeAssistant, demo: str, set_up: SetUp, ask: Ask) -> None:
+    """Each account has a view of its own, with its own SIMs."""
+    async with MockPortal({"extends": "documented", "sims": {OTHER_ICCID: {}}}) as other:
+        entry = await set_up(OTHER_ICCID, base_url=other.url)
+        hass.config_entries.async_update_entry(entry, title="Another account")
+        config = await ask()
+
+    another, first = config["views"]
+    assert (another["title"], first["title"]) == ("Another account", "demo-client")
+    assert f"sensor.sim_{OTHER_ICCID}_data_usage" in named({"views": [another]})
+    assert "sensor.pump_house_data_usage" in named({"views": [first]})
+    assert named({"views": [another]}) & named({"views": [first]}) == set()
+    assert config["title"] == "SIM cards"
+
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    (first,) = (await ask())["views"]
+    assert "sensor.pump_house_data_usage" in named({"views": [first]})
+
+
+async def test_account_that_is_not_loaded(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """While an account is not loaded its SIMs stay where they are."""
+    await hass.config_entries.async_unload(demo)
+
+    rows = table(hass, await ask())
+
+    assert rows[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
+
+
+async def test_everybody(
+    hass: HomeAssistant, demo: str, ask: Ask, hass_read_only_access_token: str
+) -> None:
+    """Everybody may look; what leads to pages of administrators is for administrators."""
+    config = await ask()
+    assert "/config/devices/device/" in rendered(hass, config)
+    (way,) = cards(config, "shortcut")
+    assert way["label"] == "Send SMS"
+    action = way["tap_action"]["navigation_path"].partition("?service=")[2]
+    assert hass.services.has_service(*action.split("."))
+
+    config = await ask(hass_read_only_access_token)
+    assert "/config/" not in rendered(hass, config)
+    assert cards(config, "shortcut") == []
+    assert table(hass, config)[1][0] == "⚠️ Pump house"
+
+
+async def test_script(
+    hass: HomeAssistant,
+    demo: str,
+    ask: Ask,
+    portal: MockPortal,
+    hass_read_only_access_token: str,
+) -> None:
+    """The script of dashboard.md is one, takes the place of the way to the action, and sends an SMS."""
+    (code,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    script = yaml.safe_load(code)
+    domain, name = SMS_SCRIPT.split(".")
+    assert slugify(script["alias"]) == name
+    assert f"`{SMS_SCRIPT}`" in PAGE.read_text()
+    assert await async_setup_component(hass, domain, {domain: {name: script}})
+
+    for config in (await ask(), await ask(hass_read_only_access_token)):
+        assert SMS_SCRIPT in [card["entity"] for card in cards(config, "tile")]
+        assert cards(config, "shortcut") == []
+    config = await ask()
+    await hass.services.async_call(
+        domain, name, {"sims": ["notify.pump_house_sms"], "message": "Restart"}, blocking=True
+    )
     portal.journal.assert_called_once("PUT", f"/SendSMS/{PUMP_HOUSE}/1")
+
+    assert shown(hass, config, "tile") == ["event.pump_house_sms"]
+    sms = [card["entity"] for card in cards(await ask(), "tile") if "visibility" in card]
+    assert sms[0] == "event.pump_house_sms"
+    assert len(sms) == len(TITLES)
+
+
+async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """The page names each mark of the table, and each section of the dashboard."""
+    page = PAGE.read_text()
+    config = await ask()
+    (card,) = cards(config, "markdown")
+    (marks,) = re.findall(r"set marks = \[(.*?)\]", card["content"])
+
+    assert re.findall(r"^\| (\S{1,2}) \| ", page, re.MULTILINE) == re.findall(r"'(.+?)'", marks)
+    for heading in headings(config):
+        assert f"\n| {heading} | " in page
+    assert f"of more than {LARGE_FLEET} SIMs" in page
+    assert f"Of more than {MOST} SIMs" in page
+
+
+# --- The way into the frontend
+
+
+async def test_module(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
+    """The frontend loads the script, from an address that changes with the version."""
+    assert await async_setup_component(hass, "frontend", {})
+    assert await async_setup_component(hass, DOMAIN, {})
+    client = await hass_client()
+
+    version = (await async_get_integration(hass, DOMAIN)).version
+    address = f"/iot_portal/dashboard.js?v={version}"
+    assert address in hass.data[DATA_EXTRA_MODULE_URL].urls
+
+    response = await client.get(address)
+    assert response.status == 200
+    assert response.content_type == "text/javascript"
+    assert "max-age" in response.headers["Cache-Control"]
+    script = await response.text()
+    assert script == MODULE.read_text()
+    assert f'"{COMMAND}"' in script
+
+
+async def test_without_frontend(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """Where there is no frontend, all else works."""
+    assert "frontend" not in hass.config.components
+    assert (await ask())["title"] == "SIM cards"

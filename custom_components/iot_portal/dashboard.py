@@ -1,0 +1,456 @@
+"""The dashboard: made anew from what there is whenever it is opened."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+import json
+from typing import Any, Final
+
+from homeassistant.components import websocket_api
+from homeassistant.components.frontend import add_extra_js_url
+from homeassistant.components.http.server import StaticPathConfig
+from homeassistant.components.websocket_api.connection import ActiveConnection
+from homeassistant.components.websocket_api.decorators import async_response, websocket_command
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+)
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.loader import async_get_integration
+from homeassistant.util import dt as dt_util
+import voluptuous as vol
+
+from .account import LARGE_FLEET
+from .const import DOMAIN
+
+COMMAND: Final = f"{DOMAIN}/dashboard"
+MODULE: Final = "frontend/dashboard.js"
+MODULE_URL: Final = f"/{DOMAIN}/dashboard.js"
+# A script of the user's own, which everybody may run; see docs/dashboard.md.
+SMS_SCRIPT: Final = "script.write_an_sms"
+
+# How many SIMs a card or a section shows, those with the most; and the table, those that need a look first.
+MOST: Final = 12
+ROWS: Final = 100
+TEXT_CATEGORIES: Final = ("common", "config_subentries", "entity", "services")
+
+type Card = dict[str, Any]
+
+WIDE: Final = {"grid_options": {"columns": 12}}
+FULL: Final = {"grid_options": {"columns": "full"}}
+OF_DEVICE: Final = {"name": {"type": "device"}}
+OF_ENTITY: Final = {"name": {"type": "entity"}, "show_name": True}
+
+# What is shown of an account, and in which colour.
+BADGES: Final[dict[str, Card]] = {
+    "binary_sensor.portal": {"color": "green"},
+    "sensor.sims": {},
+    "sensor.sims_active": {},
+    "sensor.data_usage_total": {},
+}
+# What is told of a SIM before the table, and in which colour.
+ALERTS: Final = {"binary_sensor.over_pace": "orange", "binary_sensor.change_pending": "blue"}
+# What a row of the table is made of; a list is empty where a SIM has no such entity.
+FACTS: Final = {
+    "pace": ("binary_sensor.over_pace",),
+    "pending": ("binary_sensor.change_pending",),
+    "session": ("binary_sensor.in_session",),
+    "status": ("sensor.status",),
+    "times": ("sensor.session_started", "sensor.session_ended"),
+    "used": ("sensor.data_used_percent", "sensor.data_usage"),
+}
+# Written for `sims`, `words`, `texts` and `limit`, which stand before it. All SIMs are ranked, and
+# only those that are shown are put into words, which takes most of the time.
+TABLE: Final = """\
+{%- set marks = ['⚠️', '⏳', '❔', '⏸️', '💤', '✅'] %}
+{%- set fleet = namespace(ranked=[]) %}
+{%- for sim in sims %}
+{%- set status = sim.status | select('has_value') | map('states') | join %}
+{%- set session = sim.session | select('has_value') | map('states') | join %}
+{%- set times = sim.times | select('has_value') | map('states') | map('as_datetime') | list %}
+{%- set seconds = (now() - times | max).total_seconds() if times else none %}
+{%- set rank = 0 if sim.pace | select('is_state', 'on') | list
+    else 1 if sim.pending | select('is_state', 'on') | list
+    else 2 if not status
+    else 3 if status != 'activated'
+    else 4 if session == 'off' and sim.times and (seconds is none or seconds > 86400)
+    else 5 %}
+{%- set fleet.ranked = fleet.ranked + [(rank, sim.name, sim, status, session, seconds)] %}
+{%- endfor %}
+<table width="100%">
+<tr>{% for heading in texts.headings %}<th>{{ heading }}</th>{% endfor %}</tr>
+{%- for rank, name, sim, status, session, seconds in (fleet.ranked | sort(attribute='0,1'))[:limit] %}
+{%- set used = sim.used | select('has_value') | map('states', with_unit=true, rounded=true)
+    | first | default('-', true) %}
+{%- set ago = '-' if session == '' or not sim.times and session == 'off'
+    else texts.now if session == 'on'
+    else texts.never if seconds is none
+    else texts.ago | replace('{time}', (seconds / 60) | round | int ~ ' min' if seconds < 3600
+    else (seconds / 3600) | round | int ~ ' h' if seconds < 172800
+    else (seconds / 86400) | round | int ~ ' d') %}
+<tr>
+<td>{{ marks[rank] }}&nbsp;{% if sim.link %}<a href="{{ sim.link }}">{{ name | escape }}</a>{% else %}{{ name | escape }}{% endif %}</td>
+<td>{{ words.get(status, status) | escape or '-' }}</td>
+<td>{{ used | replace(' ', '&nbsp;') }}</td>
+<td>{{ ago | replace(' ', '&nbsp;') }}</td>
+</tr>
+{%- endfor %}
+{%- if sims | count > limit %}
+<tr><td colspan="4">+ {{ sims | count - limit }}</td></tr>
+{%- endif %}
+</table>
+"""
+
+
+async def async_setup_dashboard(hass: HomeAssistant) -> None:
+    """Offer the dashboard to the frontend, where there is one."""
+    websocket_api.async_register_command(hass, _async_answer)
+    if "frontend" not in hass.config.components:
+        return
+    integration = await async_get_integration(hass, DOMAIN)
+    path = integration.file_path / MODULE
+    await hass.http.async_register_static_paths([StaticPathConfig(MODULE_URL, str(path))])
+    # Browsers keep the file for a month, and take a new version's under its own address.
+    add_extra_js_url(hass, f"{MODULE_URL}?v={integration.version}")
+
+
+@websocket_command({vol.Required("type"): COMMAND, vol.Optional("language"): cv.language})
+@async_response
+async def _async_answer(
+    hass: HomeAssistant, connection: ActiveConnection, message: dict[str, Any]
+) -> None:
+    """Answer with the dashboard in the language of whoever opened it."""
+    language = message.get("language", hass.config.language)
+    config = await async_generate(hass, language, is_admin=connection.user.is_admin)
+    connection.send_result(message["id"], config)
+
+
+async def async_generate(hass: HomeAssistant, language: str, *, is_admin: bool) -> dict[str, Any]:
+    """Return the dashboard: a view for each account."""
+    texts = await _async_texts(hass, language)
+    title = texts["common.dashboard"]
+    entries = hass.config_entries.async_entries(
+        DOMAIN, include_ignore=False, include_disabled=False
+    )
+    views = [
+        AccountView(hass, entry, texts, is_admin=is_admin).view()
+        for entry in sorted(entries, key=lambda entry: entry.title.casefold())
+    ]
+    if not views:
+        views = [_view(title, [], [[_no_sims(texts)]])]
+    if len(views) == 1:
+        # What stands above a single view is its title.
+        views[0]["title"] = title
+    return {"title": title, "views": views}
+
+
+async def _async_texts(hass: HomeAssistant, language: str) -> dict[str, str]:
+    """Return the words of the integration by their dotted paths."""
+    texts: dict[str, str] = {}
+    for category in TEXT_CATEGORIES:
+        texts |= await async_get_translations(hass, language, category, {DOMAIN})
+    return {key.removeprefix(f"component.{DOMAIN}."): text for key, text in texts.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownSim:
+    """A SIM: its device, and its entities by domain and key."""
+
+    name: str
+    device_id: str
+    entities: dict[str, str]
+
+
+class AccountView:
+    """Makes the view of one account."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, texts: dict[str, str], *, is_admin: bool
+    ) -> None:
+        """Find what there is to show."""
+        self._hass = hass
+        self._entry = entry
+        self._texts = texts
+        self._is_admin = is_admin
+        entities = _entities(hass, entry)
+        self._account = entities.pop(entry.entry_id, {})
+        devices = dr.async_get(hass)
+        self._sims = sorted(
+            (
+                ShownSim(
+                    name=device.name_by_user or device.name or device.id,
+                    device_id=device.id,
+                    entities=known,
+                )
+                for device_id, known in entities.items()
+                if (device := devices.async_get(device_id)) is not None
+            ),
+            key=lambda sim: sim.name.casefold(),
+        )
+        self._is_large = len(self._sims) > LARGE_FLEET
+
+    def view(self) -> dict[str, Any]:
+        """Return the view; in that of a large fleet the table says all."""
+        if not self._sims:
+            sections = [[_no_sims(self._texts)]]
+        elif self._is_large:
+            sections = [self._fleet()]
+        else:
+            sections = [self._fleet(), self._allowances(), self._usage(), self._events()]
+        return _view(self._entry.title, list(self._badges()), sections)
+
+    def _badges(self) -> Iterator[Card]:
+        """Yield the account at a glance."""
+        for key, color in BADGES.items():
+            if entity := self._account.get(key):
+                yield {"type": "entity", "entity": entity, **OF_ENTITY, **color}
+
+    def _fleet(self) -> list[Card]:
+        """Return what needs a look, and the table of all SIMs."""
+        return [
+            _heading(self._texts["common.fleet"], "mdi:sim"),
+            *self._alerts(),
+            {"type": "markdown", "content": self._table(), **FULL},
+        ]
+
+    def _alerts(self) -> Iterator[Card]:
+        """Yield what shows only while something is wrong or waited for."""
+        if portal := self._account.get("binary_sensor.portal"):
+            yield _alert(portal, "red", "off")
+        if self._is_large:
+            return
+        for key, color in ALERTS.items():
+            for sim in self._sims:
+                if entity := sim.entities.get(key):
+                    yield _alert(entity, color, "on")
+
+    def _table(self) -> str:
+        """Return the template of the table, with all that it needs to know before it."""
+        known = {
+            "sims": [self._facts(sim) for sim in self._sims],
+            "words": self._words("entity.sensor.status.state."),
+            "texts": {
+                "headings": [
+                    self._texts["config_subentries.sim.entry_type"],
+                    self._name("sensor.status"),
+                    self._name("sensor.data_used_percent"),
+                    self._texts["common.last_contact"],
+                ],
+                "now": self._texts["common.now"],
+                "never": self._texts["common.never"],
+                "ago": self._texts["common.ago"],
+            },
+            "limit": ROWS,
+        }
+        literals = (
+            f"{{%- set {name} = {json.dumps(value, ensure_ascii=False)} %}}\n"
+            for name, value in known.items()
+        )
+        return "".join(literals) + TABLE
+
+    def _facts(self, sim: ShownSim) -> dict[str, Any]:
+        """Return what a row of the table is made of."""
+        facts = {
+            name: [entity for key in keys if (entity := sim.entities.get(key))]
+            for name, keys in FACTS.items()
+        }
+        # Only administrators may open the page of a device.
+        link = f"/config/devices/device/{sim.device_id}" if self._is_admin else ""
+        return {"name": sim.name, "link": link, **facts}
+
+    def _allowances(self) -> list[Card]:
+        """Return a bar for each SIM that has an allowance, the fullest first."""
+        bar = {"features": [{"type": "bar-gauge"}], "features_position": "inline"}
+        return _under(
+            _heading(self._texts["common.allowances"], "mdi:gauge"),
+            [
+                {"type": "tile", "entity": entity, **OF_DEVICE, **bar, **WIDE}
+                for entity in self._most("sensor.data_used_percent", _number)
+            ],
+        )
+
+    def _usage(self) -> list[Card]:
+        """Return what each SIM used, day by day and in its billing cycle."""
+        entities = [
+            {"entity": entity, **OF_DEVICE} for entity in self._most("sensor.data_usage", _number)
+        ]
+        days = {
+            "type": "statistics-graph",
+            "title": self._texts["common.each_day"],
+            "chart_type": "bar-stack",
+            "period": "day",
+            "days_to_show": 30,
+            "stat_types": ["change"],
+            "entities": entities,
+            **FULL,
+        }
+        cycle = {
+            "type": "history-graph",
+            "title": self._texts["common.in_the_cycle"],
+            "hours_to_show": 168,
+            "entities": entities,
+            "grid_options": {"columns": "full", "rows": 5},
+        }
+        heading = _heading(self._name("sensor.data_usage"), "mdi:chart-bar")
+        return _under(heading, [days, cycle] if entities else [])
+
+    def _events(self) -> list[Card]:
+        """Return the way to write an SMS, how the last ones went, and what happened."""
+        events = [
+            entity
+            for sim in self._sims
+            for key in ("event.lifecycle", "event.sms")
+            if (entity := sim.entities.get(key))
+        ]
+        sms = [
+            {
+                "type": "tile",
+                "entity": entity,
+                **OF_DEVICE,
+                "state_content": ["event_type", "state"],
+                "visibility": [{"condition": "state", "entity": entity, "state_not": "unknown"}],
+                **WIDE,
+            }
+            for entity in self._most("event.sms", _moment)
+        ]
+        log = {"type": "logbook", "hours_to_show": 168, "target": {"entity_id": events}}
+        return [
+            *_under(
+                _heading(self._name("event.sms"), "mdi:message-text"), [*self._writers(), *sms]
+            ),
+            *_under(
+                _heading(self._texts["common.what_happened"], "mdi:timeline-clock-outline"),
+                [log] if events else [],
+            ),
+        ]
+
+    def _writers(self) -> Iterator[Card]:
+        """Yield the script that opens a dialog for an SMS, or the way to the action itself."""
+        if self._hass.states.get(SMS_SCRIPT) is not None:
+            yield {
+                "type": "tile",
+                "entity": SMS_SCRIPT,
+                "hide_state": True,
+                "icon_tap_action": {"action": "more-info"},
+                **WIDE,
+            }
+        elif self._is_admin:
+            yield {
+                "type": "shortcut",
+                "label": self._texts["services.send_sms.name"],
+                "icon": "mdi:message-text",
+                "tap_action": _navigate(f"/config/tools/action?service={DOMAIN}.send_sms"),
+                **WIDE,
+            }
+
+    def _most(self, key: str, weigh: Callable[[State | None], float]) -> list[str]:
+        """Return the entities of the SIMs that have the most of something."""
+        found = [entity for sim in self._sims if (entity := sim.entities.get(key))]
+        found.sort(key=lambda entity: weigh(self._hass.states.get(entity)), reverse=True)
+        return found[:MOST]
+
+    def _name(self, key: str) -> str:
+        """Return what an entity is called."""
+        return self._texts[f"entity.{key}.name"]
+
+    def _words(self, prefix: str) -> dict[str, str]:
+        """Return all words below a path."""
+        return {
+            key.removeprefix(prefix): text
+            for key, text in self._texts.items()
+            if key.startswith(prefix)
+        }
+
+
+def _entities(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, dict[str, str]]:
+    """Return the entities of each SIM by its device, and those of the account by the entry."""
+    found: dict[str, dict[str, str]] = {}
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        if entity.disabled or entity.hidden:
+            continue
+        # The ICCID of a SIM or the id of the entry stands before the key.
+        owner, _, key = entity.unique_id.partition("_")
+        place = owner if owner == entry.entry_id else entity.device_id
+        if place is not None:
+            found.setdefault(place, {})[f"{entity.domain}.{key}"] = entity.entity_id
+    return found
+
+
+def _number(state: State | None) -> float:
+    """Return what a sensor shows; less than nothing while it shows no number."""
+    try:
+        return float(state.state) if state else -1
+    except ValueError:
+        return -1
+
+
+def _moment(state: State | None) -> float:
+    """Return when an event was told."""
+    moment = dt_util.parse_datetime(state.state) if state else None
+    return moment.timestamp() if moment else -1
+
+
+def _view(title: str, badges: list[Card], sections: list[list[Card]]) -> dict[str, Any]:
+    """Return a view; its sections with graphs and tables are wide."""
+    return {
+        "title": title,
+        "type": "sections",
+        "max_columns": 3,
+        "badges": badges,
+        "sections": [
+            {"type": "grid", "cards": cards, "column_span": 2 if _is_wide(cards) else 1}
+            for cards in sections
+            if cards
+        ],
+    }
+
+
+def _is_wide(cards: list[Card]) -> bool:
+    """Tell whether there are cards that need room: tables and graphs."""
+    return any(card.get("grid_options", {}).get("columns") == "full" for card in cards)
+
+
+def _heading(text: str, icon: str) -> Card:
+    """Return a heading."""
+    return {"type": "heading", "heading": text, "icon": icon}
+
+
+def _under(heading: Card, cards: list[Card]) -> list[Card]:
+    """Return cards with their heading; none without cards."""
+    return [heading, *cards] if cards else []
+
+
+def _alert(entity: str, color: str, state: str) -> Card:
+    """Return a card that shows while an entity has a state."""
+    return {
+        "type": "alert",
+        "entity": entity,
+        "color": color,
+        "visibility": [{"condition": "state", "entity": entity, "state": state}],
+        **WIDE,
+    }
+
+
+def _no_sims(texts: dict[str, str]) -> Card:
+    """Return what shows in place of SIMs, with the way to add some."""
+    return {
+        "type": "empty-state",
+        "icon": "mdi:sim",
+        "title": texts["common.nothing_yet"],
+        "content": texts["common.add_sims"],
+        "buttons": [
+            {
+                "text": texts["config_subentries.sim.initiate_flow.user"],
+                "icon": "mdi:plus",
+                "tap_action": _navigate(f"/config/integrations/integration/{DOMAIN}"),
+            }
+        ],
+        **FULL,
+    }
+
+
+def _navigate(path: str) -> dict[str, str]:
+    """Return the action that opens a page of Home Assistant."""
+    return {"action": "navigate", "navigation_path": path}
