@@ -83,7 +83,7 @@ class Visit:
         await self.page.get_by_role("textbox", name="Username").fill(user)
         await self.page.get_by_role("textbox", name="Password").fill(password)
         await self.page.get_by_role("button", name="Log in").click()
-        await self.page.get_by_role("link", name="Settings").wait_for()
+        await self.page.locator("home-assistant-main").wait_for()
 
     async def look(self, name: str) -> None:
         """Look at the whole page: every text is for people and every icon is drawn; keep a picture of it."""

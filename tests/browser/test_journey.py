@@ -15,7 +15,7 @@ from scripts.hass_process import REPOSITORY, HomeAssistantProcess
 from tests.common import serving
 from tests.e2e.common import complaints
 
-from .browser import NO_CHROMIUM, Visit, find_chromium, visiting
+from .browser import Visit, visiting
 from .pages import (
     ActionsPage,
     BlueprintsPage,
@@ -42,15 +42,6 @@ class Journey(NamedTuple):
     visit: Visit
     portal: MockPortal
     blueprints: str
-
-
-@pytest.fixture
-def chromium() -> str:
-    """Return the browser's program."""
-    program = find_chromium()
-    if program is None:
-        pytest.fail(NO_CHROMIUM, pytrace=False)
-    return program
 
 
 @pytest.fixture
