@@ -4,6 +4,15 @@ import re
 
 from playwright.async_api import Download, Locator, Page, expect
 
+# What is open of all lists to choose from.
+OPEN_LIST = "ha-picker-combo-box:visible"
+
+
+async def pick(options: Locator, text: str) -> None:
+    """Pick from an open list, and wait until it is closed."""
+    await options.get_by_text(text, exact=True).click()
+    await expect(options).to_have_count(0)
+
 
 class Dialog:
     """The dialog that sets something up, step by step."""
@@ -144,26 +153,24 @@ class ActionsPage:
         """Remember the page."""
         self._page = page
         self._fields = page.locator("ha-service-control")
-        self._list = page.locator("ha-picker-combo-box:visible")
+        self._list = page.locator(OPEN_LIST)
 
     async def choose_action(self, name: str) -> None:
         """Find an action among all that there are."""
         await self._page.locator("ha-service-picker").click()
         await self._list.get_by_role("textbox").fill(name)
-        await self._list.get_by_text(name, exact=True).click()
+        await pick(self._list, name)
 
     async def choose_sim(self, name: str) -> None:
         """Choose a SIM."""
         await self._fields.get_by_text("Select a device").click()
-        await self._list.get_by_text(name, exact=True).click()
+        await pick(self._list, name)
         await expect(self._fields.get_by_text(name, exact=True)).to_be_visible()
-        await expect(self._list).to_have_count(0)
 
     async def choose_option(self, name: str) -> None:
         """Choose from the one list of fixed words."""
         await self._fields.locator("ha-selector-select").click()
-        await self._list.get_by_text(name, exact=True).click()
-        await expect(self._list).to_have_count(0)
+        await pick(self._list, name)
 
     async def write(self, text: str) -> None:
         """Write a text of several lines."""
@@ -173,6 +180,7 @@ class ActionsPage:
         """Perform the action, and return its answer."""
         await self._page.get_by_role("button", name="Perform action").click()
         answer = self._page.locator("ha-yaml-editor .cm-content")
+        await expect(answer).to_contain_text(":")
         return await answer.inner_text()
 
 
@@ -213,9 +221,7 @@ class AutomationPage:
     async def choose_entity(self, device: str) -> None:
         """Choose the entity of a device for the first field that wants one."""
         await self._page.get_by_text("Select an entity").first.click()
-        options = self._page.locator("ha-picker-combo-box:visible")
-        await options.get_by_text(device, exact=True).click()
-        await expect(options).to_have_count(0)
+        await pick(self._page.locator(OPEN_LIST), device)
 
     async def save(self) -> None:
         """Save the automation; it is there when it can have traces."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 import json
 from pathlib import Path
+import re
 from typing import NamedTuple
 
 from aiohttp import web
@@ -32,7 +33,8 @@ BLUEPRINTS = REPOSITORY / "blueprints" / "automation" / "iot_portal"
 SCENARIO = {
     "extends": "demo",
     "dialects": {"status_change": "after_seconds"},
-    "timings": {"status_seconds": 2, "sms_seconds": 2},
+    # Longer than it takes to go to the device and see that it is pending.
+    "timings": {"status_seconds": 8, "sms_seconds": 2},
 }
 
 
@@ -138,7 +140,7 @@ async def sends_an_sms(journey: Journey) -> None:
     await page.write("Hello")
     await journey.visit.look("send_sms")
     answer = await page.perform()
-    assert f"iccid: '{PUMP_HOUSE}'" in answer or f'iccid: "{PUMP_HOUSE}"' in answer
+    assert re.search(f"iccid: .{PUMP_HOUSE}", answer)
     assert "sms_id:" in answer
     await journey.visit.look("send_sms_answer")
     journey.portal.journal.assert_called_once("PUT", f"/SendSMS/{PUMP_HOUSE}/1")
