@@ -154,6 +154,28 @@ def test_promises() -> None:
     assert missing == []
 
 
+# --- Pictures
+
+PICTURE = re.compile(
+    r'<picture>\n  <source media="\(prefers-color-scheme: dark\)" srcset="(\S+)-dark\.png">\n'
+    r'  <img alt="[^"]{40,}" src="\1-light\.png" width="\d+">\n</picture>'
+)
+
+
+def test_pictures() -> None:
+    """Every picture is shown, in light and dark, with words for those who cannot see it, and is soon there."""
+    shown = [
+        ((REPOSITORY / page).parent / f"{name}-{theme}.png").resolve()
+        for page in PAGES
+        for name in PICTURE.findall(prose(page))
+        for theme in ("light", "dark")
+    ]
+    assert len(shown) == sum(len(re.findall("<(?:img|source) ", text)) for text in TEXTS.values())
+    kept = set((REPOSITORY / "docs" / "pictures").iterdir())
+    assert set(shown) == kept
+    assert all(path.stat().st_size < 150_000 for path in kept)
+
+
 # --- The architecture
 
 ARCHITECTURE = TEXTS["docs/architecture.md"]

@@ -1,0 +1,198 @@
+"""Takes the pictures of the README and the docs: the demo SIMs after a month, in light and dark."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from aiohttp.test_utils import unused_port
+from PIL import Image
+from playwright.async_api import expect
+import yaml
+
+from mock_portal import MockPortal
+from scripts.develop import wait_for_states
+from scripts.hass_process import REPOSITORY, HomeAssistantProcess
+from tests.e2e.common import add_demo, read_again
+
+from .browser import NO_CHROMIUM, Visit, find_chromium, visiting
+from .pages import Dialog, IntegrationPage
+
+FOLDER = REPOSITORY / "docs" / "pictures"
+THEMES = ("light", "dark")
+SCALE = 1.5
+NO_SIDEBAR = "localStorage.setItem('dockedSidebar', '\"always_hidden\"')"
+
+WEATHER_STATION, PUMP_HOUSE = "8931082322204500018", "8931082322204500026"
+BOAT_TRACKER, GATEWAY = "8931082322204500034", "8931082322204500042"
+UNKNOWN, MALFORMED = "8931082322204500059", "893108232220450006X"
+SCENARIO: dict[str, Any] = {
+    "extends": "demo",
+    "timings": {"status_seconds": 3600, "sms_seconds": 1},
+    "sims": {GATEWAY: {"status": "ACTIVATED", "device": {"deviceID": "Gateway"}}},
+}
+DASHBOARD = "sim-cards"
+DAYS = 30
+
+
+async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
+    """Add the demo SIMs with a month behind them, and a dashboard."""
+    sims = [iccid for iccid in portal.sims if iccid != GATEWAY]
+    await add_demo(hass, portal, *sims)
+    states = await wait_for_states(hass, sims)
+    for iccid in sims:
+        usage = states[iccid]["data_usage"]
+        await remember_month(hass, usage["entity_id"], float(usage["state"]))
+    await make_dashboard(hass)
+    await let_something_happen(hass, portal)
+
+
+async def let_something_happen(hass: HomeAssistantProcess, portal: MockPortal) -> None:
+    """Give the events something to tell: a SIM in another device, a session, an SMS, a status that is waited for."""
+    portal.sims[PUMP_HOUSE].swap_imei("3569380012345678")
+    portal.sims[WEATHER_STATION].open_session("100.126.61.101")
+    for name in ("pump_house", "weather_station"):
+        await read_again(hass, f"sensor.{name}_status")
+    devices = await hass.device_ids()
+    await hass.call_action(
+        "iot_portal", "send_sms", {"device_id": devices[WEATHER_STATION], "message": "reboot"}
+    )
+    portal.dialects["status_change"] = "after_seconds"
+    await hass.call_action(
+        "iot_portal",
+        "request_status_change",
+        {"device_id": devices[BOAT_TRACKER], "status": "deactivated"},
+    )
+
+
+async def remember_month(hass: HomeAssistantProcess, entity_id: str, usage: float) -> None:
+    """Give Home Assistant's statistics a month in which the use grew to what it is."""
+    random = Random(entity_id)  # noqa: S311  the same month each time
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    grown = [0.0]
+    for _ in range(DAYS * 24):
+        grown.append(grown[-1] + random.random())
+    await hass.command(
+        "recorder/import_statistics",
+        metadata={
+            "has_sum": True,
+            "mean_type": 0,
+            "name": None,
+            "source": "recorder",
+            "statistic_id": entity_id,
+            "unit_class": "information",
+            "unit_of_measurement": "MB",
+        },
+        stats=[
+            {
+                "start": (hour - timedelta(hours=len(grown) - number)).isoformat(),
+                "state": (value := usage * step / grown[-1]),
+                "sum": value,
+            }
+            for number, step in enumerate(grown)
+        ],
+    )
+
+
+async def make_dashboard(hass: HomeAssistantProcess) -> None:
+    """Make the dashboard of the docs, as its page tells people to."""
+    await hass.command(
+        "lovelace/dashboards/create", url_path=DASHBOARD, title="SIM cards", icon="mdi:sim"
+    )
+    content = yaml.safe_load((REPOSITORY / "docs" / "dashboard.yaml").read_text())
+    await hass.command("lovelace/config/save", url_path=DASHBOARD, config=content)
+
+
+# --- The pictures
+
+
+async def show_sims(visit: Visit) -> None:
+    """Show the account and its SIMs."""
+    await visit.open(IntegrationPage.PATH)
+    await expect(IntegrationPage(visit.page).sims).to_have_count(4)
+
+
+async def show_sim(visit: Visit) -> None:
+    """Show one SIM."""
+    await show_sims(visit)
+    device = await IntegrationPage(visit.page).open_device("Weather station")
+    await device.expect(Status="Activated", In_session="Connected")
+    await expect(visit.page.get_by_text("Delivered").first).to_be_visible()
+
+
+async def show_dashboard(visit: Visit) -> None:
+    """Show the dashboard."""
+    await visit.open(f"/{DASHBOARD}")
+    await expect(visit.page.get_by_text("Boat tracker Change pending")).to_be_visible()
+    await expect(visit.page.locator("ha-chart-base canvas")).to_have_count(2)
+
+
+async def show_account_dialog(visit: Visit) -> None:
+    """Show the dialog that adds an account."""
+    await visit.open(IntegrationPage.PATH)
+    await visit.page.get_by_role("button", name="Add account").click()
+    dialog = Dialog(visit.page)
+    await dialog.fill("Client ID", "my-client")
+    await dialog.fill("Secret key", "my-secret-key")
+
+
+async def show_summary(visit: Visit) -> None:
+    """Show what is told of SIMs that cannot all be added."""
+    await visit.open(IntegrationPage.PATH)
+    await visit.page.get_by_role("button", name="Add SIMs").click()
+    dialog = Dialog(visit.page)
+    await dialog.fill("ICCIDs", f"{GATEWAY} {PUMP_HOUSE} {UNKNOWN} {MALFORMED}")
+    await dialog.press("Submit")
+    await dialog.expect("Some SIMs cannot be added yet")
+
+
+# How each is shown, and how wide and high the window is for it.
+PICTURES = {
+    "dashboard": (show_dashboard, 1140, 1260),
+    "sims": (show_sims, 1140, 850),
+    "sim": (show_sim, 1140, 880),
+    "add_account": (show_account_dialog, 800, 720),
+    "add_sims": (show_summary, 800, 580),
+}
+
+
+async def take_pictures(
+    hass: HomeAssistantProcess, chromium: str, theme: str, folder: Path
+) -> None:
+    """Take every picture in one theme."""
+    async with visiting(
+        hass.url, chromium, folder, color_scheme=theme, device_scale_factor=SCALE
+    ) as visit:
+        await visit.page.add_init_script(NO_SIDEBAR)
+        await visit.log_in("demo", "demo")
+        for name, (show, width, height) in PICTURES.items():
+            await visit.page.set_viewport_size({"width": width, "height": height})
+            await show(visit)
+            # Charts are drawn a moment after they are there.
+            await visit.page.wait_for_timeout(1500)
+            await visit.look(f"{name}-{theme}")
+            shrink(folder / f"{name}-{theme}.png")
+
+
+def shrink(path: Path) -> None:
+    """Make a picture small enough for a slow line."""
+    with Image.open(path) as picture:
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+async def take_all(chromium: str, folder: Path) -> None:
+    """Set everything up, and take all pictures."""
+    with TemporaryDirectory() as config:
+        hass = HomeAssistantProcess(Path(config) / "config", port=unused_port())
+        hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
+        async with MockPortal(SCENARIO) as portal, hass:
+            await set_up(hass, portal)
+            for theme in THEMES:
+                await take_pictures(hass, chromium, theme, folder)
+
+
+if __name__ == "__main__":
+    asyncio.run(take_all(find_chromium() or sys.exit(NO_CHROMIUM), FOLDER))

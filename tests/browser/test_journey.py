@@ -1,0 +1,336 @@
+"""What a new user does, from the first click to the last, in a real browser at a real Home Assistant."""
+
+from collections.abc import AsyncIterator
+import json
+from pathlib import Path
+import re
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+from playwright.async_api import expect
+import pytest
+
+from mock_portal import MockPortal
+from scripts.hass_process import REPOSITORY, HomeAssistantProcess
+from tests.common import serving
+from tests.e2e.common import complaints
+
+from .browser import Visit, visiting
+from .pages import (
+    ActionsPage,
+    BlueprintsPage,
+    DevicePage,
+    Dialog,
+    IntegrationPage,
+    IntegrationsPage,
+)
+
+WEATHER_STATION, PUMP_HOUSE = "8931082322204500018", "8931082322204500026"
+BOAT_TRACKER, MISTYPED = "8931082322204500034", "8931082322204500043"
+NEW_SECRET = "another-secret"
+BLUEPRINTS = REPOSITORY / "blueprints" / "automation" / "iot_portal"
+SCENARIO = {
+    "extends": "demo",
+    "dialects": {"status_change": "after_seconds"},
+    # Longer than it takes to go to the device and see that it is pending.
+    "timings": {"status_seconds": 8, "sms_seconds": 2},
+}
+
+
+class Journey(NamedTuple):
+    """What the steps share."""
+
+    visit: Visit
+    portal: MockPortal
+    blueprints: str
+
+
+@pytest.fixture
+async def blueprints(socket_enabled: None) -> AsyncIterator[str]:
+    """Serve the blueprints at an address that Home Assistant can fetch."""
+
+    async def file(request: web.Request) -> web.Response:
+        return web.Response(text=(BLUEPRINTS / request.url.name).read_text())
+
+    async with serving(file) as url:
+        yield url
+
+
+async def gets_the_key_wrong(journey: Journey) -> None:
+    """They add the integration with a wrong key, and are told so."""
+    visit = journey.visit
+    await visit.open(IntegrationsPage.PATH)
+    dialog = await IntegrationsPage(visit.page).add("IoT Portal")
+    await dialog.expect("Add an IoT Portal account")
+    await visit.look("add_account")
+    await dialog.choose("Environment", "Custom")
+    await dialog.open_section("Other address or log-in")
+    await dialog.fill("Custom address", journey.portal.url)
+    await dialog.fill("Client ID", "demo-client")
+    await dialog.fill("Secret key", "demo-sercet")
+    await visit.look("add_account_filled")
+    await dialog.press("Submit")
+    await dialog.expect("The IoT Portal refused these credentials")
+    await visit.look("add_account_refused")
+
+
+async def adds_the_account(journey: Journey) -> None:
+    """They correct the key, and are led on to their SIMs."""
+    dialog = Dialog(journey.visit.page)
+    await dialog.fill("Secret key", "demo-secret")
+    await dialog.press("Submit")
+    await dialog.expect("Add SIMs", "18 to 22 digits")
+    await journey.visit.look("add_sims")
+
+
+async def mistypes_an_iccid(journey: Journey) -> None:
+    """They paste three ICCIDs of which one is wrong, and are shown which."""
+    dialog = Dialog(journey.visit.page)
+    await dialog.fill("ICCIDs", f"{WEATHER_STATION}\n{PUMP_HOUSE}, {MISTYPED}")
+    await dialog.press("Submit")
+    await dialog.expect("Checking the SIMs")
+    await journey.visit.look("add_sims_progress")
+    await dialog.expect("Some SIMs cannot be added yet", f"1 ({MISTYPED})")
+    await expect(dialog.field("ICCIDs to correct")).to_have_value(MISTYPED)
+    await journey.visit.look("add_sims_summary")
+
+
+async def adds_the_sims(journey: Journey) -> None:
+    """They correct it, and all three are added."""
+    dialog = Dialog(journey.visit.page)
+    await dialog.fill("ICCIDs to correct", BOAT_TRACKER)
+    await dialog.press("Submit")
+    await dialog.expect("SIMs added: 3")
+    await journey.visit.look("add_sims_done")
+    await dialog.close("Finish")
+
+
+async def sees_the_devices(journey: Journey) -> None:
+    """They find their SIMs on the integration's page."""
+    await journey.visit.open(IntegrationPage.PATH)
+    page = IntegrationPage(journey.visit.page)
+    for name in ("Weather station", "Pump house", "Boat tracker"):
+        await expect(page.sim(name)).to_be_visible()
+    await journey.visit.look("sims")
+
+
+async def reads_the_sensors(journey: Journey) -> None:
+    """They open a SIM, and read what the portal reports."""
+    device = await IntegrationPage(journey.visit.page).open_device("Pump house")
+    await device.expect(
+        Status="Activated",
+        Data_usage="480.0 MB",
+        Data_used="96%",
+        Data_remaining="20.0 MB",
+        Over_pace="Problem",
+        In_session="Disconnected",
+        Change_pending="Nothing pending",
+        Last_IP_address="100.126.61.102",
+    )
+    await journey.visit.look("device")
+
+
+async def sends_an_sms(journey: Journey) -> None:
+    """They send an SMS, and get the id that the portal gave it."""
+    await journey.visit.open(ActionsPage.PATH)
+    page = ActionsPage(journey.visit.page)
+    await page.choose_action("Send SMS")
+    await page.choose_sim("Pump house")
+    await page.write("Hello")
+    await journey.visit.look("send_sms")
+    answer = await page.perform()
+    assert re.search(f"iccid: .{PUMP_HOUSE}", answer)
+    assert "sms_id:" in answer
+    await journey.visit.look("send_sms_answer")
+    journey.portal.journal.assert_called_once("PUT", f"/SendSMS/{PUMP_HOUSE}/1")
+
+
+async def changes_the_status(journey: Journey) -> None:
+    """They ask for another status, and watch how it is pending and then there."""
+    await journey.visit.open(ActionsPage.PATH)
+    page = ActionsPage(journey.visit.page)
+    await page.choose_action("Request status change")
+    await page.choose_sim("Pump house")
+    await page.choose_option("Deactivated")
+    await journey.visit.look("request_status_change")
+    assert "status: DEACTIVATED" in await page.perform()
+    await open_device(journey, "Pump house")
+    device = DevicePage(journey.visit.page)
+    await device.expect(Change_pending="Pending")
+    await journey.visit.look("device_pending")
+    await device.expect(Change_pending="Nothing pending", Status="Deactivated")
+    await device.expect(Lifecycle="Requested status confirmed", SMS="Delivered")
+    await journey.visit.look("device_confirmed")
+
+
+async def open_device(journey: Journey, name: str) -> DevicePage:
+    """Go to the page of a SIM."""
+    await journey.visit.open(IntegrationPage.PATH)
+    return await IntegrationPage(journey.visit.page).open_device(name)
+
+
+async def logs_in_again(journey: Journey) -> None:
+    """Their key is revoked: nothing can be read until they enter the new one, which they mistype once."""
+    device = await open_device(journey, "Weather station")
+    await device.expect(Status="Activated")
+    journey.portal.state.accounts["demo-client"].secret_key = NEW_SECRET
+    journey.portal.state.revoke_tokens()
+    await device.press("Refresh")
+    await device.expect(Status="Unavailable")
+    await journey.visit.look("device_unavailable")
+
+    await journey.visit.open(IntegrationsPage.PATH)
+    dialog = await IntegrationsPage(journey.visit.page).mend()
+    await dialog.expect("Log in to the IoT Portal again", journey.portal.url, "demo-client")
+    await journey.visit.look("log_in_again")
+    await dialog.fill("Secret key", "another-sercet")
+    await dialog.press("Submit")
+    await dialog.expect("The IoT Portal refused these credentials")
+    await journey.visit.look("log_in_again_refused")
+    await dialog.fill("Secret key", NEW_SECRET)
+    await dialog.press("Submit")
+    await dialog.expect("Re-authentication was successful")
+    await journey.visit.look("log_in_again_done")
+    await dialog.close("Close")
+
+    device = await open_device(journey, "Weather station")
+    await device.expect(Status="Activated")
+
+
+async def changes_options(journey: Journey) -> None:
+    """They let the SIMs be read more often, and it is remembered; a SIM gets an allowance of its own."""
+    await journey.visit.open(IntegrationPage.PATH)
+    page = IntegrationPage(journey.visit.page)
+    dialog = await page.configure(page.account, "Configure")
+    await dialog.expect("Polling and defaults", "Poll interval")
+    await journey.visit.look("options")
+    await dialog.fill("Poll interval", "10")
+    await dialog.press("Submit")
+    await dialog.expect("Options successfully saved")
+    await journey.visit.look("options_done")
+    await dialog.close("Finish")
+
+    dialog = await page.configure(page.account, "Configure")
+    await expect(dialog.field("Poll interval")).to_have_value("10")
+    await dialog.close("Close")
+
+
+async def gives_a_sim_an_allowance(journey: Journey) -> None:
+    """They know the plan of a SIM better than the portal."""
+    page = IntegrationPage(journey.visit.page)
+    dialog = await page.configure(page.sim("Weather station"), "Change SIM settings")
+    await dialog.expect("Settings of Weather station")
+    await journey.visit.look("sim_settings")
+    await dialog.fill("Allowance", "1000")
+    await dialog.press("Submit")
+    await dialog.expect("Reconfiguration was successful")
+    await journey.visit.look("sim_settings_done")
+    await dialog.close("Close")
+
+
+async def downloads_diagnostics(journey: Journey) -> None:
+    """They download what helps to mend; nothing in it says who they are."""
+    download = await IntegrationPage(journey.visit.page).download_diagnostics()
+    text = (await download.path()).read_text()
+    assert len(json.loads(text)["data"]["sims"]) == 3
+    for secret in (NEW_SECRET, "demo-secret", WEATHER_STATION, PUMP_HOUSE, BOAT_TRACKER):
+        assert secret not in text
+
+
+async def imports_a_blueprint(journey: Journey) -> None:
+    """They import the data cap guard by its address, and make an automation of it."""
+    await journey.visit.open(BlueprintsPage.PATH)
+    page = BlueprintsPage(journey.visit.page)
+    await page.preview(f"{journey.blueprints}/data_cap_guard.yaml")
+    await journey.visit.look("import_blueprint")
+    await page.take_over()
+    automation = await page.create_automation("IoT Portal: data cap guard")
+    await automation.choose_entity("Weather station")
+    await automation.save()
+    await journey.visit.look("automation")
+
+
+async def is_warned(journey: Journey) -> None:
+    """The SIM uses nine tenths of its allowance, and the automation warns them."""
+    device = await open_device(journey, "Weather station")
+    journey.portal.sims[WEATHER_STATION].data_usage = 900_000_000
+    await device.press("Refresh")
+    await device.expect(Data_used="90%")
+    await journey.visit.page.get_by_role("button", name="Notifications").click()
+    warning = journey.visit.page.locator("notification-drawer").get_by_text(
+        "Weather station has used"
+    )
+    await expect(warning).to_be_visible()
+    await journey.visit.look("warning")
+
+
+async def removes_a_sim(journey: Journey) -> None:
+    """They remove a SIM, and its device goes with it."""
+    await journey.visit.open(IntegrationPage.PATH)
+    page = IntegrationPage(journey.visit.page)
+    await page.choose(page.sim("Boat tracker"), "Delete")
+    await journey.visit.look("remove_sim")
+    await page.confirm()
+    await expect(page.sim("Boat tracker")).to_have_count(0)
+    await expect(page.sims).to_have_count(2)
+    await expect(journey.visit.page.get_by_role("link", name="2 devices")).to_be_visible()
+
+
+async def removes_the_account(journey: Journey) -> None:
+    """They remove the account, and nothing of it is left."""
+    page = IntegrationPage(journey.visit.page)
+    await page.choose(page.account, "Delete")
+    await journey.visit.look("remove_account")
+    await page.confirm()
+    await expect(page.account).to_have_count(0)
+    # The page has counted the entities while they went, and shows what it counted.
+    await journey.visit.open(IntegrationPage.PATH)
+    await expect(journey.visit.page.get_by_text("No entries")).to_be_visible()
+    await expect(journey.visit.page.get_by_text("entities")).to_have_count(0)
+    await journey.visit.look("removed")
+
+
+STEPS = (
+    gets_the_key_wrong,
+    adds_the_account,
+    mistypes_an_iccid,
+    adds_the_sims,
+    sees_the_devices,
+    reads_the_sensors,
+    sends_an_sms,
+    changes_the_status,
+    logs_in_again,
+    changes_options,
+    gives_a_sim_an_allowance,
+    downloads_diagnostics,
+    imports_a_blueprint,
+    is_warned,
+    removes_a_sim,
+    removes_the_account,
+)
+
+
+@pytest.mark.timeout(600)
+async def test_journey(tmp_path: Path, chromium: str, blueprints: str) -> None:
+    """Everything that a user wants is found and done, step by step, and nothing is complained of."""
+    hass = HomeAssistantProcess(tmp_path / "config", port=unused_port())
+    hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
+    async with MockPortal(SCENARIO) as portal, hass:
+        await hass.create_user("demo", "demo")
+        async with visiting(hass.url, chromium, tmp_path / "pictures") as visit:
+            await visit.log_in("demo", "demo")
+            for step in STEPS:
+                try:
+                    await step(Journey(visit, portal, blueprints))
+                except BaseException as error:
+                    error.add_note(f"in the step {step.__name__}")
+                    await visit.page.screenshot(path=tmp_path / "pictures" / "failed.png")
+                    raise
+        assert await hass.states() == {}
+        assert await hass.command("config_entries/get", domain="iot_portal") == []
+    errors = [line for line in complaints(hass, "") if " ERROR " in line]
+    assert errors == (said := complaints(hass, "iot_portal"))
+    assert [line.partition("] ")[2] for line in said] == [
+        "No SIM of demo-client can be read: Invalid clientId or secretKey"
+    ]

@@ -1,0 +1,19 @@
+"""The pictures of the README and the docs can be taken anew."""
+
+from pathlib import Path
+
+import pytest
+
+from .screenshots import FOLDER, take_all
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of all files in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.timeout(600)
+async def test_screenshots(tmp_path: Path, chromium: str, socket_enabled: None) -> None:
+    """The pictures that are taken are those that are kept."""
+    await take_all(chromium, tmp_path)
+    assert names(tmp_path) == names(FOLDER)
