@@ -345,9 +345,7 @@ class Cell:
             case "GetSMS", Phase.SET_UP:
                 return ["failed"]
             case "GetSMS" | "GetSMSIds", Phase.POLL:
-                # A message that is not there is none.
-                is_there = (self.route, self.meaning) != ("GetSMS", Meaning.MISSING)
-                return ["received"] if is_there else []
+                return ["received"]
             case "sessionInfo", Phase.SET_UP if self.meaning is Meaning.MISSING:
                 # The portal said that there had never been one.
                 return ["session_started", "session_ended"]

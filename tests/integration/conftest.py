@@ -92,7 +92,9 @@ def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
 @pytest.fixture
 async def reachable(hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator) -> Any:
     """Give Home Assistant an external URL that leads to it, and return a client without a log-in."""
-    assert await async_setup_component(hass, "webhook", {})
+    # Once the client is there, no more ways to Home Assistant can be opened.
+    for name in ("webhook", "websocket_api"):
+        assert await async_setup_component(hass, name, {})
     client = await hass_client_no_auth()
     hass.config.external_url = str(client.make_url("")).rstrip("/")
     return client
