@@ -398,6 +398,8 @@ def _view(title: str, badges: list[Card], sections: list[list[Card]]) -> dict[st
         "title": title,
         "type": "sections",
         "max_columns": 3,
+        # Where only two sections stand side by side, the narrow ones do.
+        "dense_section_placement": True,
         "badges": badges,
         "sections": [
             {"type": "grid", "cards": cards, "column_span": 2 if _is_wide(cards) else 1}

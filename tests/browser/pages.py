@@ -227,3 +227,35 @@ class AutomationPage:
         """Save the automation; it is there when it can have traces."""
         await self._page.get_by_role("button", name="Save").click()
         await expect(self._page.get_by_text("Traces")).to_be_visible()
+
+
+class DashboardsPage:
+    """Settings > Dashboards."""
+
+    PATH = "/config/lovelace/dashboards"
+
+    def __init__(self, page: Page) -> None:
+        """Remember the page."""
+        self._page = page
+
+    async def offer(self) -> None:
+        """Begin to add a dashboard."""
+        await self._page.get_by_role("button", name="Add dashboard").click()
+
+    async def add(self, name: str) -> None:
+        """Add a dashboard of those that are offered, as it is suggested."""
+        await self._page.locator("ha-dialog-new-dashboard").get_by_text(name, exact=True).click()
+        await self._page.get_by_role("button", name="Create").click()
+
+    async def open(self, name: str) -> DashboardPage:
+        """Open a dashboard."""
+        await self._page.get_by_role("link", name=name).click()
+        return DashboardPage(self._page)
+
+
+class DashboardPage:
+    """The dashboard of the SIMs."""
+
+    def __init__(self, page: Page) -> None:
+        """Find the table on the page; its first row has the headings."""
+        self.rows = page.locator("hui-markdown-card tr")

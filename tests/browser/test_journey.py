@@ -20,6 +20,7 @@ from .browser import Visit, visiting
 from .pages import (
     ActionsPage,
     BlueprintsPage,
+    DashboardsPage,
     DevicePage,
     Dialog,
     IntegrationPage,
@@ -265,6 +266,27 @@ async def is_warned(journey: Journey) -> None:
     await journey.visit.look("warning")
 
 
+async def adds_the_dashboard(journey: Journey) -> None:
+    """They add the dashboard that Home Assistant offers, and see at a glance which SIM needs a look."""
+    await journey.visit.open(DashboardsPage.PATH)
+    page = DashboardsPage(journey.visit.page)
+    await page.offer()
+    await journey.visit.look("add_dashboard")
+    await page.add("SIM cards")
+    dashboard = await page.open("SIM cards")
+    # In the order in which somebody has to look at them.
+    for place, shown in enumerate(
+        (
+            r"Pump house\s+Deactivated\s+96\s%\s+2\d\sh\sago",
+            r"Weather station\s+Activated\s+90\s%",
+            r"Boat tracker\s+Activated\s+1\s%\s+now",
+        ),
+        start=1,
+    ):
+        await expect(dashboard.rows.nth(place)).to_have_text(re.compile(shown))
+    await journey.visit.look("dashboard")
+
+
 async def removes_a_sim(journey: Journey) -> None:
     """They remove a SIM, and its device goes with it."""
     await journey.visit.open(IntegrationPage.PATH)
@@ -306,6 +328,7 @@ STEPS = (
     downloads_diagnostics,
     imports_a_blueprint,
     is_warned,
+    adds_the_dashboard,
     removes_a_sim,
     removes_the_account,
 )
