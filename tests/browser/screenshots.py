@@ -179,7 +179,9 @@ async def take_pictures(
 def shrink(path: Path) -> None:
     """Make a picture small enough for a slow line."""
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        ).save(path, optimize=True)
 
 
 async def take_all(chromium: str, folder: Path) -> None:
