@@ -10,7 +10,13 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.update_coordinator import (
+    REQUEST_REFRESH_DEFAULT_COOLDOWN,
+    REQUEST_REFRESH_DEFAULT_IMMEDIATE,
+    DataUpdateCoordinator,
+    UpdateFailed,
+)
 from homeassistant.util import dt as dt_util
 
 from .account import IotPortalAccount
@@ -110,6 +116,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
             config_entry=entry,
             name=f"{DOMAIN} {subentry.title}",
             update_interval=timedelta(seconds=account.schedule.interval),
+            # In the background: the end of Home Assistant does not wait for the portal.
+            request_refresh_debouncer=Debouncer(
+                hass,
+                LOGGER,
+                cooldown=REQUEST_REFRESH_DEFAULT_COOLDOWN,
+                immediate=REQUEST_REFRESH_DEFAULT_IMMEDIATE,
+                background=True,
+            ),
             always_update=False,
         )
 

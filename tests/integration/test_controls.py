@@ -1,5 +1,8 @@
 """Entities that do something: button, notify entity, switch; and the session's binary sensor."""
 
+import asyncio
+from datetime import timedelta
+
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import (
     ATTR_ENTITY_ID,
@@ -11,11 +14,14 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
+from .test_following import until_asked
 from .test_sensor import poll, state_of
 
 
@@ -33,6 +39,26 @@ async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert state_of(hass, ICCID, "status") == "activated"
+
+
+async def test_refresh_keeps_nobody_waiting(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A refresh that the portal is slow to answer does not keep Home Assistant from stopping."""
+    await set_up(ICCID)
+    press = {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
+    await hass.services.async_call("button", "press", press, blocking=True)
+    portal.faults.add("delay", route="ctdUsage", seconds=2)
+    portal.journal.clear()
+    # The second one comes when the first is some seconds ago.
+    await hass.services.async_call("button", "press", press, blocking=True)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=11))
+    await until_asked(portal, f"GET /ctdUsage/{ICCID}")
+
+    async with asyncio.timeout(1):
+        await hass.async_block_till_done()
+
+    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
