@@ -142,12 +142,12 @@ class Soak:
         self._portal.state.revoke_tokens()
         await asyncio.sleep(4 * 3600)
         self._ledger.read_journal()
-        self._promises.note(
-            "log-ins while the key was revoked", self._promises.counts["log-ins"] - before
-        )
+        log_ins = self._promises.counts["log-ins"] - before
+        self._promises.note("log-ins while the key was revoked", log_ins)
         asked = await self._person.give_new_key(world.NEW_KEY)
-        if asked != 1:
-            self._promises.break_(Promise.ASKED_ONCE, f"{asked} times")
+        if asked != 1 or log_ins > 1:
+            how = f"{asked} times, after {log_ins} log-ins"
+            self._promises.break_(Promise.ASKED_ONCE, how)
         await asyncio.sleep(1800)
 
     async def _calm(self) -> None:

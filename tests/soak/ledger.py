@@ -198,7 +198,8 @@ class Ledger:
         for exchange in self._portal.journal:
             self._promises.note("requests")
             self._promises.note("faults", exchange.fault is not None)
-            self._promises.note("log-ins", exchange.route == "Login")
+            # One that the line has spoilt is tried again.
+            self._promises.note("log-ins", exchange.route == "Login" and exchange.fault is None)
             # A write that is refused for its token is repeated with another one.
             if exchange.method == "PUT" and exchange.status != 401:
                 self._take(exchange)
