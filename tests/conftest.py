@@ -1,5 +1,8 @@
 """Fixtures for all tests."""
 
+from pathlib import Path
+import sys
+
 from hypothesis import settings
 import pytest
 
@@ -9,6 +12,7 @@ from custom_components.iot_portal import config_flow, portal
 from custom_components.iot_portal.api import client
 
 from .common import TirelessPacer
+from .versions import NEXT, OLDEST, the_next, version
 
 # The same examples in every run, so that a change is never blamed for what others have overlooked.
 settings.register_profile("normal", derandomize=True, database=None)
@@ -26,3 +30,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
     monkeypatch.setattr(portal, "Pacer", TirelessPacer)
     monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0)
+
+
+@pytest.fixture(params=[OLDEST, NEXT])
+def python(request: pytest.FixtureRequest) -> Path:
+    """Return the Python of each version of Home Assistant."""
+    program = the_next() if request.param == NEXT else Path(sys.executable)
+    assert version(program) == request.param
+    return program

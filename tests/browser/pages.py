@@ -135,8 +135,9 @@ class DevicePage:
         """Wait until entities show states."""
         for key, state in shown.items():
             name = key.replace("_", " ")
-            # What stands on the right comes first in the page.
-            text = re.compile(rf"\b{re.escape(state)}\s+{name}\s*$")
+            # What stands on the right comes first in the page; a space of it may be one that does not break.
+            words = r"\s".join(map(re.escape, state.split()))
+            text = re.compile(rf"\b{words}\s+{name}\s*$")
             await expect(self.row(name).last).to_have_text(text)
 
     async def press(self, name: str) -> None:

@@ -334,10 +334,10 @@ STEPS = (
 )
 
 
-@pytest.mark.timeout(600)
-async def test_journey(tmp_path: Path, chromium: str, blueprints: str) -> None:
+@pytest.mark.timeout(900)  # the first run may install another Home Assistant
+async def test_journey(tmp_path: Path, chromium: str, blueprints: str, python: Path) -> None:
     """Everything that a user wants is found and done, step by step, and nothing is complained of."""
-    hass = HomeAssistantProcess(tmp_path / "config", port=unused_port())
+    hass = HomeAssistantProcess(tmp_path / "config", port=unused_port(), python=python)
     hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
     async with MockPortal(SCENARIO) as portal, hass:
         await hass.create_user("demo", "demo")

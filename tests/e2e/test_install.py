@@ -1,13 +1,10 @@
 """What a user installs works: the release's files alone, in the versions of Home Assistant that we name."""
 
 import asyncio
-import fcntl
 from pathlib import Path
 import shutil
 import subprocess
-import sys
 import time
-import tomllib
 from typing import Any
 import zipfile
 
@@ -17,6 +14,7 @@ import pytest
 from mock_portal import MockPortal
 from scripts.hass_process import REPOSITORY, HomeAssistantProcess
 from scripts.release import ARCHIVE, main as release
+from tests.versions import the_next
 
 from .common import DOCUMENTED, WAIT, add_demo, complaints, wait_for
 
@@ -25,11 +23,6 @@ config:
 logger:
   default: info
 """
-GROUPS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
-OLDEST, NEXT = (
-    GROUPS[group][0].removeprefix("homeassistant==")
-    for group in ("homeassistant", "homeassistant-next")
-)
 # Does with the archive of a whole repository what the Marketplace does, by its own code.
 MARKETPLACE = """
 import json
@@ -59,27 +52,6 @@ archive.extract_directory(folder, Path(sys.argv[2]) / manifest["domain"])
 """
 
 
-def the_next() -> Path:
-    """Return the Python of the next version of Home Assistant, which is installed when it is missing."""
-    tools = REPOSITORY / ".tools"
-    # Tests run side by side, and both would install it.
-    with (tools / "homeassistant-next.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        result = subprocess.run(  # noqa: S603
-            [REPOSITORY / "scripts" / "setup-next"], capture_output=True, text=True, check=False
-        )
-    if result.returncode:
-        pytest.skip(f"Home Assistant {NEXT} cannot be installed here:\n{result.stderr[-2000:]}")
-    return Path(result.stdout.strip())
-
-
-def version(python: Path) -> str:
-    """Return the version of Home Assistant that a Python runs."""
-    return subprocess.run(  # noqa: S603
-        [python, "-m", "homeassistant", "--version"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """Return all files of a folder."""
     return {
@@ -107,14 +79,6 @@ def downloaded(tmp_path: Path) -> Path:
     with zipfile.ZipFile(tmp_path / ARCHIVE) as archive:
         archive.extractall(folder)
     return folder
-
-
-@pytest.fixture(params=[OLDEST, NEXT])
-def python(request: pytest.FixtureRequest) -> Path:
-    """Return the Python of each version of Home Assistant."""
-    program = the_next() if request.param == NEXT else Path(sys.executable)
-    assert version(program) == request.param
-    return program
 
 
 @pytest.mark.timeout(900)  # the first run installs another Home Assistant
