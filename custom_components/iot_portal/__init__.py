@@ -9,7 +9,12 @@ from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import IotPortalAccount
-from .api import IotPortalAuthenticationError, IotPortalError, IotPortalInputError
+from .api import (
+    IotPortalAuthenticationError,
+    IotPortalClient,
+    IotPortalError,
+    IotPortalInputError,
+)
 from .config_flow import IotPortalConfigFlow
 from .const import DOMAIN
 from .coordinator import IotPortalConfigEntry, IotPortalData
@@ -63,16 +68,7 @@ async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) 
 
 async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
     """Log an account in and start to follow its SIMs."""
-    try:
-        client = async_create_client(hass, entry.data)
-        await client.login()
-    except IotPortalAuthenticationError as err:
-        raise ConfigEntryAuthFailed(**translate(err, entry.title)) from err
-    except IotPortalInputError as err:
-        raise ConfigEntryError(**translate(err, entry.title)) from err
-    except IotPortalError as err:
-        raise ConfigEntryNotReady(**translate(err, entry.title)) from err
-
+    client = await _async_log_in(hass, entry)
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry.entry_id,
         entry_type=DeviceEntryType.SERVICE,
@@ -107,6 +103,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     else:
         start(hass)
     return True
+
+
+async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> IotPortalClient:
+    """Return a client that is logged in, or raise what Home Assistant has to do about it."""
+    try:
+        client = async_create_client(hass, entry.data)
+        await client.login()
+    except IotPortalAuthenticationError as err:
+        raise ConfigEntryAuthFailed(**translate(err, entry.title)) from err
+    except IotPortalInputError as err:
+        raise ConfigEntryError(**translate(err, entry.title)) from err
+    except IotPortalError as err:
+        raise ConfigEntryNotReady(**translate(err, entry.title)) from err
+    return client
 
 
 async def _async_remember(hass: HomeAssistant, entry: IotPortalConfigEntry) -> AccountMemory:

@@ -1,7 +1,7 @@
 """Coordinators of the IoT Portal integration: one for each SIM."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, override
@@ -63,10 +63,30 @@ type SimAddedCallback = Callable[[IotPortalSimCoordinator], None]
 POLLS_UNTIL_GONE = 2
 
 
+def _background_debouncer(hass: HomeAssistant) -> Debouncer[Coroutine[Any, Any, None]]:
+    """Return what keeps refreshes apart, without keeping Home Assistant from stopping until the portal answers."""
+    return Debouncer(
+        hass,
+        LOGGER,
+        cooldown=REQUEST_REFRESH_DEFAULT_COOLDOWN,
+        immediate=REQUEST_REFRESH_DEFAULT_IMMEDIATE,
+        background=True,
+    )
+
+
 class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
     """Reads one SIM; what is written to it goes through `changes` and `messages`."""
 
     config_entry: IotPortalConfigEntry
+
+    _status: str | None = None
+    _importance = Priority.FIRST_READ
+    # Before the first read nobody knows whether a repair is left from an earlier run.
+    _missing_polls: int | None = None
+    _account_has_logged = False
+    _looks = 0
+    _own_failures = 0
+    _recalled: SimData | None = None
 
     def __init__(
         self,
@@ -100,30 +120,15 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData]):
         )
         self.messages = Messages(self._context, self.sms, show=self._async_show_writes)
         self.reader = SimReader(self._context, account)
-        self._status: str | None = None
         # Home Assistant changes a subentry in place, so what it was has to be remembered.
         self._shown = (subentry.title, subentry.data)
-        self._importance = Priority.FIRST_READ
-        # Before the first read nobody knows whether a repair is left from an earlier run.
-        self._missing_polls: int | None = None
-        self._account_has_logged = False
-        self._looks = 0
-        self._own_failures = 0
-        self._recalled: SimData | None = None
         super().__init__(
             hass,
             LOGGER,
             config_entry=entry,
             name=f"{DOMAIN} {subentry.title}",
             update_interval=timedelta(seconds=account.schedule.interval),
-            # In the background: the end of Home Assistant does not wait for the portal.
-            request_refresh_debouncer=Debouncer(
-                hass,
-                LOGGER,
-                cooldown=REQUEST_REFRESH_DEFAULT_COOLDOWN,
-                immediate=REQUEST_REFRESH_DEFAULT_IMMEDIATE,
-                background=True,
-            ),
+            request_refresh_debouncer=_background_debouncer(hass),
             always_update=False,
         )
 
