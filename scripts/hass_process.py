@@ -20,6 +20,23 @@ STOP_TIMEOUT = 30
 POLL_INTERVAL = 0.25
 
 
+def listening(host: str, port: int) -> dict[str, Any]:
+    """Return what Home Assistant keeps of where it listens."""
+    server = {
+        "server_host": [host],
+        "server_port": port,
+        "cors_allowed_origins": [],
+        "login_attempts_threshold": -1,
+        "ip_ban_enabled": True,
+        "ssl_profile": "modern",
+        "use_x_frame_options": True,
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "error": None,
+        "error_message": None,
+    }
+    return {"stable": server, "pending": None, "yaml_migration_done": True}
+
+
 class HomeAssistantError(Exception):
     """Home Assistant did not do what it was asked for."""
 
@@ -62,19 +79,7 @@ class HomeAssistantProcess:
             self.config_dir / "custom_components" / INTEGRATION.name,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-        http = {
-            "server_host": [self._host],
-            "server_port": self._port,
-            "cors_allowed_origins": [],
-            "login_attempts_threshold": -1,
-            "ip_ban_enabled": True,
-            "ssl_profile": "modern",
-            "use_x_frame_options": True,
-            "created_at": "2026-01-01T00:00:00+00:00",
-            "error": None,
-            "error_message": None,
-        }
-        self.store("http", 2, 2, {"stable": http, "pending": None, "yaml_migration_done": True})
+        self.store("http", 2, 2, listening(self._host, self._port))
         self.store("onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
 
     def store(self, key: str, version: int, minor_version: int, data: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from homeassistant.util.async_ import (
 )
 
 from custom_components.iot_portal.const import DOMAIN
+from scripts.hass_process import listening
 
 from .promises import Promise, Promises
 
@@ -154,23 +155,11 @@ def prepare(folder: Path) -> str:
     """Keep Home Assistant's own server on this machine, and return where; only the portal's reports need it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = {
-        "server_host": ["127.0.0.1"],
-        "server_port": port,
-        "cors_allowed_origins": [],
-        "login_attempts_threshold": -1,
-        "ip_ban_enabled": True,
-        "ssl_profile": "modern",
-        "use_x_frame_options": True,
-        "created_at": "2026-01-01T00:00:00+00:00",
-        "error": None,
-        "error_message": None,
-    }
     content = {
         "key": "http",
         "version": 2,
         "minor_version": 2,
-        "data": {"stable": server, "pending": None, "yaml_migration_done": True},
+        "data": listening("127.0.0.1", port),
     }
     storage = folder / ".storage"
     storage.mkdir()
