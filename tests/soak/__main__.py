@@ -350,7 +350,9 @@ def main() -> int:
     )
     parser.add_argument("--days", type=int, default=30, help="virtual days, two at least")
     parser.add_argument("--sims", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed makes nearly the same month")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the same seed makes nearly the same month"
+    )
     parser.add_argument("--interval", type=int, default=45, help="minutes between polls of a SIM")
     parser.add_argument("--json", action="store_true", help="print every figure")
     options = parser.parse_args()
