@@ -270,8 +270,8 @@ class State:
         self.sims = Sims({**self.sims, sim.iccid: sim})
         return sim
 
-    def request_status(self, sim: Sim, status: str) -> None:
-        """Ask for a status; the dialect `status_change` decides when it is there."""
+    def request_status(self, sim: Sim, status: str, *, late: float = 0) -> None:
+        """Ask for a status, which was due some seconds ago; the dialect `status_change` decides when it is there."""
         check_status(status)
         when = self.dialects["status_change"]
         if sim.status in TERMINAL or when == "refused":
@@ -281,16 +281,16 @@ class State:
         if when == "immediate":
             sim.set_status(status)
         elif when == "after_seconds":
-            sim.set_status(status, after=self.timings.status_seconds)
+            sim.set_status(status, after=max(self.timings.status_seconds - late, 0))
         elif when == "after_reads":
             sim.reads_to_go = self.timings.status_reads
 
-    def edit(self, sim: Sim, changes: Mapping[str, Json]) -> None:
-        """Change a SIM's status and fields."""
+    def edit(self, sim: Sim, changes: Mapping[str, Json], *, late: float = 0) -> None:
+        """Change a SIM's status and fields, which was due some seconds ago."""
         if "status" in changes:
-            self.request_status(sim, str(changes["status"]))
+            self.request_status(sim, str(changes["status"]), late=late)
         sim.device |= {name: value for name, value in changes.items() if name != "status"}
-        sim.date_updated = self.clock.now()
+        sim.date_updated = self._in(-late)
 
     def queue_bulk_edit(
         self,
@@ -393,18 +393,19 @@ class State:
             sms.status = "Failed"
 
     def _finish(self, edit: BulkEdit) -> None:
-        """Carry out a bulk edit, and have its webhook called."""
+        """Carry out a bulk edit as of when it was due, and have its webhook called."""
+        late = (self.clock.now() - edit.due).total_seconds()
         for iccid in edit.iccids:
             sim = self._at(iccid, edit.due)
-            edit.results[iccid] = sim is not None and self._try_edit(sim, edit.update)
+            edit.results[iccid] = sim is not None and self._try_edit(sim, edit.update, late)
         edit.finished = True
         if edit.webhook_url:
             self.outbox.append(edit)
 
-    def _try_edit(self, sim: Sim, changes: Mapping[str, Json]) -> bool:
+    def _try_edit(self, sim: Sim, changes: Mapping[str, Json], late: float) -> bool:
         """Edit a SIM and tell whether that worked."""
         try:
-            self.edit(sim, changes)
+            self.edit(sim, changes, late=late)
         except PortalError:
             return False
         return True

@@ -105,8 +105,6 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             await until_told(hass, EDITED, "lifecycle_event", "status_change_confirmed")
             # The polls look for what was asked of many, and the next one is far away.
             states = await wait_for(hass, IN_BULK, "change_pending", "on")
-            # The queue has come to the edit, which takes its time like one of a single SIM.
-            portal.clock.advance(60)
             await read_again(hass, states["status"]["entity_id"])
             await until_told(hass, IN_BULK, "lifecycle_event", "status_change_confirmed")
 

@@ -187,6 +187,18 @@ async def test_bulk_edit(caller: Caller) -> None:
     assert not caller.portal.state.is_busy
 
 
+async def test_bulk_edit_when_time_leaps(caller: Caller) -> None:
+    """A status is there the same seconds after its place in the queue, also when nobody looked in between."""
+    caller.portal.dialects["status_change"] = "after_seconds"
+    edit = {"update": {"status": "DEACTIVATED"}, "queueId": "7", "iccids": [ACTIVE]}
+    await caller.put("/BulkEditDevice", edit)
+    timings = caller.portal.state.timings
+    caller.portal.clock.advance(timings.bulk_seconds + timings.status_seconds - 1)
+    assert (await caller.get(f"/getStatus/{ACTIVE}")).text == "ACTIVATED"
+    caller.portal.clock.advance(2)
+    assert (await caller.get(f"/getStatus/{ACTIVE}")).text == "DEACTIVATED"
+
+
 async def test_later_request_wins(caller: Caller) -> None:
     """Of two requested statuses that wait, both come, in their order."""
     caller.portal.dialects["status_change"] = "after_seconds"
