@@ -195,6 +195,14 @@ async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
 
 
+async def test_sections_leave_no_gaps(demo: str, ask: Ask) -> None:
+    """What has a table or a graph is wide, and where only two sections fit, narrow ones stand side by side."""
+    (view,) = (await ask())["views"]
+
+    assert [section["column_span"] for section in view["sections"]] == [2, 1, 2, 1]
+    assert view["dense_section_placement"]
+
+
 async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
     """Every card is one that comes with Home Assistant, and so nothing has to be installed."""
     types = {card["type"] for card in cards(await ask())}
