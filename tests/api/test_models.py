@@ -1,6 +1,6 @@
 """What the portal's many spellings mean."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -65,26 +65,6 @@ def test_counts(value: Any, expected: int | None) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("True", True),
-        ("False", False),
-        ("1", True),
-        ("0", False),
-        (True, True),
-        (False, False),
-        (1, True),
-        ("", None),
-        (None, None),
-        ("maybe", None),
-    ],
-)
-def test_flags(value: Any, expected: bool | None) -> None:
-    """A yes or no comes as a word, a digit or a boolean."""
-    assert Device.from_answer({"isshared": value}).is_shared is expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
         ("2023-06-23 11:14:37.998+0000", datetime(2023, 6, 23, 11, 14, 37, 998000, UTC)),
         ("2023-06-23T13:14:37+02:00", datetime(2023, 6, 23, 11, 14, 37, tzinfo=UTC)),
         ("2023-06-23 11:14:37", datetime(2023, 6, 23, 11, 14, 37, tzinfo=UTC)),
@@ -98,21 +78,6 @@ def test_flags(value: Any, expected: bool | None) -> None:
 def test_instants(value: Any, expected: datetime | None) -> None:
     """An instant is aware; what is none is unknown."""
     assert Device.from_answer({"dateActivated": value}).date_activated == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("2023-02-19 23:00:00.000+0000", date(2023, 2, 20)),
-        ("2023-07-19 22:00:00.000+0000", date(2023, 7, 20)),
-        ("2023-02-20 05:00:00.000+0000", date(2023, 2, 20)),
-        ("9999-12-31 23:00:00.000+0000", None),
-        ("never", None),
-    ],
-)
-def test_shipped_date(value: str, expected: date | None) -> None:
-    """A shipped date is the day whose midnight it was written as."""
-    assert Device.from_answer({"dateShipped": value}).date_shipped == expected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ reader here takes all of them. A field of a wrong type becomes None and spoils n
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 import re
 from typing import Self
@@ -17,8 +17,6 @@ from .const import SmsStatus
 type Json = Mapping[str, Json] | list[Json] | str | int | float | bool | None
 
 _STATUS = re.compile(r"\w[\w -]{0,63}")
-_TRUE = {"true", "1", "yes"}
-_FALSE = {"false", "0", "no"}
 _DATA_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SMS_STATUSES = {status.replace("_", ""): status for status in SmsStatus}
 # Home Assistant has a state of its own that is called unknown.
@@ -105,27 +103,14 @@ class Usage(SimIdentity):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Device(SimIdentity):
-    """What the portal knows about a SIM: its plan, owner and dates."""
+    """What the portal knows about a SIM: its plans, customer and allowance."""
 
     rate_plan: str | None = None
     communication_plan: str | None = None
-    commercial_plan: str | None = None
     customer: str | None = None
-    end_consumer_id: str | None = None
-    account_id: str | None = None
-    username: str | None = None
     date_activated: datetime | None = None
-    date_created: datetime | None = None
-    date_updated: datetime | None = None
-    date_shipped: date | None = None
     fixed_ip: str | None = field(default=None, repr=False)
-    notes: str | None = None
     label: str | None = None
-    modem_id: str | None = None
-    global_sim_type: str | None = None
-    contract: str | None = None
-    parent_iccid: str | None = field(default=None, repr=False)
-    is_shared: bool | None = None
     allowance_bytes: int | None = None
 
     @classmethod
@@ -137,23 +122,10 @@ class Device(SimIdentity):
             **_identity(raw),
             rate_plan=_text(raw.get("ratePlan")),
             communication_plan=_text(raw.get("communicationPlan")),
-            commercial_plan=_text(raw.get("commsplan")),
             customer=_text(raw.get("customer")),
-            end_consumer_id=_text(raw.get("endConsumerId")),
-            account_id=_text(raw.get("accountId")),
-            username=_text(raw.get("username")),
             date_activated=_instant(raw.get("dateActivated")),
-            date_created=_instant(raw.get("dateCreated")),
-            date_updated=_instant(raw.get("dateUpdated")),
-            date_shipped=_local_date(raw.get("dateShipped")),
             fixed_ip=_ip(raw.get("fixedIPAddress")),
-            notes=_text(raw.get("simNotes")),
             label=_text(raw.get("deviceID")),
-            modem_id=_text(raw.get("modemID")),
-            global_sim_type=_text(raw.get("globalSimType")),
-            contract=_text(raw.get("contractdetails")),
-            parent_iccid=_text(raw.get("parenticcid")),
-            is_shared=_flag(raw.get("isshared")),
             allowance_bytes=_data_size(raw.get("dataquantity"), raw.get("datasize")),
         )
 
@@ -192,11 +164,8 @@ class Sms(_Answer):
     status: str | None = None
     text: str | None = field(default=None, repr=False)
     is_incoming: bool | None = None
-    sender: str | None = field(default=None, repr=False)
-    recipient: str | None = field(default=None, repr=False)
     sent: datetime | None = None
     received: datetime | None = None
-    modified: datetime | None = None
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
@@ -210,11 +179,8 @@ class Sms(_Answer):
             status=_text(raw.get("status")),
             text=_text(raw.get("messageText")),
             is_incoming=None if kind is None else kind.upper() == "MO",
-            sender=_text(raw.get("sentFrom")),
-            recipient=_text(raw.get("sentTo")),
             sent=_instant(raw.get("dateSent")),
             received=_instant(raw.get("dateReceived")),
-            modified=_instant(raw.get("dateModified")),
         )
 
 
@@ -332,14 +298,6 @@ def _count(value: Json) -> int | None:
     return None
 
 
-def _flag(value: Json) -> bool | None:
-    """Read a yes or no, as text too."""
-    if isinstance(value, bool):
-        return value
-    word = (_text(value) or "").lower()
-    return True if word in _TRUE else False if word in _FALSE else None
-
-
 def _instant(value: Json) -> datetime | None:
     """Read an instant such as `2023-06-23 11:14:37.998+0000`; without an offset it is UTC."""
     if not isinstance(value, str):
@@ -347,16 +305,6 @@ def _instant(value: Json) -> datetime | None:
     with suppress(ValueError, OverflowError):
         instant = datetime.fromisoformat(value.strip())
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
-    return None
-
-
-def _local_date(value: Json) -> date | None:
-    """Read a date that was written as midnight somewhere in the world."""
-    instant = _instant(value)
-    if instant is None:
-        return None
-    with suppress(OverflowError):
-        return (instant + timedelta(hours=12)).date()
     return None
 
 
