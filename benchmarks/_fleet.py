@@ -19,9 +19,13 @@ SECRET_KEY = "bench-secret"  # noqa: S105
 type Options = dict[str, float]
 """The options of an account, as the integration stores them."""
 
-WIDTH = 50
+MAX_CONCURRENT = 50
 # Only what is measured asks the portal, and as fast as it can.
-WIDE_OPEN: Options = {"poll_interval": 1440, "request_rate": 1_000_000, "request_width": WIDTH}
+WIDE_OPEN: Options = {
+    "poll_interval": 1440,
+    "request_rate": 1_000_000,
+    "max_concurrent_requests": MAX_CONCURRENT,
+}
 DEFAULT_PACE: Options = {"poll_interval": 1440}
 
 # What ends the names of the sensors that tell whether a SIM has been read.

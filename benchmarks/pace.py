@@ -15,7 +15,7 @@ from random import Random
 import sys
 from tempfile import TemporaryDirectory
 
-from custom_components.iot_portal.api.pacing import DEFAULT_RATE, DEFAULT_WIDTH
+from custom_components.iot_portal.api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE
 from scripts.develop import Portal
 from scripts.hass_process import HomeAssistantError
 
@@ -57,7 +57,7 @@ class Result:
     @property
     def is_within_setting(self) -> bool:
         """Tell whether the portal was never asked too fast."""
-        return self.peak_rate <= DEFAULT_RATE and self.peak_width <= DEFAULT_WIDTH
+        return self.peak_rate <= DEFAULT_RATE and self.peak_width <= DEFAULT_MAX_CONCURRENT
 
 
 def main() -> None:
@@ -165,7 +165,7 @@ def _as_table(result: Result, minutes: float) -> str:
     columns = [f"over {minutes:g} min", "seen by the portal", "setting"]
     rows = [
         ["most requests in any one second", str(result.peak_rate), f"{DEFAULT_RATE:g}"],
-        ["most requests at once", str(result.peak_width), f"{DEFAULT_WIDTH}"],
+        ["most requests at once", str(result.peak_width), f"{DEFAULT_MAX_CONCURRENT}"],
         ["requests", f"{result.requests:,}", ""],
         ["requests a second", f"{result.requests / minutes / 60:.2f}", ""],
         *([f"refused with {name}", str(times), ""] for name, times in result.refusals.items()),

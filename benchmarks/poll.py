@@ -147,7 +147,7 @@ async def _sample(
 async def _bare(portal: Portal, fleet: Sequence[str], routes: Sequence[str]) -> Sample:
     """Make our requests for each SIM and parse the answers, with nothing around it."""
     headers = {"Authorization": await _fleet.log_in(portal)}
-    turns = asyncio.Semaphore(_fleet.WIDTH)
+    turns = asyncio.Semaphore(_fleet.MAX_CONCURRENT)
     async with ClientSession(connector=TCPConnector(limit=0)) as session:
 
         async def read(iccid: str) -> None:

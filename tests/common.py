@@ -1,4 +1,4 @@
-"""What tests of several parts share."""
+"""Helpers for the tests of several parts."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,14 +11,14 @@ from aiohttp.test_utils import TestServer
 from custom_components.iot_portal.api.pacing import Pacer
 
 
-class TirelessPacer(Pacer):
-    """A pacer that holds nobody up, for tests that move the portal's clock or stop the real one."""
+class UnlimitedPacer(Pacer):
+    """A pacer without limits, for tests that move the portal's clock or stop the real one."""
 
     @override
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Go."""
-        self.count()
+    async def slot(self) -> AsyncIterator[None]:
+        """Start the request at once."""
+        self.record_request()
         yield
 
 
@@ -28,7 +28,7 @@ async def serving(
     *,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
-    """Serve something on this machine, and return its address."""
+    """Serve a handler on this machine and yield its address."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     server = TestServer(app, host="127.0.0.1")

@@ -11,7 +11,7 @@ import pytest
 from custom_components.iot_portal import config_flow, portal
 from custom_components.iot_portal.api import client
 
-from .common import TirelessPacer
+from .common import UnlimitedPacer
 from .versions import NEXT, OLDEST, the_next, version
 
 # The same examples in every run, so that a change is never blamed for what others have overlooked.
@@ -28,7 +28,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     Nor for a progress that nobody watches.
     """
     monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
-    monkeypatch.setattr(portal, "Pacer", TirelessPacer)
+    monkeypatch.setattr(portal, "Pacer", UnlimitedPacer)
     monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0)
 
 

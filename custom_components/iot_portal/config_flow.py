@@ -52,7 +52,7 @@ from .api import (
     IotPortalRateLimitError,
     is_private,
 )
-from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH, Priority, priority
+from .api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE, Priority, priority
 from .const import (
     CONF_ALLOWANCE,
     CONF_API_TOKEN,
@@ -63,9 +63,9 @@ from .const import (
     CONF_ENVIRONMENT,
     CONF_ICCID,
     CONF_ICCIDS,
+    CONF_MAX_CONCURRENT_REQUESTS,
     CONF_POLL_INTERVAL,
     CONF_REQUEST_RATE,
-    CONF_REQUEST_WIDTH,
     CONF_SECRET_KEY,
     CONF_WATCH_SMS,
     DATA_UNITS,
@@ -133,7 +133,7 @@ OPTIONS_SCHEMA = vol.Schema(
         vol.Required(CONF_REQUEST_RATE, default=DEFAULT_RATE): NumberSelector(
             NumberSelectorConfig(min=0.5, max=20, step=0.5, mode=NumberSelectorMode.BOX)
         ),
-        vol.Required(CONF_REQUEST_WIDTH, default=DEFAULT_WIDTH): NumberSelector(
+        vol.Required(CONF_MAX_CONCURRENT_REQUESTS, default=DEFAULT_MAX_CONCURRENT): NumberSelector(
             NumberSelectorConfig(min=1, max=10, mode=NumberSelectorMode.BOX)
         ),
         vol.Required(CONF_BILLING_DAY, default=DEFAULT_BILLING_DAY): _BILLING_DAY,

@@ -9,13 +9,13 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util.hass_dict import HassKey
 
 from .api import Credentials, IotPortalClient
-from .api.pacing import DEFAULT_RATE, DEFAULT_WIDTH, Pacer
+from .api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE, Pacer
 from .const import (
     CONF_API_TOKEN,
     CONF_BASE_URL,
     CONF_CLIENT_ID,
+    CONF_MAX_CONCURRENT_REQUESTS,
     CONF_REQUEST_RATE,
-    CONF_REQUEST_WIDTH,
     CONF_SECRET_KEY,
     DOMAIN,
 )
@@ -57,13 +57,13 @@ def _async_get_pacer(hass: HomeAssistant, account: _Account) -> Pacer:
     rate = min(
         (each.get(CONF_REQUEST_RATE, DEFAULT_RATE) for each in options), default=DEFAULT_RATE
     )
-    width = min(
-        (int(each.get(CONF_REQUEST_WIDTH, DEFAULT_WIDTH)) for each in options),
-        default=DEFAULT_WIDTH,
+    max_concurrent = min(
+        (int(each.get(CONF_MAX_CONCURRENT_REQUESTS, DEFAULT_MAX_CONCURRENT)) for each in options),
+        default=DEFAULT_MAX_CONCURRENT,
     )
     pacers = hass.data.setdefault(_PACERS, WeakValueDictionary())
     if (pacer := pacers.get(account)) is None:
-        pacer = pacers[account] = Pacer(rate=rate, width=width)
+        pacer = pacers[account] = Pacer(rate=rate, max_concurrent=max_concurrent)
     else:
-        pacer.limit(rate=rate, width=width)
+        pacer.set_limits(rate=rate, max_concurrent=max_concurrent)
     return pacer

@@ -7,7 +7,7 @@ import pytest
 
 from custom_components.iot_portal.api import Credentials, IotPortalClient
 from mock_portal import MockPortal
-from tests.common import TirelessPacer
+from tests.common import UnlimitedPacer
 
 ICCID = "8931082322089353632"
 CREDENTIALS = Credentials(client_id="demo-client", secret_key="demo-secret")
@@ -40,7 +40,7 @@ def make_client(portal: MockPortal, session: ClientSession) -> MakeClient:
             session,
             base_url,
             credentials,
-            pacer=TirelessPacer(),
+            pacer=UnlimitedPacer(),
             timeout=timeout,
             retry_wait=0.01,
         )

@@ -1,4 +1,4 @@
-"""The pacer, on a clock that the test moves."""
+"""The pacer, on a fake event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from custom_components.iot_portal.api.pacing import (
+    DEFAULT_PAUSE,
     RECOVERY_SECONDS,
-    REFUSED_PAUSE,
     Pacer,
     Priority,
     priority,
@@ -17,69 +17,69 @@ from custom_components.iot_portal.api.pacing import (
 
 
 @dataclass
-class FakeAlarm:
-    """A call that is to come."""
+class FakeLoopHandle:
+    """A scheduled callback."""
 
     when: float
     callback: Callable[[], None]
     is_cancelled: bool = False
 
     def cancel(self) -> None:
-        """Call it off."""
+        """Cancel the callback."""
         self.is_cancelled = True
 
 
-class FakeTimer:
-    """A clock that stands still until it is moved."""
+class FakeLoop:
+    """An event loop whose time stands still until the test advances it."""
 
     def __init__(self) -> None:
         """Start at zero."""
         self.now = 0.0
-        self._calls: list[FakeAlarm] = []
+        self._handles: list[FakeLoopHandle] = []
 
     def time(self) -> float:
         """Return the time."""
         return self.now
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> FakeAlarm:
-        """Remember a call."""
-        alarm = FakeAlarm(when, callback)
-        self._calls.append(alarm)
-        return alarm
+    def call_at(self, when: float, callback: Callable[[], None]) -> FakeLoopHandle:
+        """Schedule a callback."""
+        handle = FakeLoopHandle(when, callback)
+        self._handles.append(handle)
+        return handle
 
     async def advance(self, seconds: float) -> None:
-        """Move the time in small steps, in which everybody goes on."""
+        """Advance the time in small steps, and run all tasks after each."""
         until = self.now + seconds
         while self.now < until:
             self.jump(min(0.05, until - self.now))
             await settle()
 
     def jump(self, seconds: float) -> None:
-        """Move the time and make the calls that are due; nobody else goes on."""
+        """Advance the time at once and run the callbacks that are due, but no task."""
         self.now += seconds
-        due = [alarm for alarm in self._calls if alarm.when <= self.now]
-        self._calls = [alarm for alarm in self._calls if alarm.when > self.now]
-        for alarm in due:
-            if not alarm.is_cancelled:
-                alarm.callback()
+        due = [handle for handle in self._handles if handle.when <= self.now]
+        self._handles = [handle for handle in self._handles if handle.when > self.now]
+        for handle in due:
+            if not handle.is_cancelled:
+                handle.callback()
 
 
 async def settle() -> None:
-    """Let every task go on as far as it can."""
+    """Run every task as far as it can go."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 class Requests:
-    """Requests that go through a pacer, each as long as the test says."""
+    """Requests that go through a pacer; each takes as long as the test says."""
 
-    def __init__(self, pacer: Pacer, timer: FakeTimer, *, seconds: float = 0.0) -> None:
-        """Start with none."""
+    def __init__(self, pacer: Pacer, loop: FakeLoop, *, seconds: float = 0.0) -> None:
+        """Start without requests."""
         self.started: list[tuple[str, float]] = []
-        self.under_way = 0
-        self.widest = 0
+        self.in_flight = 0
+        self.peak_concurrent = 0
         self._pacer = pacer
-        self._timer = timer
+        self._loop = loop
         self._seconds = seconds
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -89,25 +89,25 @@ class Requests:
             self._tasks[name] = asyncio.create_task(self._run(name))
 
     def cancel(self, name: str) -> None:
-        """Give a request up."""
+        """Cancel a request."""
         self._tasks[name].cancel()
 
     async def _run(self, name: str) -> None:
-        """Wait for the turn and take the time that a request takes."""
-        async with self._pacer.turn():
-            self.started.append((name, self._timer.now))
-            self.under_way += 1
-            self.widest = max(self.widest, self.under_way)
-            until = self._timer.now + self._seconds
+        """Wait for a slot and hold it as long as a request takes."""
+        async with self._pacer.slot():
+            self.started.append((name, self._loop.now))
+            self.in_flight += 1
+            self.peak_concurrent = max(self.peak_concurrent, self.in_flight)
+            until = self._loop.now + self._seconds
             try:
-                while self._timer.now < until:  # noqa: ASYNC110
+                while self._loop.now < until:  # noqa: ASYNC110
                     await asyncio.sleep(0)
             finally:
-                self.under_way -= 1
+                self.in_flight -= 1
 
     @property
     def names(self) -> list[str]:
-        """Return who started, in order."""
+        """Return the names of the started requests, in order."""
         return [name for name, _ in self.started]
 
     def peak_rate(self) -> int:
@@ -116,7 +116,7 @@ class Requests:
         return max(sum(first <= when < first + 1 for when in times) for first in times)
 
     async def end(self) -> None:
-        """Give up what is left."""
+        """Cancel all requests."""
         for task in self._tasks.values():
             task.cancel()
         for task in self._tasks.values():
@@ -125,41 +125,41 @@ class Requests:
 
 
 @pytest.fixture
-def timer() -> FakeTimer:
-    """Return a clock."""
-    return FakeTimer()
+def loop() -> FakeLoop:
+    """Return a fake event loop."""
+    return FakeLoop()
 
 
-async def test_rate_and_width(timer: FakeTimer) -> None:
-    """No more start within a second, and no more are under way, than the setting says."""
-    requests = Requests(Pacer(rate=4, width=2, timer=timer), timer, seconds=0.4)
+async def test_rate_and_concurrency(loop: FakeLoop) -> None:
+    """No more requests start within a second, and no more are in flight, than the limits allow."""
+    requests = Requests(Pacer(rate=4, max_concurrent=2, loop=loop), loop, seconds=0.4)
     for number in range(40):
         requests.ask(str(number))
 
-    await timer.advance(14)
+    await loop.advance(14)
 
     assert len(requests.started) == 40
     assert requests.peak_rate() <= 4
-    assert requests.widest == 2
+    assert requests.peak_concurrent == 2
     assert requests.started[-1][1] < 13
 
 
-async def test_slow_answers_keep_the_width(timer: FakeTimer) -> None:
-    """When answers take long, the width is what holds back."""
-    requests = Requests(Pacer(rate=4, width=2, timer=timer), timer, seconds=2)
+async def test_slow_answers(loop: FakeLoop) -> None:
+    """When answers take long, the limit of concurrent requests holds."""
+    requests = Requests(Pacer(rate=4, max_concurrent=2, loop=loop), loop, seconds=2)
     for number in range(6):
         requests.ask(str(number))
 
-    await timer.advance(7)
+    await loop.advance(7)
 
-    assert requests.widest == 2
+    assert requests.peak_concurrent == 2
     assert len(requests.started) == 6
     await requests.end()
 
 
-async def test_priorities(timer: FakeTimer) -> None:
-    """What a person asks for overtakes everything; within a priority first come is first served."""
-    requests = Requests(Pacer(rate=1, width=1, timer=timer), timer)
+async def test_priorities(loop: FakeLoop) -> None:
+    """Requests start by priority; within a priority first come is first served."""
+    requests = Requests(Pacer(rate=1, max_concurrent=1, loop=loop), loop)
     requests.ask("first", Priority.POLL)
     await settle()
     for name, importance in (
@@ -172,7 +172,7 @@ async def test_priorities(timer: FakeTimer) -> None:
     ):
         requests.ask(name, importance)
 
-    await timer.advance(10)
+    await loop.advance(10)
 
     assert requests.names == [
         "first",
@@ -185,102 +185,102 @@ async def test_priorities(timer: FakeTimer) -> None:
     ]
 
 
-async def test_refused(timer: FakeTimer) -> None:
-    """After a refusal there is a pause, then half the rate, one at a time, and a slow way back."""
-    pacer = Pacer(rate=4, width=2, timer=timer)
-    requests = Requests(pacer, timer, seconds=0.3)
+async def test_back_off(loop: FakeLoop) -> None:
+    """After a rate limit error: a pause, half the rate, one at a time; the limits return slowly."""
+    pacer = Pacer(rate=4, max_concurrent=2, loop=loop)
+    requests = Requests(pacer, loop, seconds=0.3)
 
-    pacer.refused(retry_after=10)
+    pacer.back_off(retry_after=10)
     for number in range(200):
         requests.ask(str(number))
-    await timer.advance(9.9)
+    await loop.advance(9.9)
     assert requests.started == []
 
-    await timer.advance(5.1)
+    await loop.advance(5.1)
     assert pacer.rate == 2
-    assert requests.widest == 1
+    assert requests.peak_concurrent == 1
     assert requests.peak_rate() <= 2
 
-    await timer.advance(3 * RECOVERY_SECONDS)
+    await loop.advance(3 * RECOVERY_SECONDS)
     assert pacer.rate == 4
-    assert pacer.width == 2
+    assert pacer.max_concurrent == 2
     assert requests.peak_rate() <= 4
     await requests.end()
 
 
-async def test_refused_again_and_again(timer: FakeTimer) -> None:
-    """The rate has a floor, and without a Retry-After the pause is ours."""
-    pacer = Pacer(rate=4, width=2, timer=timer)
-    requests = Requests(pacer, timer)
+async def test_repeated_back_off(loop: FakeLoop) -> None:
+    """The rate has a minimum, and without a Retry-After the pause has a default length."""
+    pacer = Pacer(rate=4, max_concurrent=2, loop=loop)
+    requests = Requests(pacer, loop)
     for _ in range(20):
-        pacer.refused(retry_after=None)
+        pacer.back_off(retry_after=None)
     requests.ask("patient")
 
-    await timer.advance(REFUSED_PAUSE - 0.1)
+    await loop.advance(DEFAULT_PAUSE - 0.1)
     assert requests.started == []
-    await timer.advance(0.2)
+    await loop.advance(0.2)
 
     assert requests.names == ["patient"]
     assert pacer.rate == 0.2
 
 
-async def test_cancelled_while_waiting(timer: FakeTimer) -> None:
-    """A request that is given up while it waits holds nobody up."""
-    requests = Requests(Pacer(rate=1, width=1, timer=timer), timer)
+async def test_cancelled_while_waiting(loop: FakeLoop) -> None:
+    """A request that is cancelled while it waits does not delay the others."""
+    requests = Requests(Pacer(rate=1, max_concurrent=1, loop=loop), loop)
     for name in ("a", "b", "c"):
         requests.ask(name)
     await settle()
     requests.cancel("b")
 
-    await timer.advance(3)
+    await loop.advance(3)
 
     assert requests.names == ["a", "c"]
 
 
-async def test_cancelled_when_its_turn_had_come(timer: FakeTimer) -> None:
-    """A request that is given up in the very moment of its turn gives the turn back."""
-    requests = Requests(Pacer(rate=1, width=1, timer=timer), timer)
+async def test_cancelled_when_dispatched(loop: FakeLoop) -> None:
+    """A request that is cancelled just after it got a slot gives the slot back."""
+    requests = Requests(Pacer(rate=1, max_concurrent=1, loop=loop), loop)
     for name in ("a", "b", "c"):
         requests.ask(name)
     await settle()
-    timer.jump(2)
+    loop.jump(2)
     requests.cancel("b")
 
-    await timer.advance(3)
+    await loop.advance(3)
 
     assert requests.names == ["a", "c"]
 
 
-async def test_cancelled_under_way(timer: FakeTimer) -> None:
-    """A request that is given up under way makes room."""
-    requests = Requests(Pacer(rate=1, width=1, timer=timer), timer, seconds=100)
+async def test_cancelled_in_flight(loop: FakeLoop) -> None:
+    """A request that is cancelled in flight gives its slot back."""
+    requests = Requests(Pacer(rate=1, max_concurrent=1, loop=loop), loop, seconds=100)
     requests.ask("a")
     requests.ask("b")
-    await timer.advance(2)
+    await loop.advance(2)
     requests.cancel("a")
 
-    await timer.advance(2)
+    await loop.advance(2)
 
     assert requests.names == ["a", "b"]
     await requests.end()
 
 
-async def test_other_limits(timer: FakeTimer) -> None:
-    """Another rate holds for those who wait already; what a refusal slowed down gets up to it slowly."""
-    pacer = Pacer(rate=4, width=2, timer=timer)
-    requests = Requests(pacer, timer)
+async def test_set_limits(loop: FakeLoop) -> None:
+    """New limits also hold for waiting requests; a pacer that backed off reaches them slowly."""
+    pacer = Pacer(rate=4, max_concurrent=2, loop=loop)
+    requests = Requests(pacer, loop)
     for number in range(400):
         requests.ask(str(number))
-    await timer.advance(2)
+    await loop.advance(2)
     before = len(requests.started)
 
-    pacer.limit(rate=1, width=1)
-    await timer.advance(10)
+    pacer.set_limits(rate=1, max_concurrent=1)
+    await loop.advance(10)
     assert len(requests.started) - before in {9, 10, 11}
 
-    pacer.refused(0)
-    pacer.limit(rate=2, width=3)
-    assert (pacer.rate, pacer.width) == (0.5, 1)
-    await timer.advance(RECOVERY_SECONDS * 5)
-    assert (pacer.rate, pacer.width) == (2, 3)
+    pacer.back_off(0)
+    pacer.set_limits(rate=2, max_concurrent=3)
+    assert (pacer.rate, pacer.max_concurrent) == (0.5, 1)
+    await loop.advance(RECOVERY_SECONDS * 5)
+    assert (pacer.rate, pacer.max_concurrent) == (2, 3)
     await requests.end()

@@ -24,7 +24,7 @@ from custom_components.iot_portal.api import (
 )
 from custom_components.iot_portal.api.client import MAX_ANSWER_BYTES
 from mock_portal import MockPortal
-from tests.common import TirelessPacer, serving
+from tests.common import UnlimitedPacer, serving
 from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import CREDENTIALS, ICCID
@@ -76,7 +76,7 @@ class Portal:
 def client_of(session: ClientSession, url: str) -> IotPortalClient:
     """Return a client of a portal that does not wait long for anything."""
     return IotPortalClient(
-        session, url, CREDENTIALS, pacer=TirelessPacer(), timeout=10, retry_wait=0
+        session, url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=10, retry_wait=0
     )
 
 

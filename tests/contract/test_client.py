@@ -12,7 +12,7 @@ import pytest
 from custom_components.iot_portal.api import Credentials, IotPortalClient, IotPortalError
 from mock_portal import MockPortal
 from mock_portal.dialects import DIALECTS
-from tests.common import TirelessPacer
+from tests.common import UnlimitedPacer
 
 from .world import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
 
@@ -113,7 +113,7 @@ class Journey:
         self._portal = portal
         self._webhook = webhook
         self._client = IotPortalClient(
-            session, portal.url, CREDENTIALS, pacer=TirelessPacer(), timeout=5, retry_wait=0
+            session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5, retry_wait=0
         )
 
     async def run(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Journey:
     async def _fail(self) -> dict[str, Any]:
         """Do what the portal refuses."""
         wrong = IotPortalClient(
-            self._session, self._portal.url, WRONG, pacer=TirelessPacer(), timeout=5
+            self._session, self._portal.url, WRONG, pacer=UnlimitedPacer(), timeout=5
         )
         unknown = await self._after_a_while(self._client.get_usage(UNKNOWN))
         return {
@@ -213,7 +213,7 @@ class Journey:
         """Ask often, for long, and after somebody else has logged in."""
         self._portal.clock.advance(7200)
         other = IotPortalClient(
-            self._session, self._portal.url, CREDENTIALS, pacer=TirelessPacer(), timeout=5
+            self._session, self._portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5
         )
         await self._after_a_while(other.login())
         for _ in range(101 if self._portal.dialects["token_life"] == "hundred_calls" else 1):
@@ -247,7 +247,7 @@ async def test_too_fast(session: ClientSession, variant: str) -> None:
     """However the portal says that it is asked too often, it is understood."""
     async with MockPortal(scenario({"rate_limit": variant})) as portal:
         client = IotPortalClient(
-            session, portal.url, CREDENTIALS, pacer=TirelessPacer(), timeout=5, retry_wait=0
+            session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5, retry_wait=0
         )
 
         answers = [await result(client.get_status(USED)) for _ in range(7)]

@@ -167,9 +167,9 @@ async def test_bulk_edit_without_a_report(
 async def test_hour_meter(hass: HomeAssistant, clock: WallClock) -> None:
     """The requests of the last hour stay counted, and none for longer, when the clock is set."""
     pacer = Pacer()
-    pacer.count()
+    pacer.record_request()
     for jump in AHEAD_AND_BACK:
         clock.jump(jump)
-        pacer.count()
+        pacer.record_request()
 
     assert pacer.requests_in_last_hour == 1 + len(AHEAD_AND_BACK)

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from custom_components.iot_portal.api import Credentials, IotPortalClient
-from tests.common import TirelessPacer
+from tests.common import UnlimitedPacer
 
 from .strategies import Reply, good_reply
 
@@ -51,7 +51,7 @@ class AnyPortal:
             self.session,
             "https://portal.example/api",
             Credentials(client_id="a", secret_key="b"),
-            pacer=TirelessPacer(),
+            pacer=UnlimitedPacer(),
             retry_wait=0,
         )
 

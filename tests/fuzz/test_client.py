@@ -19,7 +19,7 @@ from custom_components.iot_portal.api import (
     Sms,
     Usage,
 )
-from tests.common import TirelessPacer
+from tests.common import UnlimitedPacer
 
 from .conftest import Run
 from .portal import AnyPortal
@@ -100,7 +100,7 @@ async def raw_portal(socket_enabled: None) -> AsyncIterator[tuple[RawPortal, Iot
                 session,
                 url,
                 Credentials(client_id="a", secret_key="b"),
-                pacer=TirelessPacer(),
+                pacer=UnlimitedPacer(),
                 timeout=5,
             ),
         )

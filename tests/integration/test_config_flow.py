@@ -669,7 +669,7 @@ async def test_a_person_does_not_wait_for_a_check(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An action overtakes the ICCIDs that wait to be looked up."""
-    monkeypatch.setattr(portal_module, "Pacer", lambda **_: Pacer(rate=100, width=1))
+    monkeypatch.setattr(portal_module, "Pacer", lambda **_: Pacer(rate=100, max_concurrent=1))
     entry = await set_up(OTHER_ICCID)
     device = dr.async_get(hass).async_get_device_by_identifier(
         (DOMAIN, OTHER_ICCID), entry.entry_id
@@ -876,7 +876,7 @@ async def test_options(
         {
             "poll_interval": 5,
             "request_rate": 2,
-            "request_width": 1,
+            "max_concurrent_requests": 1,
             "billing_day": 15,
             "data_unit": "kilobytes",
             "watch_sms": True,

@@ -13,12 +13,14 @@ from custom_components.iot_portal.portal import async_create_client
 DATA = {"base_url": "https://portal.test/api", "client_id": "client", "secret_key": "secret"}
 
 
-def entry_of(hass: HomeAssistant, *, rate: float, width: int, **changes: str) -> MockConfigEntry:
+def entry_of(
+    hass: HomeAssistant, *, rate: float, max_concurrent: int, **changes: str
+) -> MockConfigEntry:
     """Return an entry of an account."""
     entry = MockConfigEntry(
         domain=DOMAIN,
         data=DATA | changes,
-        options={"request_rate": rate, "request_width": width},
+        options={"request_rate": rate, "max_concurrent_requests": max_concurrent},
     )
     entry.add_to_hass(hass)
     return entry
@@ -26,11 +28,11 @@ def entry_of(hass: HomeAssistant, *, rate: float, width: int, **changes: str) ->
 
 async def test_one_pacer(hass: HomeAssistant) -> None:
     """Two entries of one account share a pacer, which is as slow as the slower one wants it."""
-    first = async_create_client(hass, entry_of(hass, rate=3, width=1).data)
-    second = async_create_client(hass, entry_of(hass, rate=2, width=4).data)
+    first = async_create_client(hass, entry_of(hass, rate=3, max_concurrent=1).data)
+    second = async_create_client(hass, entry_of(hass, rate=2, max_concurrent=4).data)
 
     assert first.pacer is second.pacer
-    assert (first.pacer.rate, first.pacer.width) == (2, 1)
+    assert (first.pacer.rate, first.pacer.max_concurrent) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +40,8 @@ async def test_one_pacer(hass: HomeAssistant) -> None:
 )
 async def test_two_pacers(hass: HomeAssistant, other: dict[str, str]) -> None:
     """Another account has a pace of its own, and so has another portal."""
-    first = async_create_client(hass, entry_of(hass, rate=3, width=1).data)
-    second = async_create_client(hass, entry_of(hass, rate=2, width=4, **other).data)
+    first = async_create_client(hass, entry_of(hass, rate=3, max_concurrent=1).data)
+    second = async_create_client(hass, entry_of(hass, rate=2, max_concurrent=4, **other).data)
 
     assert first.pacer is not second.pacer
     assert (first.pacer.rate, second.pacer.rate) == (3, 2)
@@ -48,13 +50,13 @@ async def test_two_pacers(hass: HomeAssistant, other: dict[str, str]) -> None:
 async def test_dialogs_go_by_it_too(hass: HomeAssistant) -> None:
     """A log-in from a dialog goes by the pace of the account, the first one of all by the default."""
     stranger = async_create_client(hass, DATA)
-    assert (stranger.pacer.rate, stranger.pacer.width) == (4, 2)
+    assert (stranger.pacer.rate, stranger.pacer.max_concurrent) == (4, 2)
 
-    entry_of(hass, rate=1, width=1)
+    entry_of(hass, rate=1, max_concurrent=1)
     dialog = async_create_client(hass, DATA)
 
     assert dialog.pacer is stranger.pacer
-    assert (dialog.pacer.rate, dialog.pacer.width) == (1, 1)
+    assert (dialog.pacer.rate, dialog.pacer.max_concurrent) == (1, 1)
 
 
 async def test_pacer_goes_with_its_last_client(hass: HomeAssistant) -> None:

@@ -250,7 +250,7 @@ def _polling(interval: int) -> dict[str, Any]:
     return {
         "poll_interval": interval,
         "request_rate": 4,
-        "request_width": 2,
+        "max_concurrent_requests": 2,
         "billing_day": 1,
         "data_unit": "bytes",
         "watch_sms": True,

@@ -337,7 +337,7 @@ class IotPortalClient:
             raise IotPortalOutcomeUnknownError(msg)
         if error := reply.as_error(secrets=(*self._credentials.secrets, self._token, token)):
             if isinstance(error, IotPortalRateLimitError):
-                self.pacer.refused(error.retry_after)
+                self.pacer.back_off(error.retry_after)
             raise error
         return reply.body
 
@@ -357,7 +357,7 @@ class IotPortalClient:
             headers["Content-Type"] = "application/json"
         try:
             async with (
-                self.pacer.turn(),
+                self.pacer.slot(),
                 self._session.request(
                     method,
                     url,

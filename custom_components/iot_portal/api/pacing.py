@@ -1,4 +1,4 @@
-"""How fast and how many at once an account may ask; requests are the scarce resource."""
+"""Limit how fast an account sends requests and how many at once; they are the scarce resource."""
 
 import asyncio
 from collections import deque
@@ -11,20 +11,21 @@ from itertools import count
 from typing import Final, Protocol
 
 DEFAULT_RATE: Final = 4.0
-DEFAULT_WIDTH: Final = 2
+DEFAULT_MAX_CONCURRENT: Final = 2
 
-# The slowest that a refused account is asked, in requests a second.
-SLOWEST_RATE: Final = 0.2
-# How long to leave the portal alone when it does not say, and how often to dare a little more again.
-REFUSED_PAUSE: Final = 5.0
+# The rate never falls below this, in requests a second.
+MIN_RATE: Final = 0.2
+# The pause in seconds after a rate limit error without a Retry-After.
+DEFAULT_PAUSE: Final = 5.0
+# After so many seconds without another such error the rate grows by this factor.
 RECOVERY_SECONDS: Final = 30.0
 RECOVERY_FACTOR: Final = 1.5
-# Requests wander a little on their way, and the portal counts them where they arrive.
+# Network delays vary, and the portal measures the rate where requests arrive.
 SPACING_MARGIN: Final = 1.03
 
 
 class Priority(IntEnum):
-    """Who goes first."""
+    """Order in which waiting requests are sent; the lowest value goes first."""
 
     USER = 0
     CONFIRMATION = 1
@@ -37,7 +38,7 @@ _PRIORITY: ContextVar[Priority] = ContextVar("iot_portal_priority", default=Prio
 
 @contextmanager
 def priority(value: Priority) -> Iterator[None]:
-    """Give all requests within the context a priority; what a person asks for needs none."""
+    """Set the priority of all requests within the context; the default is USER."""
     token = _PRIORITY.set(value)
     try:
         yield
@@ -45,148 +46,152 @@ def priority(value: Priority) -> Iterator[None]:
         _PRIORITY.reset(token)
 
 
-class Alarm(Protocol):
-    """A call that is to come."""
+class TimerHandle(Protocol):
+    """The part of asyncio.TimerHandle that the pacer uses."""
 
     def cancel(self) -> None:
-        """Call it off."""
+        """Cancel the callback."""
 
 
-class Timer(Protocol):
-    """The part of an event loop that the pacer needs."""
+class EventLoop(Protocol):
+    """The part of asyncio.AbstractEventLoop that the pacer uses."""
 
     def time(self) -> float:
-        """Return the seconds of a clock that never jumps."""
+        """Return the time of the monotonic clock, in seconds."""
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
-        """Call back at a time of that clock."""
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle:
+        """Schedule a callback at a time of the monotonic clock."""
 
 
-class HourMeter:
-    """Counts what happened within the last hour; times are in seconds of a clock that never jumps."""
+class LastHourCounter:
+    """Counts the events of the last hour, to the minute; times are those of the monotonic clock."""
 
     def __init__(self) -> None:
-        """Start at nothing."""
+        """Start at zero."""
         self._minutes: deque[tuple[int, int]] = deque()
 
     def add(self, now: float) -> None:
-        """Count one."""
+        """Count one event."""
         minute = int(now // 60)
         before = self._minutes.pop() if self._minutes and self._minutes[-1][0] == minute else None
         self._minutes.append((minute, 1 if before is None else before[1] + 1))
-        self._forget(minute)
+        self._drop_expired(minute)
 
     def total(self, now: float) -> int:
-        """Return how many there were."""
-        self._forget(int(now // 60))
+        """Return how many events there were."""
+        self._drop_expired(int(now // 60))
         return sum(counted for _, counted in self._minutes)
 
-    def _forget(self, minute: int) -> None:
-        """Drop what lies an hour back."""
+    def _drop_expired(self, minute: int) -> None:
+        """Drop the minutes that are an hour old."""
         while self._minutes and self._minutes[0][0] <= minute - 60:
             self._minutes.popleft()
 
 
 class Pacer:
-    """Lets requests go one after the other: at most `rate` a second, `width` under way at once.
+    """Starts at most `rate` requests a second and keeps at most `max_concurrent` of them in flight.
 
-    Within a priority first come is first served. A refusal for asking too often halves the rate and
-    makes it one at a time; it is raised again slowly. Cancelling a waiting request is safe.
+    Within a priority first come is first served. A rate limit error halves the rate and allows one
+    request at a time, until the limits are restored step by step. Waiting requests may be cancelled.
     """
 
     def __init__(
-        self, *, rate: float = DEFAULT_RATE, width: int = DEFAULT_WIDTH, timer: Timer | None = None
+        self,
+        *,
+        rate: float = DEFAULT_RATE,
+        max_concurrent: int = DEFAULT_MAX_CONCURRENT,
+        loop: EventLoop | None = None,
     ) -> None:
-        """Start at full speed."""
+        """Start at the full rate; `loop` is the running event loop unless given."""
         self.full_rate = self.rate = rate
-        self._full_width = self.width = width
-        self._timer = timer
+        self._full_max_concurrent = self.max_concurrent = max_concurrent
+        self._loop = loop
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
-        self._ticket = count()
-        self._under_way = 0
+        self._sequence = count()
+        self._in_flight = 0
         self._next_start = 0.0
         self._recover_at = 0.0
-        self._alarm: Alarm | None = None
-        self._meter = HourMeter()
+        self._timer_handle: TimerHandle | None = None
+        self._requests = LastHourCounter()
 
-    def limit(self, *, rate: float, width: int) -> None:
-        """Go by another rate and width from now on; what a refusal slowed down stays slow for a while."""
+    def set_limits(self, *, rate: float, max_concurrent: int) -> None:
+        """Set the limits from now on; a pacer that has backed off stays slow for a while."""
         is_slowed = self.rate < self.full_rate
-        self.full_rate, self._full_width = rate, width
+        self.full_rate, self._full_max_concurrent = rate, max_concurrent
         self.rate = min(self.rate, rate) if is_slowed else rate
-        self.width = 1 if self.rate < rate else width
+        self.max_concurrent = 1 if self.rate < rate else max_concurrent
 
     @property
     def requests_in_last_hour(self) -> int:
-        """Return how many requests were made within the last hour."""
-        return self._meter.total(self._clock.time())
+        """Return how many requests were sent within the last hour."""
+        return self._requests.total(self._running_loop.time())
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of a request and hold it until the answer is there."""
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until a request may start, and hold its slot until the context ends."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (_PRIORITY.get(), next(self._ticket), future))
-        self._let_go()
+        heapq.heappush(self._waiting, (_PRIORITY.get(), next(self._sequence), future))
+        self._dispatch()
         try:
             await future
         except asyncio.CancelledError:
             if future.cancelled():
-                self._let_go()
+                self._dispatch()
             else:
-                self._done()
+                self._release()
             raise
-        self.count()
+        self.record_request()
         try:
             yield
         finally:
-            self._done()
+            self._release()
 
-    def count(self) -> None:
-        """Count a request that goes out now."""
-        self._meter.add(self._clock.time())
+    def record_request(self) -> None:
+        """Count a request that is sent now."""
+        self._requests.add(self._running_loop.time())
 
-    def refused(self, retry_after: float | None) -> None:
-        """Slow down: the portal said that it is asked too often."""
-        now = self._clock.time()
-        pause = REFUSED_PAUSE if retry_after is None else retry_after
-        self.rate = max(self.rate / 2, min(SLOWEST_RATE, self.full_rate))
-        self.width = 1
+    def back_off(self, retry_after: float | None) -> None:
+        """Slow down after a rate limit error; `retry_after` is in seconds."""
+        now = self._running_loop.time()
+        pause = DEFAULT_PAUSE if retry_after is None else retry_after
+        self.rate = max(self.rate / 2, min(MIN_RATE, self.full_rate))
+        self.max_concurrent = 1
         self._next_start = max(self._next_start, now + pause)
         self._recover_at = self._next_start + RECOVERY_SECONDS
 
     @property
-    def _clock(self) -> Timer:
-        """Return the clock; the event loop is not known before the first request."""
-        return self._timer or asyncio.get_running_loop()
+    def _running_loop(self) -> EventLoop:
+        """Return the event loop, which is not known before the first request."""
+        return self._loop or asyncio.get_running_loop()
 
-    def _done(self) -> None:
-        """Note that a request is no longer under way."""
-        self._under_way -= 1
-        self._let_go()
+    def _release(self) -> None:
+        """Give a slot back."""
+        self._in_flight -= 1
+        self._dispatch()
 
-    def _let_go(self) -> None:
-        """Let as many waiting requests go as may, and look again when the next one may."""
-        now = self._clock.time()
+    def _dispatch(self) -> None:
+        """Start as many waiting requests as the limits allow, and schedule the next call."""
+        now = self._running_loop.time()
         self._recover(now)
-        while self._waiting and self._under_way < self.width:
+        while self._waiting and self._in_flight < self.max_concurrent:
             if not self._waiting[0][2].done():
                 if now < self._next_start:
                     break
-                self._under_way += 1
+                self._in_flight += 1
                 self._next_start = max(now, self._next_start) + SPACING_MARGIN / self.rate
                 self._waiting[0][2].set_result(None)
             heapq.heappop(self._waiting)
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._waiting and self._under_way < self.width:
-            self._alarm = self._clock.call_at(self._next_start, self._let_go)
+        if self._timer_handle is not None:
+            self._timer_handle.cancel()
+            self._timer_handle = None
+        if self._waiting and self._in_flight < self.max_concurrent:
+            self._timer_handle = self._running_loop.call_at(self._next_start, self._dispatch)
 
     def _recover(self, now: float) -> None:
-        """Dare a little more when nothing was refused for a while."""
+        """Raise the rate a step when there was no rate limit error for a while."""
         if self.rate >= self.full_rate or now < self._recover_at:
             return
         self.rate = min(self.rate * RECOVERY_FACTOR, self.full_rate)
         self._recover_at = now + RECOVERY_SECONDS
         if self.rate >= self.full_rate:
-            self.width = self._full_width
+            self.max_concurrent = self._full_max_concurrent
