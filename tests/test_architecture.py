@@ -11,7 +11,8 @@ REPOSITORY = Path(__file__).parent.parent
 # A module may import from lines above its own only; modules of one line never import each other.
 INTEGRATION_LINES = (
     ("api.const", "api.exceptions", "api.gsm"),
-    ("api.models", "api.pacing"),
+    ("api.connection", "api.models", "api.pacing"),
+    ("api.responses",),
     ("api.client",),
     ("api",),
     ("billing", "const", "happenings", "log", "records", "schedule"),

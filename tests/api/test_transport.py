@@ -22,7 +22,7 @@ from custom_components.iot_portal.api import (
     IotPortalResponseError,
     is_private,
 )
-from custom_components.iot_portal.api.client import MAX_ANSWER_BYTES
+from custom_components.iot_portal.api.responses import MAX_BODY_BYTES
 from mock_portal import MockPortal
 from tests.common import UnlimitedPacer, serving
 from tests.tls import BAD_CERTIFICATES, Authority
@@ -205,15 +205,13 @@ async def test_redirect(
 def packed() -> bytes:
     """Return a little that becomes 64 times the largest answer."""
     packer = zlib.compressobj(level=9, wbits=31)
-    return b"".join(
-        [*(packer.compress(b"0" * MAX_ANSWER_BYTES) for _ in range(64)), packer.flush()]
-    )
+    return b"".join([*(packer.compress(b"0" * MAX_BODY_BYTES) for _ in range(64)), packer.flush()])
 
 
 @pytest.mark.parametrize("is_packed", [True, False], ids=["bomb", "endless"])
 async def test_too_much(is_packed: bool, session: ClientSession) -> None:
     """An answer that is too large is cut off before it fills the memory, packed or not."""
-    portal, content = Portal(), packed() if is_packed else b"0" * MAX_ANSWER_BYTES
+    portal, content = Portal(), packed() if is_packed else b"0" * MAX_BODY_BYTES
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Encoding": "gzip"} if is_packed else {})
@@ -233,7 +231,7 @@ async def test_too_much(is_packed: bool, session: ClientSession) -> None:
         finally:
             tracemalloc.stop()
 
-    assert peak < 10 * MAX_ANSWER_BYTES
+    assert peak < 10 * MAX_BODY_BYTES
 
 
 async def test_endless_header(session: ClientSession) -> None:
@@ -244,7 +242,7 @@ async def test_endless_header(session: ClientSession) -> None:
         nonlocal sent
         writer.write(b"HTTP/1.1 200 OK\r\n")
         with suppress(ConnectionError):
-            while sent < 64 * MAX_ANSWER_BYTES:
+            while sent < 64 * MAX_BODY_BYTES:
                 writer.write(b"X-Header: " + b"0" * 4096 + b"\r\n")
                 await writer.drain()
                 sent += 4096
@@ -255,7 +253,7 @@ async def test_endless_header(session: ClientSession) -> None:
         with pytest.raises(IotPortalConnectionError):
             await client_of(session, f"http://127.0.0.1:{port}").login()
 
-    assert sent < 16 * MAX_ANSWER_BYTES
+    assert sent < 16 * MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("name", BY_IDENTIFIER)

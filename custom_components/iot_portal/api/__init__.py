@@ -1,6 +1,7 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
-from .client import IotPortalClient, is_private
+from .client import IotPortalClient
+from .connection import is_private
 from .const import (
     DELIVERED_STATUSES,
     FAILED_STATUSES,

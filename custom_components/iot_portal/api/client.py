@@ -1,46 +1,24 @@
 """Client of the IoT Portal Core API."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
-import json
-import math
+from collections.abc import Mapping, Sequence
 from random import uniform
 import re
-import ssl
 from typing import Final
 
-from aiohttp import (
-    ClientConnectionError,
-    ClientConnectorCertificateError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ClientError,
-    ClientHandlerType,
-    ClientRequest,
-    ClientResponse,
-    ClientSession,
-    ClientTimeout,
-    ConnectionTimeoutError,
-)
+from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
-from .const import SMS_API_VERSION, ErrorCode
+from .connection import is_private, send_once, translated_errors
+from .const import SMS_API_VERSION
 from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalInputError,
     IotPortalLoginError,
-    IotPortalNotAvailableError,
-    IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
     IotPortalRateLimitError,
     IotPortalResponseError,
-    IotPortalTimeoutError,
 )
 from .models import (
     Credentials,
@@ -49,92 +27,29 @@ from .models import (
     Session,
     Sms,
     Usage,
-    error_details,
     login_token,
     sms_id,
     sms_ids,
     status_word,
 )
 from .pacing import Pacer
+from .responses import MAX_MESSAGE_LENGTH, Response, unreadable_answer
 
-# The largest documented answer has under 2 kB; whatever is larger than this is no answer of the portal.
-MAX_ANSWER_BYTES: Final = 1024 * 1024
-MAX_MESSAGE_LENGTH: Final = 200
-SHORTEST_ERROR_CODE: Final = len(ErrorCode.NO_ACTIVE_SESSION)
-MAX_RETRY_AFTER: Final = 24 * 60 * 60
 READ_ATTEMPTS: Final = 3
-MAX_DEPTH: Final = 32
-LARGEST_INTEGER: Final = 2**63
 
-_BY_CODE: Final[dict[str, type[IotPortalResponseError]]] = {
-    ErrorCode.INVALID_CREDENTIALS: IotPortalAuthenticationError,
-    ErrorCode.NO_ACCESS: IotPortalNotAvailableError,
-    ErrorCode.NOT_FOUND: IotPortalNotFoundError,
-    ErrorCode.NO_ACTIVE_SESSION: IotPortalNotFoundError,
-    ErrorCode.RATE_LIMIT: IotPortalRateLimitError,
-}
-_BY_STATUS: Final[dict[int, type[IotPortalResponseError]]] = {
-    401: IotPortalAuthenticationError,
-    403: IotPortalNotAvailableError,
-    404: IotPortalNotFoundError,
-    405: IotPortalNotAvailableError,
-    429: IotPortalRateLimitError,
-    501: IotPortalNotAvailableError,
-    503: IotPortalRateLimitError,
-}
 _LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
 _GATEWAY_STATUSES: Final = {502, 504}
 _TRANSIENT_STATUSES: Final = {500, 502, 504}
 
-# No sign in it can lead to another path or into a header, whoever reads it on the way.
+# No character in it can change the path, the query or a header, even after decoding.
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-# What OpenSSL calls the ways in which a certificate can be wrong, in words that say what to do about it.
-_CERTIFICATE_ERRORS: Final = {
-    9: "is not valid yet; is the clock of this machine right?",
-    10: "has expired",
-    18: "is self-signed",
-    19: "comes from an unknown authority",
-    20: "comes from an unknown authority",
-    21: "comes from an unknown authority",
-    62: "is for another host name",
-    64: "is for another address",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Reply:
-    """An answer of the portal as it came over the wire."""
-
-    status: int
-    body: Json
-    retry_after: float | None
-
-    def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError | None:
-        """Return the exception that the answer means, or None for a good answer.
-
-        The code decides before the HTTP status does. Secrets that the portal repeats are taken out.
-        """
-        message, code = error_details(self.body)
-        # An error under a good status shows by its code; `{"message": "OK", "code": "0"}` is none.
-        if self.status in range(200, 300) and len(code or "") < SHORTEST_ERROR_CODE:
-            return None
-        message = message or f"HTTP status {self.status}"
-        for secret in filter(None, secrets):
-            message = message.replace(secret, "***")
-        message = message[:MAX_MESSAGE_LENGTH]
-        kind = _BY_CODE.get(code or "") or _BY_STATUS.get(self.status, IotPortalResponseError)
-        if kind is IotPortalRateLimitError:
-            return IotPortalRateLimitError(
-                message, status=self.status, code=code, retry_after=self.retry_after
-            )
-        return kind(message, status=self.status, code=code)
 
 
 class IotPortalClient:
     """One account of the IoT Portal.
 
-    Every method raises a subclass of IotPortalError and nothing else. Reads are repeated at most twice
-    after a transient failure. Writes are sent at most once: when the answer is lost they raise
+    Methods raise no other errors than IotPortalError. Reads are repeated at most twice after a
+    transient error. Writes are sent at most once: when the answer is lost they raise
     IotPortalOutcomeUnknownError.
     """
 
@@ -148,9 +63,9 @@ class IotPortalClient:
         timeout: float = 30,
         retry_wait: float = 1,
     ) -> None:
-        """Remember where the portal is; `timeout` and `retry_wait` are in seconds.
+        """Create a client without a request; `timeout` and `retry_wait` are in seconds.
 
-        Clients of one account share a pacer. A time-out does not count the wait for one's turn.
+        Clients of one account share a pacer. The timeout starts when the pacer has let the request go.
         """
         self._session = session
         try:
@@ -161,20 +76,20 @@ class IotPortalClient:
         self._is_private = is_private(self._base_url)
         self._credentials = credentials
         self.pacer = pacer or Pacer()
-        # Connecting ends before the whole time is over, so that a write that never left is told apart.
+        # The shorter limit for connecting tells a write that was never sent from one without an answer.
         self._timeout = ClientTimeout(total=timeout, connect=timeout / 2)
         self._retry_wait = retry_wait
         self._token: str | None = None
-        self._refusal: IotPortalAuthenticationError | None = None
+        self._login_error: IotPortalAuthenticationError | None = None
         self._login_lock = asyncio.Lock()
 
     async def login(self) -> None:
-        """Log in and keep the token for the requests to come; also with credentials that were refused."""
-        self._refusal = None
-        await self._new_token(refused=self._token)
+        """Log in and keep the token; also try credentials again that were refused before."""
+        self._login_error = None
+        await self._renew_token(rejected=self._token)
 
     async def get_usage(self, iccid: str) -> Usage:
-        """Return what a SIM used since its billing cycle began."""
+        """Return the usage of a SIM since the start of its billing cycle."""
         return Usage.from_answer(await self._read_object("ctdUsage", iccid))
 
     async def get_device(self, iccid: str) -> Device:
@@ -190,11 +105,11 @@ class IotPortalClient:
         answer = await self._read("getStatus", iccid)
         word = status_word(answer)
         if word is None and isinstance(answer, str) and answer:
-            raise _unreadable_answer()
+            raise unreadable_answer()
         return word
 
     async def get_sms(self, identifier: str) -> Sms:
-        """Return an SMS and how far it got."""
+        """Return an SMS and its status."""
         return Sms.from_answer(await self._read_object("GetSMS", identifier))
 
     async def get_sms_ids(self, iccid: str) -> list[str]:
@@ -203,19 +118,19 @@ class IotPortalClient:
         return [identifier for identifier in listed if _IDENTIFIER.fullmatch(identifier)]
 
     async def send_sms(self, iccid: str, message: str) -> str | None:
-        """Send an SMS to a SIM and return its id, where the portal tells it."""
+        """Send an SMS to a SIM and return its id, or None where the portal returns none."""
         identifier = sms_id(
             await self._write({"messageText": message}, "SendSMS", iccid, SMS_API_VERSION)
         )
-        # One that cannot be asked for again is none.
+        # An id that get_sms would refuse is of no use.
         return identifier if identifier and _IDENTIFIER.fullmatch(identifier) else None
 
     async def request_status_change(self, iccid: str, status: str) -> Json:
-        """Ask for another status of a SIM and return what the portal answered."""
+        """Request another status of a SIM and return the answer."""
         return await self._write({"status": status}, "RequestStatusChange", iccid)
 
     async def edit_device(self, iccid: str, changes: Mapping[str, Json]) -> Json:
-        """Change fields of a SIM and return what the portal answered."""
+        """Change fields of a SIM and return the answer."""
         return await self._write(changes, "EditDevice", iccid)
 
     async def bulk_edit_devices(
@@ -226,7 +141,7 @@ class IotPortalClient:
         queue_id: str | None = None,
         webhook_url: str | None = None,
     ) -> Json:
-        """Queue the same change of many SIMs and return what the portal answered."""
+        """Queue one change of many SIMs and return the answer."""
         body: dict[str, Json] = {"update": changes, "iccids": list(iccids)}
         if queue_id is not None:
             body["queueId"] = queue_id
@@ -235,11 +150,11 @@ class IotPortalClient:
         return await self._write(body, "BulkEditDevice")
 
     async def update_rule(self, rule: Mapping[str, Json]) -> Json:
-        """Send a rule update as it is and return what the portal answered."""
+        """Send a rule update as it is and return the answer."""
         return await self._write(rule, "RuleUpdate")
 
     async def _read(self, *path: str) -> Json:
-        """Ask for something, again after a passing failure."""
+        """Send a read and return the answer; repeat it after a transient error."""
         for attempt in range(1, READ_ATTEMPTS):
             try:
                 return await self._request("GET", path)
@@ -252,53 +167,55 @@ class IotPortalClient:
         return await self._request("GET", path)
 
     async def _read_object(self, *path: str) -> Json:
-        """Ask for something that is an object or a list, in one of the portal's wrappings."""
+        """Send a read and return the answer, which must be an object or a list."""
         answer = await self._read(*path)
         if not isinstance(answer, Mapping | list):
-            raise _unreadable_answer()
+            raise unreadable_answer()
         return answer
 
     async def _write(self, body: Mapping[str, Json], *path: str) -> Json:
-        """Change something, once."""
+        """Send a write, once, and return the answer."""
         return await self._request("PUT", path, body)
 
     async def _request(
         self, method: str, path: Sequence[str], body: Mapping[str, Json] | None = None
     ) -> Json:
-        """Ask with a valid token; log in again once when the portal refuses the one we have."""
-        token = self._token or await self._new_token(refused=None)
+        """Send a request with a token; log in again once when the portal rejects the token."""
+        token = self._token or await self._renew_token(rejected=None)
         try:
             return await self._exchange(method, path, body, token)
         except IotPortalAuthenticationError:
-            # A refused request was not carried out, so this is no second write.
-            token = await self._new_token(refused=token)
+            # A rejected request was not carried out, so the next one is no second write.
+            token = await self._renew_token(rejected=token)
         try:
             return await self._exchange(method, path, body, token)
         except IotPortalAuthenticationError as err:
-            # The credentials have just been good.
+            # The log-in has just succeeded, so the credentials are not to blame.
             raise IotPortalLoginError(err.message, status=err.status, code=err.code) from err
 
-    async def _new_token(self, refused: str | None) -> str:
-        """Log in, unless somebody else has since the refused token was handed out.
+    async def _renew_token(self, rejected: str | None) -> str:
+        """Return a new token, or the one that replaced the rejected token in the meantime.
 
-        Credentials that were refused stay so: who tries again and again may be locked out.
+        Refused credentials are not sent again, because repeated attempts may lock the account.
         """
         async with self._login_lock:
-            if self._refusal is not None:
+            if self._login_error is not None:
                 raise IotPortalAuthenticationError(
-                    self._refusal.message, status=self._refusal.status, code=self._refusal.code
+                    self._login_error.message,
+                    status=self._login_error.status,
+                    code=self._login_error.code,
                 )
-            if self._token is None or self._token == refused:
+            if self._token is None or self._token == rejected:
                 self._token = None
                 try:
-                    self._token = await self._log_in()
+                    self._token = await self._request_token()
                 except IotPortalAuthenticationError as err:
-                    self._refusal = err
+                    self._login_error = err
                     raise
             return self._token
 
-    async def _log_in(self) -> str:
-        """Trade the credentials for a token."""
+    async def _request_token(self) -> str:
+        """Log in and return the token."""
         try:
             answer = await self._exchange("POST", ("Login",), self._credentials.as_login())
         except IotPortalAuthenticationError, IotPortalRateLimitError:
@@ -308,14 +225,14 @@ class IotPortalClient:
                 raise IotPortalAuthenticationError(err.message, status=err.status) from err
             if err.status in _TRANSIENT_STATUSES:
                 raise
-            # What is said of the log-in says nothing of the SIM that is asked about.
+            # An error of the log-in must not be taken for one of the SIM.
             raise IotPortalLoginError(err.message, status=err.status, code=err.code) from err
         token = login_token(answer)
         if token is None and isinstance(answer, Mapping):
             msg = "the log-in was answered without a token"
             raise IotPortalAuthenticationError(msg, status=200)
         if token is None:
-            raise _unreadable_answer()
+            raise unreadable_answer()
         return token
 
     async def _exchange(
@@ -325,21 +242,21 @@ class IotPortalClient:
         body: Mapping[str, Json] | None = None,
         token: str | None = None,
     ) -> Json:
-        """Make one request and return what the portal says, or raise what it means."""
+        """Send one request and return the answer, or raise the error that it means."""
         try:
-            reply = await self._send(method, path, body, token)
+            response = await self._send(method, path, body, token)
         except IotPortalConnectionError as err:
             if method == "PUT" and err.may_have_arrived:
                 raise IotPortalOutcomeUnknownError(str(err)) from err
             raise
-        if method == "PUT" and reply.status in _GATEWAY_STATUSES:
-            msg = f"HTTP status {reply.status}"
+        if method == "PUT" and response.status in _GATEWAY_STATUSES:
+            msg = f"HTTP status {response.status}"
             raise IotPortalOutcomeUnknownError(msg)
-        if error := reply.as_error(secrets=(*self._credentials.secrets, self._token, token)):
+        if error := response.as_error(secrets=(*self._credentials.secrets, self._token, token)):
             if isinstance(error, IotPortalRateLimitError):
                 self.pacer.back_off(error.retry_after)
             raise error
-        return reply.body
+        return response.answer
 
     async def _send(
         self,
@@ -347,15 +264,15 @@ class IotPortalClient:
         path: Sequence[str],
         body: Mapping[str, Json] | None = None,
         token: str | None = None,
-    ) -> _Reply:
-        """Put one request on the wire, when it is its turn, and return the reply."""
+    ) -> Response:
+        """Send one request when the pacer allows it, and return the response."""
         url = self._url(path)
         headers = {} if token is None else {"Authorization": token}
         content = None
         if body is not None:
             content = self._content(body)
             headers["Content-Type"] = "application/json"
-        try:
+        with translated_errors():
             async with (
                 self.pacer.slot(),
                 self._session.request(
@@ -365,27 +282,13 @@ class IotPortalClient:
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
-                    middlewares=(_send_once,),
+                    middlewares=(send_once,),
                 ) as response,
             ):
-                return _Reply(
-                    status=response.status,
-                    body=_parse(await _read_body(response)),
-                    retry_after=_seconds(response.headers.get("Retry-After")),
-                )
-        except ConnectionTimeoutError as err:
-            msg = "the connection was not made in time"
-            raise IotPortalTimeoutError(msg) from err
-        except ClientConnectorError as err:
-            raise _no_connection(err) from err
-        except TimeoutError as err:
-            msg = "no answer in time"
-            raise IotPortalTimeoutError(msg, may_have_arrived=True) from err
-        except ClientError as err:
-            raise _broken_connection(err) from err
+                return await Response.read(response)
 
     def _url(self, path: Sequence[str]) -> URL:
-        """Return the address of a request, which no part of the path leads away from."""
+        """Return the URL of a request; refuse parts that could change its path."""
         if not self._is_private:
             msg = "an address with http is for this machine and private networks only"
             raise IotPortalInputError(msg)
@@ -396,119 +299,9 @@ class IotPortalClient:
         return self._base_url.joinpath(*path)
 
     def _content(self, body: Mapping[str, Json]) -> bytes:
-        """Return the body of a request as it goes over the wire."""
+        """Return the body of a request, encoded as JSON."""
         try:
             return self._session.json_serialize(body).encode()
         except (TypeError, ValueError, RecursionError) as err:
             msg = f"what is to be sent cannot be written as JSON ({err})"
             raise IotPortalInputError(msg) from err
-
-
-def is_private(url: URL) -> bool:
-    """Tell whether nobody on the way can read what is sent: by encryption, or because the way is short."""
-    if url.scheme == "https":
-        return True
-    host = url.host or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback or address.is_private or address.is_link_local
-
-
-async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Keep aiohttp from repeating a request by itself.
-
-    It takes PUT for idempotent and sends it again when the connection breaks, which would be a second SMS.
-    """
-    try:
-        return await handler(request)
-    except TimeoutError, ClientConnectorError:
-        raise
-    except ClientConnectionError as err:
-        raise _broken_connection(err) from err
-
-
-def _no_connection(err: ClientConnectorError) -> IotPortalConnectionError:
-    """Return what to raise for a connection that could not be made."""
-    match err:
-        case ClientConnectorCertificateError(
-            certificate_error=ssl.SSLCertVerificationError() as why
-        ):
-            wrong = _CERTIFICATE_ERRORS.get(why.verify_code) or f"is wrong: {why.verify_message}"
-            msg = f"the certificate of {err.host} {wrong}"
-        case ClientConnectorSSLError():
-            msg = f"{err.host} does not answer with an encrypted connection"
-        case _:
-            msg = f"no connection: {err.strerror or type(err).__name__}"
-    return IotPortalConnectionError(msg)
-
-
-def _broken_connection(err: ClientError) -> IotPortalConnectionError:
-    """Return what to raise for a connection that broke after it was made."""
-    msg = f"the connection broke: {type(err).__name__}"
-    return IotPortalConnectionError(msg, may_have_arrived=True)
-
-
-def _unreadable_answer() -> IotPortalResponseError:
-    """Return what to raise for an answer that is none, under a good HTTP status."""
-    msg = "the answer is not one of the portal's; is this its address?"
-    return IotPortalResponseError(msg, status=200)
-
-
-async def _read_body(response: ClientResponse) -> str:
-    """Return the body of a response as text, up to a size that no answer of the portal has."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            msg = "the answer is too large to come from the portal"
-            raise IotPortalConnectionError(msg, may_have_arrived=True)
-    return body.decode(errors="replace")
-
-
-def _parse(text: str) -> Json:
-    """Read a body as JSON, or as the text that it is."""
-    try:
-        return _plain(json.loads(text), MAX_DEPTH)
-    except ValueError, RecursionError:
-        return text.strip()
-
-
-def _plain(value: Json, depth: int) -> Json:
-    """Return a value as everybody can write it down again, which JSON leaves open at its edges."""
-    if depth == 0:
-        msg = "the answer is nested too deeply"
-        raise ValueError(msg)
-    match value:
-        case dict():
-            return {_whole(key): _plain(item, depth - 1) for key, item in value.items()}
-        case list():
-            return [_plain(item, depth - 1) for item in value]
-        case str():
-            return _whole(value)
-        case float() if not math.isfinite(value):
-            return None
-        case int() if not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
-            # An id can have so many digits, and must not lose any.
-            return str(value)
-    return value
-
-
-def _whole(text: str) -> str:
-    """Return a text without halves of surrogate pairs."""
-    return text.encode(errors="replace").decode()
-
-
-def _seconds(header: str | None) -> float | None:
-    """Read a Retry-After, given in seconds or as a date, as seconds from now."""
-    if header is None:
-        return None
-    with suppress(ValueError):
-        seconds = (
-            float(header)
-            if header.strip().isdecimal()
-            else (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        )
-        return min(max(seconds, 0), MAX_RETRY_AFTER)
-    return None

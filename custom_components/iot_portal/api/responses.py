@@ -1,0 +1,153 @@
+"""Turn the portal's HTTP responses into answers or errors."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+import json
+import math
+from typing import Final, Self
+
+from aiohttp import ClientResponse
+
+from .const import ErrorCode
+from .exceptions import (
+    IotPortalAuthenticationError,
+    IotPortalConnectionError,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+    IotPortalRateLimitError,
+    IotPortalResponseError,
+)
+from .models import Json, error_details
+
+# The largest documented answer has less than 2 kB, so anything larger does not come from the portal.
+MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_MESSAGE_LENGTH: Final = 200
+MAX_RETRY_AFTER: Final = 24 * 60 * 60
+MAX_DEPTH: Final = 32
+MAX_INTEGER: Final = 2**63 - 1
+MIN_ERROR_CODE_LENGTH: Final = len(ErrorCode.NO_ACTIVE_SESSION)
+
+_BY_CODE: Final[dict[str, type[IotPortalResponseError]]] = {
+    ErrorCode.INVALID_CREDENTIALS: IotPortalAuthenticationError,
+    ErrorCode.NO_ACCESS: IotPortalNotAvailableError,
+    ErrorCode.NOT_FOUND: IotPortalNotFoundError,
+    ErrorCode.NO_ACTIVE_SESSION: IotPortalNotFoundError,
+    ErrorCode.RATE_LIMIT: IotPortalRateLimitError,
+}
+_BY_STATUS: Final[dict[int, type[IotPortalResponseError]]] = {
+    401: IotPortalAuthenticationError,
+    403: IotPortalNotAvailableError,
+    404: IotPortalNotFoundError,
+    405: IotPortalNotAvailableError,
+    429: IotPortalRateLimitError,
+    501: IotPortalNotAvailableError,
+    503: IotPortalRateLimitError,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """A response of the portal; `answer` is its body, as JSON where it is JSON, else as text."""
+
+    status: int
+    answer: Json
+    retry_after: float | None
+
+    @classmethod
+    async def read(cls, response: ClientResponse) -> Self:
+        """Read a response to its end."""
+        return cls(
+            status=response.status,
+            answer=_parse(await _read_body(response)),
+            retry_after=_parse_retry_after(response.headers.get("Retry-After")),
+        )
+
+    def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError | None:
+        """Return the error that the response means, with all secrets masked, or None.
+
+        The portal's error code takes precedence over the HTTP status.
+        """
+        message, code = error_details(self.answer)
+        # Errors can come with a 2xx status and a long code; `{"message": "OK", "code": "0"}` is none.
+        if self.status in range(200, 300) and len(code or "") < MIN_ERROR_CODE_LENGTH:
+            return None
+        message = message or f"HTTP status {self.status}"
+        for secret in filter(None, secrets):
+            message = message.replace(secret, "***")
+        message = message[:MAX_MESSAGE_LENGTH]
+        kind = _BY_CODE.get(code or "") or _BY_STATUS.get(self.status, IotPortalResponseError)
+        if kind is IotPortalRateLimitError:
+            return IotPortalRateLimitError(
+                message, status=self.status, code=code, retry_after=self.retry_after
+            )
+        return kind(message, status=self.status, code=code)
+
+
+def unreadable_answer() -> IotPortalResponseError:
+    """Return the error for an unreadable 2xx answer."""
+    msg = "the answer is not one of the portal's; is this its address?"
+    return IotPortalResponseError(msg, status=200)
+
+
+async def _read_body(response: ClientResponse) -> str:
+    """Return the body as text; raise an error when it is too large."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            msg = "the answer is too large to come from the portal"
+            raise IotPortalConnectionError(msg, may_have_arrived=True)
+    return body.decode(errors="replace")
+
+
+def _parse(text: str) -> Json:
+    """Parse a body as JSON; return what is not JSON as text."""
+    try:
+        return _sanitize(json.loads(text), MAX_DEPTH)
+    except ValueError, RecursionError:
+        return text.strip()
+
+
+def _sanitize(value: Json, depth: int) -> Json:
+    """Return a value that every JSON encoder can write, without NaN, huge integers and surrogates."""
+    if depth == 0:
+        msg = "the answer is nested too deeply"
+        raise ValueError(msg)
+    match value:
+        case dict():
+            return {
+                _replace_lone_surrogates(key): _sanitize(item, depth - 1)
+                for key, item in value.items()
+            }
+        case list():
+            return [_sanitize(item, depth - 1) for item in value]
+        case str():
+            return _replace_lone_surrogates(value)
+        case float() if not math.isfinite(value):
+            return None
+        case int() if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+            # An id can have that many digits, and must keep them all.
+            return str(value)
+    return value
+
+
+def _replace_lone_surrogates(text: str) -> str:
+    """Return a text with a question mark for each lone surrogate, which UTF-8 cannot encode."""
+    return text.encode(errors="replace").decode()
+
+
+def _parse_retry_after(header: str | None) -> float | None:
+    """Return a Retry-After header, a number of seconds or a date, as seconds from now."""
+    if header is None:
+        return None
+    with suppress(ValueError):
+        seconds = (
+            float(header)
+            if header.strip().isdecimal()
+            else (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        )
+        return min(max(seconds, 0), MAX_RETRY_AFTER)
+    return None
