@@ -31,7 +31,7 @@ async def session(socket_enabled: None) -> AsyncIterator[ClientSession]:
 
 @pytest.fixture
 def make_client(portal: MockPortal, session: ClientSession) -> MakeClient:
-    """Return a way to make clients that do not wait long for anything."""
+    """Return a factory of clients with short timeouts."""
 
     def make(
         credentials: Credentials = CREDENTIALS, *, base_url: str = portal.url, timeout: float = 5

@@ -42,7 +42,7 @@ async def test_usage(client: IotPortalClient) -> None:
 
 
 async def test_device(client: IotPortalClient) -> None:
-    """The documented device is read into values that mean something."""
+    """The documented device is read into typed values; raw keeps the other fields."""
     device = await client.get_device(ICCID)
 
     assert device.rate_plan == "Pangea EU Economy 300MB"
@@ -54,7 +54,7 @@ async def test_device(client: IotPortalClient) -> None:
 
 
 async def test_session(client: IotPortalClient) -> None:
-    """The documented session is over."""
+    """The documented session has ended."""
     session = await client.get_session(ICCID)
 
     assert session.ip_address == "100.126.61.98"
@@ -63,7 +63,7 @@ async def test_session(client: IotPortalClient) -> None:
 
 
 async def test_open_session(client: IotPortalClient, portal: MockPortal) -> None:
-    """A session that has begun and not ended is open."""
+    """A session that has started and not ended is open."""
     portal.sims[ICCID].set_status("ACTIVATED")
     portal.sims[ICCID].open_session()
 
@@ -71,12 +71,12 @@ async def test_open_session(client: IotPortalClient, portal: MockPortal) -> None
 
 
 async def test_status(client: IotPortalClient) -> None:
-    """The bare word is read."""
+    """The documented status is read."""
     assert await client.get_status(ICCID) == "INVENTORY"
 
 
 async def test_sms(client: IotPortalClient, portal: MockPortal) -> None:
-    """A sent SMS has an id under which it can be found."""
+    """A sent SMS is found under its id."""
     identifier = await client.send_sms(ICCID, "Hello")
 
     assert identifier is not None
@@ -89,21 +89,21 @@ async def test_sms(client: IotPortalClient, portal: MockPortal) -> None:
 
 
 async def test_status_change(client: IotPortalClient) -> None:
-    """A requested status is there afterwards."""
+    """A requested status is read afterwards."""
     await client.request_status_change(ICCID, "ACTIVATED")
 
     assert await client.get_status(ICCID) == "ACTIVATED"
 
 
 async def test_edit_device(client: IotPortalClient, portal: MockPortal) -> None:
-    """Fields of a SIM are changed."""
+    """Changed fields of a SIM arrive at the portal."""
     await client.edit_device(ICCID, {"status": "ACTIVATED"})
 
     assert portal.sims[ICCID].status == "ACTIVATED"
 
 
 async def test_bulk_edit(client: IotPortalClient, portal: MockPortal) -> None:
-    """A bulk edit carries the queue id and the webhook."""
+    """A bulk edit contains queue id and webhook only when they are given."""
     await client.bulk_edit_devices(
         [ICCID], {"status": "ACTIVATED"}, queue_id="1234", webhook_url="http://127.0.0.1:9/ping"
     )
@@ -120,14 +120,14 @@ async def test_bulk_edit(client: IotPortalClient, portal: MockPortal) -> None:
 
 
 async def test_update_rule(client: IotPortalClient, portal: MockPortal) -> None:
-    """A rule goes out as it is."""
+    """A rule is sent unchanged."""
     await client.update_rule({"any": ["thing"]})
 
     assert [call.body for call in portal.journal.find("PUT", "/RuleUpdate")] == [{"any": ["thing"]}]
 
 
 async def test_login_with_api_token(make_client: MakeClient) -> None:
-    """The legacy log-in works too."""
+    """The legacy log-in with an API token works."""
     client = make_client(Credentials(api_token="demo-token"))
 
     assert await client.get_status(ICCID) == "INVENTORY"
@@ -141,7 +141,7 @@ async def test_login_with_api_token(make_client: MakeClient) -> None:
     ],
 )
 async def test_wrong_credentials(make_client: MakeClient, credentials: Credentials) -> None:
-    """Refused credentials are an authentication error that does not tell them."""
+    """Wrong credentials raise an authentication error that does not contain them."""
     with pytest.raises(IotPortalAuthenticationError) as raised:
         await make_client(credentials).login()
 
@@ -149,7 +149,7 @@ async def test_wrong_credentials(make_client: MakeClient, credentials: Credentia
 
 
 async def test_repeated_secret_is_masked(client: IotPortalClient, portal: MockPortal) -> None:
-    """A portal that repeats the secret in its error does not make us repeat it."""
+    """A secret in the portal's error message is masked."""
     portal.faults.add(
         "status",
         route="Login",
@@ -164,7 +164,7 @@ async def test_repeated_secret_is_masked(client: IotPortalClient, portal: MockPo
 async def test_repeated_token_is_masked(
     client: IotPortalClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A portal that repeats the token it refuses does not make us repeat it, while it is replaced either."""
+    """A token in the portal's error message is masked, also while it is renewed."""
     monkeypatch.setattr(secrets, "token_urlsafe", lambda _: "a-token")
     portal.faults.add(
         "status",
@@ -181,7 +181,7 @@ async def test_repeated_token_is_masked(
 
 
 async def test_expired_token(client: IotPortalClient, portal: MockPortal) -> None:
-    """An expired token is renewed once for everybody who waits, and nobody notices."""
+    """An expired token is renewed once for all concurrent requests, which then succeed."""
     await client.login()
     portal.state.revoke_tokens()
     portal.journal.clear()
@@ -192,8 +192,8 @@ async def test_expired_token(client: IotPortalClient, portal: MockPortal) -> Non
     assert portal.journal.logins == 1
 
 
-async def test_refused_again(client: IotPortalClient, portal: MockPortal) -> None:
-    """A fresh token that is refused too is not renewed for ever; later it works again."""
+async def test_rejected_new_token(client: IotPortalClient, portal: MockPortal) -> None:
+    """When the new token is rejected too, the client does not log in again; later requests work."""
     fault = portal.faults.add("status", route="getStatus", status=401)
 
     with pytest.raises(IotPortalLoginError):
@@ -206,7 +206,7 @@ async def test_refused_again(client: IotPortalClient, portal: MockPortal) -> Non
 
 
 async def test_write_with_expired_token(client: IotPortalClient, portal: MockPortal) -> None:
-    """A write that was refused for its token is sent again with a new one, and carried out once."""
+    """A write with an expired token is sent again with a new one, and carried out once."""
     await client.login()
     portal.state.revoke_tokens()
 
@@ -215,7 +215,7 @@ async def test_write_with_expired_token(client: IotPortalClient, portal: MockPor
 
 
 async def test_unknown_iccid(client: IotPortalClient) -> None:
-    """An unknown SIM is told apart from everything else."""
+    """An unknown SIM raises an error of its own."""
     with pytest.raises(IotPortalNotFoundError) as raised:
         await client.get_usage(UNKNOWN_ICCID)
 
@@ -223,7 +223,7 @@ async def test_unknown_iccid(client: IotPortalClient) -> None:
 
 
 async def test_refused_route(client: IotPortalClient, portal: MockPortal) -> None:
-    """A route that is refused for a SIM is told apart, and the others work."""
+    """A route that is refused for a SIM raises an error of its own; other routes work."""
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
 
     with pytest.raises(IotPortalNotAvailableError):
@@ -231,8 +231,8 @@ async def test_refused_route(client: IotPortalClient, portal: MockPortal) -> Non
     assert await client.get_status(ICCID) == "INVENTORY"
 
 
-async def test_nobody_there(make_client: MakeClient) -> None:
-    """A host that does not answer is a connection error, for a write too: it was not sent."""
+async def test_connection_refused(make_client: MakeClient) -> None:
+    """A refused connection is a connection error, also for a write, which was not sent."""
     client = make_client(base_url=f"http://127.0.0.1:{unused_port()}/api")
 
     with pytest.raises(IotPortalConnectionError):
@@ -241,8 +241,8 @@ async def test_nobody_there(make_client: MakeClient) -> None:
         await client.send_sms(ICCID, "Hello")
 
 
-async def test_connection_not_made_in_time(make_client: MakeClient) -> None:
-    """A connection that cannot be made in time means that a write certainly was not sent."""
+async def test_connection_timeout(make_client: MakeClient) -> None:
+    """When connecting takes too long, the error says that the write was not sent."""
     with ExitStack() as sockets:
         listening = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(3):
@@ -261,7 +261,7 @@ async def test_connection_not_made_in_time(make_client: MakeClient) -> None:
 
 @pytest.mark.parametrize("kind", ["hang", "reset_before_read", "reset_after_read", "slow_drip"])
 async def test_read_without_answer(make_client: MakeClient, portal: MockPortal, kind: str) -> None:
-    """A read whose answer is lost is asked again, and works when the trouble is over."""
+    """A read whose answer is lost is repeated until it succeeds."""
     client = make_client(timeout=0.5)
     await client.login()
     portal.faults.add(kind, route="ctdUsage", times=2)
@@ -295,10 +295,10 @@ async def test_write_without_answer(make_client: MakeClient, portal: MockPortal,
 
 
 @pytest.mark.parametrize("status", [502, 504])
-async def test_write_lost_behind_a_gateway(
+async def test_write_with_gateway_error(
     client: IotPortalClient, portal: MockPortal, status: int
 ) -> None:
-    """A gateway that gave up does not know either what became of the write."""
+    """The outcome of a write is unknown after a gateway error."""
     portal.faults.add("status", route="SendSMS", status=status)
 
     with pytest.raises(IotPortalOutcomeUnknownError):
@@ -307,7 +307,7 @@ async def test_write_lost_behind_a_gateway(
 
 
 async def test_write_without_login(client: IotPortalClient, portal: MockPortal) -> None:
-    """A write that never left, because nobody could log in, is not unknown."""
+    """A write that was not sent because the log-in failed raises a connection error."""
     portal.faults.add("reset_after_read", route="Login")
 
     with pytest.raises(IotPortalConnectionError):
@@ -316,7 +316,7 @@ async def test_write_without_login(client: IotPortalClient, portal: MockPortal) 
 
 
 async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None:
-    """A read survives two server errors; a write does not risk a second try."""
+    """A read is repeated after server errors; a write is not."""
     portal.faults.add("status", route="ctdUsage", status=500, times=2)
     portal.faults.add("status", route="SendSMS", status=500)
 
@@ -346,7 +346,7 @@ async def test_rate_limit(
     least: float | None,
     most: float | None,
 ) -> None:
-    """The portal says when to come back, in seconds or as a date; it is not asked again before."""
+    """Retry-After is read as seconds or as a date, and the read is not repeated."""
     headers = {} if header is None else {"Retry-After": header}
     portal.faults.add("status", route="ctdUsage", status=429, headers=headers)
 
@@ -367,10 +367,8 @@ async def test_rate_limit(
     ["42", "<html>Log in</html>", "null", "", "{", "[" * 100_000],
     ids=["number", "page", "null", "empty", "broken", "deep"],
 )
-async def test_no_answer_of_a_portal(
-    client: IotPortalClient, portal: MockPortal, body: str
-) -> None:
-    """What is no answer of a portal is an error, not a SIM without values."""
+async def test_unreadable_answer(client: IotPortalClient, portal: MockPortal, body: str) -> None:
+    """An unreadable answer is an error, not a SIM without values."""
     portal.faults.add("status", route="ctdUsage", status=200, body=body)
 
     with pytest.raises(IotPortalResponseError):
@@ -378,7 +376,7 @@ async def test_no_answer_of_a_portal(
 
 
 async def test_page_instead_of_status(client: IotPortalClient, portal: MockPortal) -> None:
-    """A page of HTML is no status."""
+    """A page of HTML is not taken for a status."""
     portal.faults.add("status", route="getStatus", status=200, body="<html>Log in</html>")
 
     with pytest.raises(IotPortalResponseError):
@@ -386,7 +384,7 @@ async def test_page_instead_of_status(client: IotPortalClient, portal: MockPorta
 
 
 async def test_login_without_token(client: IotPortalClient, portal: MockPortal) -> None:
-    """A log-in that is answered without a token was refused, whatever its status says."""
+    """A log-in that is answered without a token was refused, also with a 2xx status."""
     portal.dialects["login_failure"] = "200_no_token"
     portal.state.accounts["demo-client"].secret_key = "another"
 
@@ -395,7 +393,7 @@ async def test_login_without_token(client: IotPortalClient, portal: MockPortal) 
 
 
 async def test_login_refused_in_plain_text(client: IotPortalClient, portal: MockPortal) -> None:
-    """A log-in that is refused in words without a code was refused too."""
+    """A log-in that is refused in plain text, without a code, is an authentication error."""
     portal.dialects.update({"login_failure": "400", "error_envelope": "plain"})
     portal.state.accounts["demo-client"].secret_key = "another"
 
@@ -404,7 +402,7 @@ async def test_login_refused_in_plain_text(client: IotPortalClient, portal: Mock
 
 
 async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
-    """An address that is no portal's is not mistaken for wrong credentials."""
+    """A page of HTML instead of a log-in is not taken for wrong credentials."""
     portal.faults.add("status", route="Login", status=200, body="<html>Welcome</html>")
 
     with pytest.raises(IotPortalResponseError) as raised:
@@ -421,10 +419,10 @@ async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
         ('{"iccid": 1e999}', None),
     ],
 )
-async def test_edges_of_json(
+async def test_unserializable_json(
     client: IotPortalClient, portal: MockPortal, body: str, expected: str | None
 ) -> None:
-    """What not everybody can write down again is read as something that everybody can."""
+    """Values that some JSON encoders reject are replaced: huge integers, surrogates, NaN."""
     portal.faults.add("status", route="GetDevice", status=200, body=body)
 
     assert (await client.get_device(ICCID)).raw == {"iccid": expected}

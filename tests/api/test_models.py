@@ -1,4 +1,4 @@
-"""What the portal's many spellings mean."""
+"""The models, in all the formats that the portal may use."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ USAGE: dict[str, Any] = {"iccid": "8931082322089353632", "status": "ACTIVATED", 
 
 @pytest.mark.parametrize("answer", [[USAGE], USAGE, {"data": [USAGE]}, {"data": USAGE}])
 def test_wrappings(answer: Any) -> None:
-    """An array of one, an object and `data` around it are the same."""
+    """An array of one, an object and `data` around either are read alike."""
     usage = Usage.from_answer(answer)
 
     assert (usage.iccid, usage.status, usage.data_bytes) == ("8931082322089353632", "ACTIVATED", 12)
@@ -30,8 +30,8 @@ def test_wrappings(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"data": []}, [1, "x"]])
-def test_nothing(answer: Any) -> None:
-    """An answer without content is false."""
+def test_empty_answer(answer: Any) -> None:
+    """An empty answer is falsy."""
     assert not Usage.from_answer(answer)
 
 
@@ -55,7 +55,7 @@ def test_nothing(answer: Any) -> None:
     ],
 )
 def test_counts(value: Any, expected: int | None) -> None:
-    """A count in digits or as text is a number; what is none spoils nothing else."""
+    """A count is read from a number or a text; anything else is None and affects no other field."""
     usage = Usage.from_answer([{**USAGE, "ctdSessionCount": value}])
 
     assert usage.session_count == expected
@@ -75,8 +75,8 @@ def test_counts(value: Any, expected: int | None) -> None:
         (1687518877, None),
     ],
 )
-def test_instants(value: Any, expected: datetime | None) -> None:
-    """An instant is aware; what is none is unknown."""
+def test_timestamps(value: Any, expected: datetime | None) -> None:
+    """A timestamp is timezone-aware; anything else is None."""
     assert Device.from_answer({"dateActivated": value}).date_activated == expected
 
 
@@ -98,7 +98,7 @@ def test_instants(value: Any, expected: datetime | None) -> None:
     ],
 )
 def test_allowance(quantity: Any, unit: Any, expected: int | None) -> None:
-    """The allowance is a quantity in a unit, in bytes."""
+    """The allowance in bytes is read from a quantity and a unit."""
     device = Device.from_answer({"dataquantity": quantity, "datasize": unit})
 
     assert device.allowance_bytes == expected
@@ -122,7 +122,7 @@ def test_allowance(quantity: Any, unit: Any, expected: int | None) -> None:
     ],
 )
 def test_status_word(answer: Any, expected: str | None) -> None:
-    """A status is a short word, bare or in an object."""
+    """A status is a short text, bare or in an object."""
     assert status_word(answer) == expected
 
 
@@ -145,7 +145,7 @@ def test_status_word(answer: Any, expected: str | None) -> None:
     ],
 )
 def test_sms_id(answer: Any, expected: str | None) -> None:
-    """The id of an SMS is a number, a text, or an object around it."""
+    """The id of an SMS is read from a number, a text, or an object around it."""
     assert sms_id(answer) == expected
 
 
@@ -161,13 +161,13 @@ def test_sms_id(answer: Any, expected: str | None) -> None:
     ],
 )
 def test_sms_ids(answer: Any) -> None:
-    """A list of ids has many shapes."""
+    """The ids are read from every known shape of the list."""
     assert sms_ids(answer) == ["1", "2"]
 
 
 @pytest.mark.parametrize("answer", [{}, None, "x", {"data": {"x": 1}}])
 def test_no_sms_ids(answer: Any) -> None:
-    """What is no list has no ids."""
+    """An answer without a list has no ids."""
     assert sms_ids(answer) == []
 
 
@@ -185,7 +185,7 @@ def test_no_sms_ids(answer: Any) -> None:
     ],
 )
 def test_login_token(answer: Any, expected: str | None) -> None:
-    """A token fits into a header."""
+    """A token is only accepted when it fits into a header."""
     assert login_token(answer) == expected
 
 
@@ -203,30 +203,30 @@ def test_login_token(answer: Any, expected: str | None) -> None:
     ],
 )
 def test_error_details(answer: Any, expected: tuple[str | None, str | None]) -> None:
-    """An error says what it is about, under one key or another."""
+    """Message and code of an error are found under every known key."""
     assert error_details(answer) == expected
 
 
 @pytest.mark.parametrize("ended", [{"dateSessionEnded": None}, {"dateSessionEnded": ""}, {}])
 def test_open_session(ended: dict[str, Any]) -> None:
-    """An end that is null, blank or missing means that the session goes on."""
+    """A session is open when its end is null, blank or missing."""
     session = Session.from_answer({"dateSessionStarted": "2023-08-16 10:50:07.220+0000", **ended})
 
     assert session.is_open
 
 
 @pytest.mark.parametrize("address", ["", None, "300.1.1.1", 5])
-def test_no_address(address: Any) -> None:
-    """What is no IP address is unknown."""
+def test_invalid_ip_address(address: Any) -> None:
+    """An invalid IP address is None."""
     assert Session.from_answer({"ipAddress": address}).ip_address is None
 
 
 @pytest.mark.parametrize(("kind", "incoming"), [("MO", True), ("MT", False), (None, None)])
 def test_sms_direction(kind: str | None, incoming: bool | None) -> None:
-    """An SMS goes to the SIM or comes from it."""
+    """The type of an SMS says whether it comes from the SIM."""
     assert Sms.from_answer({"msgType": kind}).is_incoming is incoming
 
 
 def test_no_identifiers_in_repr() -> None:
-    """Who a SIM is does not show when a model is printed."""
+    """The repr of a model does not contain the numbers of the SIM."""
     assert "893108" not in repr(Usage.from_answer([USAGE]))

@@ -1,4 +1,4 @@
-"""The way to the portal: where the secrets go, where they do not, and how much comes back."""
+"""The connection to the portal: who receives the secrets, and how large responses may be."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,8 +37,8 @@ CALLS: dict[str, Call] = {
     "read": lambda client: client.get_usage(ICCID),
     "write": lambda client: client.send_sms(ICCID, "Hello"),
 }
-# Where an identifier would lead to another path, into a query or into a header.
-NO_IDENTIFIERS = [
+# These would change the path, the query or a header.
+INVALID_IDENTIFIERS = [
     *("", ".", "..", "../Login", "/Login", "//example.org/x", "4711/1", "4711?a=b", "4711#a"),
     *("%2e%2e", "4711%2F1", "4711 1", "4711\r\nX-A: b", "4711\n", "\t4711", "\x00", "-4711"),
     *("\N{FULLWIDTH DIGIT FOUR}711", "47\N{ARABIC-INDIC DIGIT ONE}1", "4711é", "4" * 129),
@@ -56,11 +56,11 @@ BY_IDENTIFIER: dict[str, Callable[[IotPortalClient, str], Awaitable[Any]]] = {
 }
 
 
-class Portal:
-    """A portal that logs everybody in, and answers all else as it is told to."""
+class StubPortal:
+    """A portal that accepts every log-in and passes all other requests to `answers`."""
 
     def __init__(self) -> None:
-        """Answer with nothing."""
+        """Accept log-ins only."""
         self.seen: list[tuple[str, str | None]] = []
         self.answers: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
         self.answers_login = False
@@ -74,7 +74,7 @@ class Portal:
 
 
 def client_of(session: ClientSession, url: str) -> IotPortalClient:
-    """Return a client of a portal that does not wait long for anything."""
+    """Return a client with a short timeout."""
     return IotPortalClient(
         session, url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=10, retry_wait=0
     )
@@ -82,20 +82,20 @@ def client_of(session: ClientSession, url: str) -> IotPortalClient:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Return an authority that vouches for servers."""
+    """Return a certificate authority."""
     return Authority(folder=tmp_path)
 
 
 @pytest.fixture
 async def trusting(authority: Authority, socket_enabled: None) -> AsyncIterator[ClientSession]:
-    """Return a session that believes the authority, and nobody else."""
+    """Yield a session that trusts only this certificate authority."""
     async with ClientSession(connector=TCPConnector(ssl=authority.trusting())) as session:
         yield session
 
 
-async def test_good_certificate(trusting: ClientSession, authority: Authority) -> None:
-    """A portal with a certificate that holds is talked to."""
-    portal = Portal()
+async def test_valid_certificate(trusting: ClientSession, authority: Authority) -> None:
+    """A portal with a valid certificate is accepted."""
+    portal = StubPortal()
     async with serving(portal.handle, tls=authority.server()) as url:
         await client_of(trusting, url).login()
 
@@ -104,11 +104,11 @@ async def test_good_certificate(trusting: ClientSession, authority: Authority) -
 
 @pytest.mark.parametrize("name", BAD_CERTIFICATES)
 async def test_bad_certificate(name: str, trusting: ClientSession, authority: Authority) -> None:
-    """A certificate that does not hold is refused in words that say why, and nothing is sent."""
+    """An invalid certificate raises an error that says why, and nothing is sent."""
     make, host, says = BAD_CERTIFICATES[name]
-    portal = Portal()
+    portal = StubPortal()
     if name == "self-signed":
-        # Whom the client knows as an authority may sign for itself.
+        # A trusted authority may be self-signed, so this one is not the trusted one.
         authority = Authority(folder=authority.folder, name="Somebody")
     async with serving(portal.handle, tls=make(authority)) as url:
         client = client_of(trusting, url.replace("127.0.0.1", host))
@@ -122,8 +122,8 @@ async def test_bad_certificate(name: str, trusting: ClientSession, authority: Au
 
 
 async def test_no_tls_behind_https(trusting: ClientSession) -> None:
-    """A server that cannot encrypt is told apart from one that is not there."""
-    portal = Portal()
+    """A server without TLS raises an error that says so."""
+    portal = StubPortal()
     async with serving(portal.handle) as url:
         client = client_of(trusting, url.replace("http:", "https:"))
         with pytest.raises(IotPortalConnectionError, match=r"127\.0\.0\.1 does not answer with an"):
@@ -158,7 +158,7 @@ async def test_no_tls_behind_https(trusting: ClientSession) -> None:
     ],
 )
 def test_encryption(url: str, accepted: bool) -> None:
-    """Without encryption, only this machine and private networks are talked to."""
+    """Without encryption, only this machine and private networks are allowed."""
     assert is_private(URL(url)) is accepted
 
 
@@ -166,7 +166,7 @@ def test_encryption(url: str, accepted: bool) -> None:
 async def test_nothing_goes_unencrypted(
     call: str, session: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever an entry says, the client itself sends nothing in clear over the internet."""
+    """The client itself refuses to send anything unencrypted over the internet."""
 
     def request(*args: object, **kwargs: object) -> None:
         pytest.fail("sent")
@@ -184,7 +184,7 @@ async def test_redirect(
     call: str, status: int, to_other_host: bool, session: ClientSession
 ) -> None:
     """Neither the token nor the credentials follow a redirect, wherever it leads."""
-    portal, other = Portal(), Portal()
+    portal, other = StubPortal(), StubPortal()
     portal.answers_login = call == "login"
     async with serving(portal.handle) as url, serving(other.handle) as other_url:
         target = other_url.replace("127.0.0.1", "localhost") if to_other_host else url
@@ -203,15 +203,15 @@ async def test_redirect(
 
 
 def packed() -> bytes:
-    """Return a little that becomes 64 times the largest answer."""
+    """Return a small gzip body that unpacks to 64 times the largest allowed body."""
     packer = zlib.compressobj(level=9, wbits=31)
     return b"".join([*(packer.compress(b"0" * MAX_BODY_BYTES) for _ in range(64)), packer.flush()])
 
 
 @pytest.mark.parametrize("is_packed", [True, False], ids=["bomb", "endless"])
-async def test_too_much(is_packed: bool, session: ClientSession) -> None:
-    """An answer that is too large is cut off before it fills the memory, packed or not."""
-    portal, content = Portal(), packed() if is_packed else b"0" * MAX_BODY_BYTES
+async def test_body_too_large(is_packed: bool, session: ClientSession) -> None:
+    """Reading stops at the largest allowed body, compressed or not."""
+    portal, content = StubPortal(), packed() if is_packed else b"0" * MAX_BODY_BYTES
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Encoding": "gzip"} if is_packed else {})
@@ -235,7 +235,7 @@ async def test_too_much(is_packed: bool, session: ClientSession) -> None:
 
 
 async def test_endless_header(session: ClientSession) -> None:
-    """A header without an end is cut off too."""
+    """Reading stops when the headers do not end."""
     sent = 0
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -257,9 +257,9 @@ async def test_endless_header(session: ClientSession) -> None:
 
 
 @pytest.mark.parametrize("name", BY_IDENTIFIER)
-async def test_no_identifier(name: str, client: IotPortalClient, portal: MockPortal) -> None:
-    """What could lead to another path or into a header is not sent, whoever asks for it."""
-    for identifier in NO_IDENTIFIERS:
+async def test_invalid_identifier(name: str, client: IotPortalClient, portal: MockPortal) -> None:
+    """An identifier that could change the path or a header is not sent."""
+    for identifier in INVALID_IDENTIFIERS:
         with pytest.raises(IotPortalInputError, match="is no identifier"):
             await BY_IDENTIFIER[name](client, identifier)
 
@@ -267,18 +267,20 @@ async def test_no_identifier(name: str, client: IotPortalClient, portal: MockPor
 
 
 @pytest.mark.parametrize("identifier", ["4711", "a1b2-c3d4", "2026:11.24_1", "4" * 128])
-async def test_identifier(identifier: str, client: IotPortalClient, portal: MockPortal) -> None:
-    """The ids that portals are known to use are sent as they are."""
+async def test_valid_identifier(
+    identifier: str, client: IotPortalClient, portal: MockPortal
+) -> None:
+    """Known forms of identifiers are sent unchanged."""
     with pytest.raises(IotPortalNotFoundError):
         await client.get_sms(identifier)
 
     portal.journal.assert_called_once("GET", f"/GetSMS/{identifier}")
 
 
-async def test_ids_of_a_portal_that_is_up_to_something(session: ClientSession) -> None:
-    """An id out of an answer that would lead to another path when asked for is none."""
-    portal = Portal()
-    ids: list[Any] = [{"smsMsgId": bad} for bad in NO_IDENTIFIERS]
+async def test_invalid_identifiers_in_answers(session: ClientSession) -> None:
+    """Ids in an answer that could change the path of a request are dropped."""
+    portal = StubPortal()
+    ids: list[Any] = [{"smsMsgId": bad} for bad in INVALID_IDENTIFIERS]
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response(ids[-1] if "SendSMS" in request.path else {"smsMsgIds": ids})
@@ -286,7 +288,7 @@ async def test_ids_of_a_portal_that_is_up_to_something(session: ClientSession) -
     portal.answers = answer
     async with serving(portal.handle) as url:
         client = client_of(session, url)
-        # Blanks around an id are no part of it.
+        # Blanks around an id are removed.
         assert {*await client.get_sms_ids(ICCID)} == {"4711"}
         assert await client.send_sms(ICCID, "Hello") is None
 
@@ -294,11 +296,9 @@ async def test_ids_of_a_portal_that_is_up_to_something(session: ClientSession) -
 @pytest.mark.parametrize(
     "token", ["abc\r\nX-A: b", "abc\n", "a b", "", "é", "\x00", {"token": None}, ["abc"]]
 )
-async def test_token_of_a_portal_that_is_up_to_something(
-    token: object, session: ClientSession
-) -> None:
-    """A token that does not fit into a header is none, so nothing can be slipped in with it."""
-    portal = Portal()
+async def test_invalid_token(token: object, session: ClientSession) -> None:
+    """A token that does not fit into a header is not used, so it cannot inject another header."""
+    portal = StubPortal()
     portal.answers_login = True
 
     async def answer(_: web.Request) -> web.Response:
@@ -327,15 +327,17 @@ async def test_token_of_a_portal_that_is_up_to_something(
     ],
     ids=["instant", "set", "bytes", "key"],
 )
-async def test_what_is_no_json(changes: Any, client: IotPortalClient, portal: MockPortal) -> None:
-    """What cannot be written as JSON is not sent, and the error is one of the client's own."""
+async def test_body_that_is_no_json(
+    changes: Any, client: IotPortalClient, portal: MockPortal
+) -> None:
+    """A body that cannot be encoded as JSON raises an input error and is not sent."""
     with pytest.raises(IotPortalInputError, match="cannot be written as JSON"):
         await client.edit_device(ICCID, changes)
 
     portal.journal.assert_not_called("PUT", f"/EditDevice/{ICCID}")
 
 
-async def test_address_that_is_none(session: ClientSession) -> None:
-    """An address that cannot be one is an error of the client's own."""
+async def test_invalid_address(session: ClientSession) -> None:
+    """An invalid address raises an input error."""
     with pytest.raises(IotPortalInputError, match="is no address"):
         client_of(session, "https://\N{IDEOGRAPHIC FULL STOP}/api")

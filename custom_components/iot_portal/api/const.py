@@ -1,16 +1,16 @@
-"""Words and numbers of the IoT Portal Core API."""
+"""Constants of the IoT Portal Core API."""
 
 from enum import StrEnum
 
 PRODUCTION_URL = "https://api.iotportal.io/api"
 UAT_URL = "https://uat.api.iotportal.io/apiv2"
 
-# Cisco's current version for all functions; the portal publishes no value.
+# The current version of Cisco's functions; the portal does not document a value.
 SMS_API_VERSION = "1"
 
 
 class SimStatus(StrEnum):
-    """Statuses of a SIM that are known; other networks have words of their own."""
+    """Known statuses of a SIM; other networks have further ones."""
 
     TEST_READY = "TEST_READY"
     INVENTORY = "INVENTORY"
@@ -23,12 +23,12 @@ class SimStatus(StrEnum):
     REPLACED = "REPLACED"
 
 
-# An account user cannot lead a SIM out of these again.
+# A SIM with one of these can no longer get another status.
 TERMINAL_STATUSES = frozenset({SimStatus.RETIRED, SimStatus.PURGED, SimStatus.REPLACED})
 
 
 class SmsStatus(StrEnum):
-    """How far an SMS can have got, in one spelling of the portal's words."""
+    """Known statuses of an SMS, in one spelling; the portal has several of each."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -46,7 +46,7 @@ FAILED_STATUSES = frozenset({SmsStatus.FAILED, SmsStatus.CANCELLED})
 
 
 class ErrorCode(StrEnum):
-    """Codes that decide what an error means, whatever its HTTP status is."""
+    """Error codes that take precedence over the HTTP status."""
 
     INVALID_CREDENTIALS = "10000001"
     NO_ACCESS = "10000030"

@@ -1,42 +1,42 @@
-"""What can go wrong between us and the IoT Portal."""
+"""Errors of the IoT Portal client."""
 
 
 class IotPortalError(Exception):
-    """Base of everything that the client raises."""
+    """Base class of all errors of the client."""
 
 
 class IotPortalInputError(IotPortalError):
-    """What was asked for cannot be sent, so nothing was."""
+    """The request is invalid and was not sent."""
 
 
 class IotPortalConnectionError(IotPortalError):
-    """The portal could not be reached, or the connection broke.
+    """The connection to the portal could not be established, or broke.
 
-    `may_have_arrived` tells whether the request can have reached the portal before that.
+    `may_have_arrived` is True when the portal may have received the request before that.
     """
 
     def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
-        """Keep what happened and how far the request can have come."""
+        """Store the message and whether the portal may have received the request."""
         super().__init__(message)
         self.may_have_arrived = may_have_arrived
 
 
 class IotPortalTimeoutError(IotPortalConnectionError):
-    """The portal did not answer in time."""
+    """The portal did not respond in time."""
 
 
 class IotPortalOutcomeUnknownError(IotPortalError):
-    """A write was sent and no answer came back: it may have been carried out."""
+    """A write was sent but no answer was received, so it may have been carried out."""
 
 
 class IotPortalResponseError(IotPortalError):
-    """The portal answered with an error, or with something that is no answer.
+    """The portal responded with an error, or with something unreadable.
 
-    `status` is the HTTP status, `code` the portal's own error code where it sent one, `message` its words.
+    `status` is the HTTP status, `code` the portal's error code, if any, `message` the portal's text.
     """
 
     def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
-        """Keep what the portal said."""
+        """Store message, HTTP status and error code."""
         super().__init__(message)
         self.message = message
         self.status = status
@@ -44,26 +44,26 @@ class IotPortalResponseError(IotPortalError):
 
 
 class IotPortalAuthenticationError(IotPortalResponseError):
-    """The portal refused the credentials."""
+    """The portal rejected the credentials or the token."""
 
 
 class IotPortalLoginError(IotPortalResponseError):
-    """Nobody can be logged in at present, for another reason than wrong credentials.
+    """The log-in fails for another reason than wrong credentials.
 
-    The log-in went wrong by itself, or the portal refused a token that it had just handed out.
+    The portal responded to it with another error, or rejects a token that it has just issued.
     """
 
 
 class IotPortalNotFoundError(IotPortalResponseError):
-    """The portal does not know the SIM or the SMS."""
+    """The portal does not know the SIM or the SMS, or the SIM has no session."""
 
 
 class IotPortalNotAvailableError(IotPortalResponseError):
-    """The portal refuses this route, to the account or for the SIM's network."""
+    """The portal does not offer this route to the account or for the SIM's network."""
 
 
 class IotPortalRateLimitError(IotPortalResponseError):
-    """The portal was asked too often; `retry_after` is in seconds, where it said so."""
+    """Too many requests; `retry_after` is in seconds, or None if the portal did not send it."""
 
     def __init__(
         self,
@@ -73,6 +73,6 @@ class IotPortalRateLimitError(IotPortalResponseError):
         code: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Keep what the portal said and how long it wants to be left alone."""
+        """Store message, HTTP status, error code and Retry-After."""
         super().__init__(message, status=status, code=code)
         self.retry_after = retry_after

@@ -1,8 +1,8 @@
-"""How long an SMS is."""
+"""Length of an SMS."""
 
 from typing import Final
 
-# The basic alphabet of GSM 03.38, and its extension, whose characters count twice.
+# The basic character set of GSM 03.38, and its extension, whose characters count twice.
 _BASIC: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -13,9 +13,9 @@ UCS2_LIMIT: Final = 70
 
 
 def sms_length(text: str) -> tuple[int, int]:
-    """Return how many characters a text takes in an SMS, and how many one SMS takes.
+    """Return the length of a text in an SMS, and the limit of one SMS.
 
-    A single character outside the GSM alphabet makes the whole text UCS-2, with less room.
+    A single character outside the GSM character set makes the whole text UCS-2, with a lower limit.
     """
     if set(text) <= _BASIC | _EXTENSION:
         return len(text) + sum(character in _EXTENSION for character in text), GSM_LIMIT

@@ -1,7 +1,7 @@
-"""What the IoT Portal tells, as values that mean something.
+"""Typed models of the IoT Portal's answers.
 
-The portal writes the same thing in several ways (docs/api.md, assumptions A5 to A11), so every
-reader here takes all of them. A field of a wrong type becomes None and spoils nothing else.
+The portal has several formats for the same thing (docs/api.md, assumptions A5 to A11), and every
+parser here accepts all of them. A field of a wrong type becomes None and does not affect the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,15 +19,15 @@ type Json = Mapping[str, Json] | list[Json] | str | int | float | bool | None
 _STATUS = re.compile(r"\w[\w -]{0,63}")
 _DATA_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SMS_STATUSES = {status.replace("_", ""): status for status in SmsStatus}
-# Home Assistant has a state of its own that is called unknown.
+# Home Assistant's own state "unknown" means something else.
 _SMS_STATUSES["unknown"] = SmsStatus.UNDETERMINED
-# No counter of a SIM comes near; a number beyond it would only break whoever stores it.
+# No counter of a SIM comes near it, and larger numbers cannot be stored as 64-bit integers.
 _COUNT_LIMIT = 2**63
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credentials:
-    """What an account logs in with: client id and secret key, or the legacy API token."""
+    """Credentials of an account: client id and secret key, or the legacy API token."""
 
     client_id: str | None = None
     secret_key: str | None = field(default=None, repr=False)
@@ -41,24 +41,24 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str | None, str | None]:
-        """Return what must never show up in a message."""
+        """Return the values that must never appear in a message."""
         return (self.secret_key, self.api_token)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Answer:
-    """Base of the models; `raw` holds every field as it came, unknown ones too."""
+    """Base of the models; `raw` holds all fields of the answer unchanged, unknown ones too."""
 
     raw: Mapping[str, Json] = field(default_factory=dict, repr=False, compare=False)
 
     def __bool__(self) -> bool:
-        """Tell whether the portal said anything: some answer an unknown SIM with nothing."""
+        """Return whether the answer has any field; an unknown SIM may be answered with an empty one."""
         return bool(self.raw)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SimIdentity(_Answer):
-    """Who a SIM is and in which status."""
+class _SimAnswer(_Answer):
+    """Numbers and status of a SIM."""
 
     iccid: str | None = field(default=None, repr=False)
     imsi: str | None = field(default=None, repr=False)
@@ -67,7 +67,7 @@ class SimIdentity(_Answer):
     status: str | None = None
 
 
-def _identity(raw: Mapping[str, Json]) -> dict[str, str | None]:
+def _sim_fields(raw: Mapping[str, Json]) -> dict[str, str | None]:
     """Return the fields that usage and device answers share."""
     return {
         "iccid": _text(raw.get("iccid")),
@@ -79,8 +79,8 @@ def _identity(raw: Mapping[str, Json]) -> dict[str, str | None]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Usage(SimIdentity):
-    """Use of a SIM since the start of its billing cycle: bytes, counts and seconds."""
+class Usage(_SimAnswer):
+    """Usage of a SIM since the start of its billing cycle: bytes, counts and seconds."""
 
     data_bytes: int | None = None
     sms_count: int | None = None
@@ -89,11 +89,11 @@ class Usage(SimIdentity):
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
-        """Read the answer of ctdUsage."""
+        """Parse the answer of ctdUsage."""
         raw = _first_object(answer)
         return cls(
             raw=raw,
-            **_identity(raw),
+            **_sim_fields(raw),
             data_bytes=_count(raw.get("ctdDataUsage")),
             sms_count=_count(raw.get("ctdSMSUsage")),
             voice_seconds=_count(raw.get("ctdVoiceUsage")),
@@ -102,7 +102,7 @@ class Usage(SimIdentity):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Device(SimIdentity):
+class Device(_SimAnswer):
     """What the portal knows about a SIM: its plans, customer and allowance."""
 
     rate_plan: str | None = None
@@ -115,15 +115,15 @@ class Device(SimIdentity):
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
-        """Read the answer of GetDevice."""
+        """Parse the answer of GetDevice."""
         raw = _first_object(answer)
         return cls(
             raw=raw,
-            **_identity(raw),
+            **_sim_fields(raw),
             rate_plan=_text(raw.get("ratePlan")),
             communication_plan=_text(raw.get("communicationPlan")),
             customer=_text(raw.get("customer")),
-            date_activated=_instant(raw.get("dateActivated")),
+            date_activated=_timestamp(raw.get("dateActivated")),
             fixed_ip=_ip(raw.get("fixedIPAddress")),
             label=_text(raw.get("deviceID")),
             allowance_bytes=_data_size(raw.get("dataquantity"), raw.get("datasize")),
@@ -140,24 +140,24 @@ class Session(_Answer):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the SIM is in a session now, as far as the portal knows."""
+        """Return whether the session has not ended yet, as far as the portal knows."""
         return self.started is not None and self.ended is None
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
-        """Read the answer of sessionInfo."""
+        """Parse the answer of sessionInfo."""
         raw = _first_object(answer)
         return cls(
             raw=raw,
             ip_address=_ip(raw.get("ipAddress")),
-            started=_instant(raw.get("dateSessionStarted")),
-            ended=_instant(raw.get("dateSessionEnded")),
+            started=_timestamp(raw.get("dateSessionStarted")),
+            ended=_timestamp(raw.get("dateSessionEnded")),
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sms(_Answer):
-    """An SMS to or from a SIM, and how far it got."""
+    """An SMS to or from a SIM, and its status."""
 
     sms_id: str | None = None
     iccid: str | None = field(default=None, repr=False)
@@ -169,7 +169,7 @@ class Sms(_Answer):
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
-        """Read the answer of GetSMS."""
+        """Parse the answer of GetSMS."""
         raw = _first_object(answer)
         kind = _text(raw.get("msgType"))
         return cls(
@@ -179,25 +179,25 @@ class Sms(_Answer):
             status=_text(raw.get("status")),
             text=_text(raw.get("messageText")),
             is_incoming=None if kind is None else kind.upper() == "MO",
-            sent=_instant(raw.get("dateSent")),
-            received=_instant(raw.get("dateReceived")),
+            sent=_timestamp(raw.get("dateSent")),
+            received=_timestamp(raw.get("dateReceived")),
         )
 
 
 def sms_status(word: str) -> SmsStatus | None:
-    """Return what a word for the status of an SMS means: `Delivered-InLog`, `DELIVERED`, `CancelPending`."""
+    """Return the SMS status that a spelling such as `Delivered-InLog` or `DELIVERED` means."""
     return _SMS_STATUSES.get(re.sub(r"\W|_", "", word).lower())
 
 
 def status_word(answer: Json) -> str | None:
-    """Read the answer of getStatus: a word, or an object around it."""
+    """Return the status in an answer of getStatus: a word, or an object around it."""
     if isinstance(answer, str):
-        return _word(answer)
+        return _short_text(answer)
     return _status(_first_object(answer))
 
 
 def sms_id(answer: Json) -> str | None:
-    """Read the id of an SMS: a number, a text, or an object around it."""
+    """Return the id of an SMS: a number, a text, or an object around it."""
     if isinstance(answer, str | int | float):
         identifier = _text(answer)
         return identifier if identifier is not None and identifier.isalnum() else None
@@ -205,7 +205,7 @@ def sms_id(answer: Json) -> str | None:
 
 
 def sms_ids(answer: Json) -> list[str]:
-    """Read the answer of GetSMSIds: the ids in the order in which they came."""
+    """Return the ids in an answer of GetSMSIds, in the portal's order."""
     listed = answer
     while isinstance(listed, Mapping):
         listed = listed.get("smsMsgIds", listed.get("data"))
@@ -215,39 +215,39 @@ def sms_ids(answer: Json) -> list[str]:
 
 
 def login_token(answer: Json) -> str | None:
-    """Read the session token: an object around it, or the token itself."""
+    """Return the token in an answer of Login: the token itself, or an object around it."""
     while isinstance(answer, Mapping):
         answer = answer.get("token", answer.get("data"))
     token = _text(answer)
-    # A log-in page or a sentence is no token, and a header takes no line break.
+    # A log-in page or a sentence is no token, and a header must not contain a line break.
     return (
         token if token is not None and re.fullmatch(r"[\x21-\x3b\x3d\x3f-\x7e]+", token) else None
     )
 
 
 def error_details(answer: Json) -> tuple[str | None, str | None]:
-    """Read message and code of an error, whatever the keys are called.
+    """Return message and code of an error, under any of the known keys.
 
-    A body that is plain text is its own message; a page of HTML has none.
+    An answer in plain text is the message itself; a page of HTML has none.
     """
     if isinstance(answer, str):
         return (answer or None) if "<" not in answer else None, None
     message = code = None
-    for raw in _nested(answer):
+    for raw in _nested_objects(answer):
         message = message or _first_text(raw, "errorMessage", "message", "error")
         code = code or _first_text(raw, "errorCode", "code")
     return message, code
 
 
-def _nested(answer: Json) -> Iterator[Mapping[str, Json]]:
-    """Yield the object of an answer and those that it wraps under `data`."""
+def _nested_objects(answer: Json) -> Iterator[Mapping[str, Json]]:
+    """Yield the object of an answer and those nested in it under `data`."""
     while isinstance(answer, Mapping):
         yield answer
         answer = answer.get("data")
 
 
 def _first_object(answer: Json) -> Mapping[str, Json]:
-    """Return the object of an answer, out of an array of one or out of `data`."""
+    """Return the object of an answer, also out of an array or from `data`."""
     while True:
         if isinstance(answer, list):
             answer = next((item for item in answer if isinstance(item, Mapping)), None)
@@ -260,7 +260,7 @@ def _first_object(answer: Json) -> Mapping[str, Json]:
 
 
 def _text(value: Json) -> str | None:
-    """Read a text; a number stands for its digits, a blank for nothing."""
+    """Return a text or the digits of a number; None for blanks and other types."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -273,23 +273,23 @@ def _text(value: Json) -> str | None:
 
 
 def _first_text(raw: Mapping[str, Json], *keys: str) -> str | None:
-    """Return the first text that stands under one of the keys."""
+    """Return the first text under one of the keys."""
     return next((found for key in keys if (found := _text(raw.get(key)))), None)
 
 
-def _word(value: Json) -> str | None:
-    """Read a status word; anything longer than a few words is none."""
+def _short_text(value: Json) -> str | None:
+    """Return a text of a few words, as a status has; None for anything longer."""
     text = _text(value)
     return text if text is not None and _STATUS.fullmatch(text) else None
 
 
 def _status(raw: Mapping[str, Json]) -> str | None:
-    """Read the status of a SIM under the names that networks give it."""
-    return _word(raw.get("status")) or _word(raw.get("simStatus"))
+    """Return the status of a SIM, under the keys of all networks."""
+    return _short_text(raw.get("status")) or _short_text(raw.get("simStatus"))
 
 
 def _count(value: Json) -> int | None:
-    """Read a number that is not negative, in digits or as text."""
+    """Parse a number that is not negative; it may be a text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     with suppress(ValueError, OverflowError):
@@ -298,18 +298,18 @@ def _count(value: Json) -> int | None:
     return None
 
 
-def _instant(value: Json) -> datetime | None:
-    """Read an instant such as `2023-06-23 11:14:37.998+0000`; without an offset it is UTC."""
+def _timestamp(value: Json) -> datetime | None:
+    """Parse a timestamp such as `2023-06-23 11:14:37.998+0000`; without an offset it is UTC."""
     if not isinstance(value, str):
         return None
     with suppress(ValueError, OverflowError):
-        instant = datetime.fromisoformat(value.strip())
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+        parsed = datetime.fromisoformat(value.strip())
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     return None
 
 
 def _ip(value: Json) -> str | None:
-    """Read an IP address."""
+    """Parse an IP address."""
     if not isinstance(value, str):
         return None
     with suppress(ValueError):
@@ -318,7 +318,7 @@ def _ip(value: Json) -> str | None:
 
 
 def _data_size(quantity: Json, unit: Json) -> int | None:
-    """Read an amount of data in bytes, from a quantity and a unit such as `1` and `GB`."""
+    """Return the bytes of a quantity and a unit such as `1` and `GB`."""
     factor = _DATA_UNITS.get((_text(unit) or "").upper())
     if factor is None or isinstance(quantity, bool) or not isinstance(quantity, str | int | float):
         return None
