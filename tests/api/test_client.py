@@ -261,7 +261,7 @@ async def test_connection_timeout(make_client: MakeClient) -> None:
 
 @pytest.mark.parametrize("kind", ["hang", "reset_before_read", "reset_after_read", "slow_drip"])
 async def test_read_without_answer(make_client: MakeClient, portal: MockPortal, kind: str) -> None:
-    """A read whose answer is lost is repeated until it succeeds."""
+    """A read whose answer is lost twice is repeated and succeeds."""
     client = make_client(timeout=0.5)
     await client.login()
     portal.faults.add(kind, route="ctdUsage", times=2)

@@ -260,7 +260,7 @@ async def test_endless_header(session: ClientSession) -> None:
 async def test_invalid_identifier(name: str, client: IotPortalClient, portal: MockPortal) -> None:
     """An identifier that could change the path or a header is not sent."""
     for identifier in INVALID_IDENTIFIERS:
-        with pytest.raises(IotPortalInputError, match="is no identifier"):
+        with pytest.raises(IotPortalInputError, match="is not a valid identifier"):
             await BY_IDENTIFIER[name](client, identifier)
 
     assert {call.route for call in portal.journal} <= {"Login"}
@@ -331,7 +331,7 @@ async def test_body_that_is_no_json(
     changes: Any, client: IotPortalClient, portal: MockPortal
 ) -> None:
     """A body that cannot be encoded as JSON raises an input error and is not sent."""
-    with pytest.raises(IotPortalInputError, match="cannot be written as JSON"):
+    with pytest.raises(IotPortalInputError, match="cannot be encoded as JSON"):
         await client.edit_device(ICCID, changes)
 
     portal.journal.assert_not_called("PUT", f"/EditDevice/{ICCID}")
@@ -339,5 +339,5 @@ async def test_body_that_is_no_json(
 
 async def test_invalid_address(session: ClientSession) -> None:
     """An invalid address raises an input error."""
-    with pytest.raises(IotPortalInputError, match="is no address"):
+    with pytest.raises(IotPortalInputError, match="is not a valid address"):
         client_of(session, "https://\N{IDEOGRAPHIC FULL STOP}/api")

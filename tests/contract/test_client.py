@@ -1,4 +1,4 @@
-"""One journey through the client, under every variant of every dialect."""
+"""The same sequence of requests under every variant of every dialect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -14,7 +14,7 @@ from mock_portal import MockPortal
 from mock_portal.dialects import DIALECTS
 from tests.common import UnlimitedPacer
 
-from .world import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
+from .scenario import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
 
 CREDENTIALS = Credentials(client_id="demo-client", secret_key="demo-secret")
 WRONG = Credentials(client_id="demo-client", secret_key="wrong")
@@ -62,16 +62,16 @@ DIFFERENT: dict[tuple[str, str], dict[str, Any]] = {
 
 
 class Webhook:
-    """A receiver of webhooks that remembers the last one."""
+    """A webhook receiver that remembers the last call."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without a call."""
         self.seen: tuple[str, str] | None = None
         self.called = asyncio.Event()
         self.url = ""
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Note the method and the queue id."""
+        """Remember the method and the queue id."""
         body = await request.json() if request.can_read_body else request.query
         self.seen = (request.method, body["queueId"])
         self.called.set()
@@ -80,7 +80,7 @@ class Webhook:
 
 @pytest.fixture
 async def webhook(socket_enabled: None) -> AsyncIterator[Webhook]:
-    """Return a receiver of webhooks that listens."""
+    """Yield a running webhook receiver."""
     webhook = Webhook()
     app = web.Application()
     app.router.add_route("*", "/ping", webhook.receive)
@@ -91,13 +91,13 @@ async def webhook(socket_enabled: None) -> AsyncIterator[Webhook]:
 
 @pytest.fixture
 async def session(socket_enabled: None) -> AsyncIterator[ClientSession]:
-    """Return an aiohttp session."""
+    """Yield an aiohttp session."""
     async with ClientSession() as session:
         yield session
 
 
 async def result(call: Awaitable[Any]) -> Any:
-    """Return what a call returns, or the name of the client's own error; nothing else may come."""
+    """Return the result of a call, or the name of the client's error; other errors fail the test."""
     try:
         return await call
     except IotPortalError as err:
@@ -105,10 +105,10 @@ async def result(call: Awaitable[Any]) -> Any:
 
 
 class Journey:
-    """What a user of the client does, and what comes of it."""
+    """Calls every method of the client and collects the results."""
 
     def __init__(self, session: ClientSession, portal: MockPortal, webhook: Webhook) -> None:
-        """Take a client along."""
+        """Create a client of the portal."""
         self._session = session
         self._portal = portal
         self._webhook = webhook
@@ -117,27 +117,27 @@ class Journey:
         )
 
     async def run(self) -> dict[str, Any]:
-        """Go all the way."""
+        """Make all calls and return their results by name."""
         return {
             **await self._read(),
             **await self._send_sms(),
             **await self._change_status(),
             **await self._fail(),
-            "new token": await self._wear_the_token_out(),
+            "new token": await self._read_with_expired_token(),
         }
 
-    async def _after_a_while(self, call: Awaitable[Any]) -> Any:
-        """Wait so long that no limit is hit, then call."""
+    async def _call(self, call: Awaitable[Any]) -> Any:
+        """Advance the portal's clock past every rate limit, then return the result of a call."""
         self._portal.clock.advance(2)
         return await result(call)
 
     async def _field(self, call: Awaitable[Any], name: str) -> Any:
-        """Return one field of an answer."""
-        answer = await self._after_a_while(call)
+        """Return one field of the result of a call, or the name of its error."""
+        answer = await self._call(call)
         return answer if isinstance(answer, str) else getattr(answer, name)
 
     async def _read(self) -> dict[str, Any]:
-        """Read everything."""
+        """Read usage, label, session and status of the SIMs."""
         client = self._client
         return {
             "usage": await self._field(client.get_usage(USED), "data_bytes"),
@@ -145,24 +145,24 @@ class Journey:
             "label": await self._field(client.get_device(USED), "label"),
             "open": await self._field(client.get_session(USED), "is_open"),
             "address": await self._field(client.get_session(USED), "ip_address"),
-            "never": await self._never(),
-            "status": await self._after_a_while(client.get_status(USED)),
-            "abzorb status": await self._after_a_while(client.get_status(ABZORB)),
+            "never": await self._read_missing_session(),
+            "status": await self._call(client.get_status(USED)),
+            "abzorb status": await self._call(client.get_status(ABZORB)),
             "abzorb usage": await self._field(client.get_usage(ABZORB), "data_bytes"),
         }
 
-    async def _never(self) -> Any:
+    async def _read_missing_session(self) -> Any:
         """Read the session of a SIM that never had one."""
-        session = await self._after_a_while(self._client.get_session(FRESH))
+        session = await self._call(self._client.get_session(FRESH))
         if isinstance(session, str):
             return session
         return (session.ip_address, session.started, session.ended)
 
     async def _send_sms(self) -> dict[str, Any]:
-        """Send an SMS and follow it."""
+        """Send an SMS and read its status."""
         client = self._client
-        sent = await self._after_a_while(client.send_sms(USED, "Hello"))
-        listed = await self._after_a_while(client.get_sms_ids(USED))
+        sent = await self._call(client.send_sms(USED, "Hello"))
+        listed = await self._call(client.get_sms_ids(USED))
         self._portal.clock.advance(10)
         return {
             "sms id": sent is not None,
@@ -173,11 +173,11 @@ class Journey:
     async def _change_status(self) -> dict[str, Any]:
         """Change a status, then another one by a bulk edit."""
         client = self._client
-        answer = await self._after_a_while(client.request_status_change(USED, "DEACTIVATED"))
+        answer = await self._call(client.request_status_change(USED, "DEACTIVATED"))
         refused = answer if isinstance(answer, str) and answer.startswith("IotPortal") else None
         self._portal.clock.advance(60)
-        changed = await self._status_in_the_end(USED)
-        queued = await self._after_a_while(
+        changed = await self._final_status(USED)
+        queued = await self._call(
             client.bulk_edit_devices(
                 [FRESH], {"status": "INVENTORY"}, queue_id="1234", webhook_url=self._webhook.url
             )
@@ -189,40 +189,40 @@ class Journey:
         self._portal.clock.advance(60)
         return {
             "changed": refused or changed,
-            "bulk": await self._status_in_the_end(FRESH),
+            "bulk": await self._final_status(FRESH),
             "webhook": self._webhook.seen,
         }
 
-    async def _status_in_the_end(self, iccid: str) -> Any:
-        """Read a status as often as it may take to change."""
-        return [await self._after_a_while(self._client.get_status(iccid)) for _ in range(4)][-1]
+    async def _final_status(self, iccid: str) -> Any:
+        """Read a status four times, which is enough for every change, and return the last."""
+        return [await self._call(self._client.get_status(iccid)) for _ in range(4)][-1]
 
     async def _fail(self) -> dict[str, Any]:
-        """Do what the portal refuses."""
+        """Make the calls that the portal refuses."""
         wrong = IotPortalClient(
             self._session, self._portal.url, WRONG, pacer=UnlimitedPacer(), timeout=5
         )
-        unknown = await self._after_a_while(self._client.get_usage(UNKNOWN))
+        unknown = await self._call(self._client.get_usage(UNKNOWN))
         return {
             "unknown": unknown if isinstance(unknown, str) else bool(unknown),
-            "refused": await self._after_a_while(self._client.get_session(REFUSING)),
-            "wrong": await self._after_a_while(wrong.login()),
+            "refused": await self._call(self._client.get_session(REFUSING)),
+            "wrong": await self._call(wrong.login()),
         }
 
-    async def _wear_the_token_out(self) -> Any:
-        """Ask often, for long, and after somebody else has logged in."""
+    async def _read_with_expired_token(self) -> Any:
+        """Read after everything that may end the life of a token: time, another log-in, many requests."""
         self._portal.clock.advance(7200)
         other = IotPortalClient(
             self._session, self._portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5
         )
-        await self._after_a_while(other.login())
+        await self._call(other.login())
         for _ in range(101 if self._portal.dialects["token_life"] == "hundred_calls" else 1):
-            await self._after_a_while(self._client.get_device(REFUSING))
-        return await self._after_a_while(self._client.get_status(REFUSING))
+            await self._call(self._client.get_device(REFUSING))
+        return await self._call(self._client.get_status(REFUSING))
 
 
-def scenario(dialects: dict[str, str]) -> dict[str, Any]:
-    """Return the scenario of the journey, spoken in some dialects."""
+def scenario_with(dialects: dict[str, str]) -> dict[str, Any]:
+    """Return the scenario with a label and some dialects."""
     sims = SCENARIO["sims"]
     named = {**sims, USED: {**sims[USED], "device": {"deviceID": "Pump"}}}
     return SCENARIO | {"sims": named, "dialects": dialects}
@@ -232,8 +232,8 @@ def scenario(dialects: dict[str, str]) -> dict[str, Any]:
 async def test_variant(
     session: ClientSession, webhook: Webhook, dialect: str, variant: str
 ) -> None:
-    """Under every variant the journey finds what the variant says, and nothing breaks."""
-    async with MockPortal(scenario({dialect: variant})) as portal:
+    """Under every variant the calls have the expected results."""
+    async with MockPortal(scenario_with({dialect: variant})) as portal:
         found = await Journey(session, portal, webhook).run()
 
     assert found == expected(USUAL, DIFFERENT, (dialect, variant))
@@ -243,9 +243,9 @@ async def test_variant(
     "variant",
     [variant.name for variant in DIALECTS["rate_limit"].variants if variant.name != "off"],
 )
-async def test_too_fast(session: ClientSession, variant: str) -> None:
-    """However the portal says that it is asked too often, it is understood."""
-    async with MockPortal(scenario({"rate_limit": variant})) as portal:
+async def test_rate_limit(session: ClientSession, variant: str) -> None:
+    """Every form of a rate limit error is recognised."""
+    async with MockPortal(scenario_with({"rate_limit": variant})) as portal:
         client = IotPortalClient(
             session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5, retry_wait=0
         )
@@ -257,12 +257,12 @@ async def test_too_fast(session: ClientSession, variant: str) -> None:
 
 
 async def test_pairs(session: ClientSession, webhook: Webhook) -> None:
-    """Whatever two dialects meet: the client returns a model or raises an error of its own."""
+    """With any pair of variants, the client returns a model or raises its own errors."""
     names = list(DIALECTS)
     variants = [[variant.name for variant in dialect.variants] for dialect in DIALECTS.values()]
-    async with MockPortal(scenario({})) as portal:
+    async with MockPortal(scenario_with({})) as portal:
         for chosen in AllPairs(variants):
-            portal.load(scenario(dict(zip(names, chosen, strict=True))))
+            portal.load(scenario_with(dict(zip(names, chosen, strict=True))))
             webhook.called.clear()
             found = await Journey(session, portal, webhook).run()
             assert found.keys() == USUAL.keys()

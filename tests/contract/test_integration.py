@@ -1,4 +1,4 @@
-"""One journey through the integration in Home Assistant, under every variant of every dialect."""
+"""The same use of the integration in Home Assistant, under every variant of every dialect."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
-from .world import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
+from .scenario import ABZORB, FRESH, REFUSING, SCENARIO, UNKNOWN, USED, VARIANTS, expected
 
 ABSENT = "absent"
 
@@ -46,15 +46,15 @@ DIFFERENT: dict[tuple[str, str], dict[str, Any]] = {
 
 
 class Journey:
-    """What a user of Home Assistant does, and what there is to see."""
+    """Uses the integration as a user does, and collects what it shows."""
 
     def __init__(self, hass: HomeAssistant, portal: MockPortal) -> None:
-        """Start with nothing set up."""
+        """Start without an account."""
         self._hass = hass
         self._portal = portal
 
     async def run(self) -> dict[str, Any]:
-        """Go all the way."""
+        """Add an account and SIMs, write and read; return the results by name."""
         form = {
             "environment": "custom",
             "client_id": "demo-client",
@@ -76,11 +76,11 @@ class Journey:
             "refusing": self._sensors(REFUSING),
             "abzorb": self._sensors(ABZORB),
             **await self._write(),
-            "after the token's life": await self._later(),
+            "after the token's life": await self._status_two_hours_later(),
         }
 
     async def _add_sims(self, entry_id: str) -> dict[str, Any]:
-        """Add a SIM that the portal does not know, and those that it does."""
+        """Add an unknown SIM, which is refused, and all known SIMs."""
         flows = self._hass.config_entries.subentries
         result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
         self._portal.clock.advance(2)
@@ -95,7 +95,7 @@ class Journey:
         return {"unknown": (unknown["description_placeholders"] or {}).get("not_found")}
 
     async def _check_sim(self, flow_id: str, iccid: str) -> SubentryFlowResult:
-        """Type the ICCID of a SIM, wait for the check, and return what comes next."""
+        """Enter an ICCID, wait for the check, and return the next step of the flow."""
         flows = self._hass.config_entries.subentries
         await flows.async_configure(flow_id, {"iccids": iccid})
         await self._hass.async_block_till_done()
@@ -106,13 +106,13 @@ class Journey:
         return tuple(self._state(iccid, key) for key in ("status", "data_usage", "last_ip"))
 
     def _state(self, iccid: str, key: str) -> str:
-        """Return the state of a sensor; it is absent until its part has been read once."""
+        """Return the state of a sensor, which does not exist until its part has been read."""
         entity_id = er.async_get(self._hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}")
         state = self._hass.states.get(entity_id or "")
         return state.state if state is not None else ABSENT
 
     async def _write(self) -> dict[str, Any]:
-        """Send an SMS and change a status; look again a minute later."""
+        """Send an SMS and request a status; return the status a minute later."""
         (entry,) = self._hass.config_entries.async_loaded_entries(DOMAIN)
         device = dr.async_get(self._hass).async_get_device_by_identifier(
             (DOMAIN, USED), entry.entry_id
@@ -131,22 +131,22 @@ class Journey:
         return {"sms": sms["sms_id"], "changed": self._state(USED, "status")}
 
     async def _call(self, action: str, device_id: str, **data: str) -> Any:
-        """Call an action for one SIM and return what it answers."""
+        """Call an action for one SIM and return its response."""
         response: Any = await self._hass.services.async_call(
             DOMAIN, action, {"device_id": device_id, **data}, blocking=True, return_response=True
         )
         return response["sims"][0]
 
     async def _poll(self) -> None:
-        """Let the time of the next poll come, for one SIM after the other."""
+        """Poll one SIM after the other."""
         (entry,) = self._hass.config_entries.async_loaded_entries(DOMAIN)
         for coordinator in entry.runtime_data.sims.values():
             self._portal.clock.advance(2)
             await coordinator.async_refresh()
             await self._hass.async_block_till_done(wait_background_tasks=True)
 
-    async def _later(self) -> str:
-        """Come back after two hours, when somebody else has logged in too."""
+    async def _status_two_hours_later(self) -> str:
+        """Return the status two hours later, after somebody else has logged in."""
         self._portal.clock.advance(7200)
         self._portal.state.login("demo-client", "demo-secret")
         await self._poll()
@@ -162,7 +162,7 @@ async def test_variant(
     dialect: str,
     variant: str,
 ) -> None:
-    """Under every variant the user sees what there is to see, and nothing breaks."""
+    """Under every variant the integration shows the expected states."""
     async with MockPortal(SCENARIO | {"dialects": {dialect: variant}}) as portal:
         found = await Journey(hass, portal).run()
 

@@ -328,7 +328,9 @@ async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: Moc
     with pytest.raises(HomeAssistantError, match="does not know an SMS with the ID 1"):
         await call(hass, "get_sms", {"device_id": sim, "sms_id": "1"})
     for bad in ("..", "4711/1", "4711?", "4711\r\nX: y", "\u0664711", ""):
-        with pytest.raises(HomeAssistantError, match=r"Nothing was sent for .* is no identifier"):
+        with pytest.raises(
+            HomeAssistantError, match=r"Nothing was sent for .* is not a valid identifier"
+        ):
             await call(hass, "get_sms", {"device_id": sim, "sms_id": bad})
     assert {exchange.path for exchange in portal.journal.find(route="GetSMS")} == {
         f"/GetSMS/{sms_id}",

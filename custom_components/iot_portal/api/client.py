@@ -71,7 +71,7 @@ class IotPortalClient:
         try:
             self._base_url = URL(base_url)
         except ValueError as err:
-            msg = f"{base_url[:MAX_MESSAGE_LENGTH]!r} is no address"
+            msg = f"{base_url[:MAX_MESSAGE_LENGTH]!r} is not a valid address"
             raise IotPortalInputError(msg) from err
         self._is_private = is_private(self._base_url)
         self._credentials = credentials
@@ -290,11 +290,11 @@ class IotPortalClient:
     def _url(self, path: Sequence[str]) -> URL:
         """Return the URL of a request; refuse parts that could change its path."""
         if not self._is_private:
-            msg = "an address with http is for this machine and private networks only"
+            msg = "http is allowed on this machine and in private networks only"
             raise IotPortalInputError(msg)
         for part in path:
             if not _IDENTIFIER.fullmatch(part):
-                msg = f"{part[:MAX_MESSAGE_LENGTH]!r} is no identifier"
+                msg = f"{part[:MAX_MESSAGE_LENGTH]!r} is not a valid identifier"
                 raise IotPortalInputError(msg)
         return self._base_url.joinpath(*path)
 
@@ -303,5 +303,5 @@ class IotPortalClient:
         try:
             return self._session.json_serialize(body).encode()
         except (TypeError, ValueError, RecursionError) as err:
-            msg = f"what is to be sent cannot be written as JSON ({err})"
+            msg = f"the request cannot be encoded as JSON ({err})"
             raise IotPortalInputError(msg) from err

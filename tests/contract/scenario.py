@@ -1,13 +1,13 @@
-"""What both contract tests share: SIMs for every case, and all variants of all dialects."""
+"""The scenario of both contract tests: SIMs for every case, and all variants of all dialects."""
 
 from typing import Any
 
 from mock_portal.dialects import DIALECTS
 
 USED = "8931000000000000017"
-"""A SIM in use, in a session."""
+"""A SIM with usage and an open session."""
 FRESH = "8931000000000000025"
-"""A SIM that never had a session and used nothing."""
+"""A SIM without usage that never had a session."""
 REFUSING = "8931000000000000033"
 """A SIM whose network refuses sessionInfo."""
 ABZORB = "8944000000000000016"
@@ -37,6 +37,6 @@ VARIANTS = [
 def expected[T](
     defaults: dict[str, T], changes: dict[tuple[str, str], dict[str, T]], variant: tuple[str, str]
 ) -> dict[str, T]:
-    """Return what a journey is to find under one variant: the usual, and what differs."""
+    """Return the results that a journey must have under one variant."""
     assert changes.keys() <= set(VARIANTS)
     return defaults | changes.get(variant, {})
