@@ -93,7 +93,7 @@ async def test_nobody_there(hass: HomeAssistant, set_up: SetUp) -> None:
 @pytest.mark.parametrize(
     ("base_url", "says"),
     [
-        ("http://portal.example.org/api", "an address with http is for this machine"),
+        ("http://portal.example.org/api", "http is allowed on this machine"),
         ("http://[broken", "'http://[broken' is not a valid address"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 DEFAULT_RATE: Final = 4.0
 DEFAULT_MAX_CONCURRENT: Final = 2
 
-# The rate never falls below this, in requests a second.
+# Backing off goes no lower than this, in requests a second.
 MIN_RATE: Final = 0.2
 # The pause in seconds after a rate limit error without a Retry-After.
 DEFAULT_PAUSE: Final = 5.0
