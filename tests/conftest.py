@@ -14,6 +14,19 @@ from custom_components.iot_portal.api import client
 from .common import UnlimitedPacer
 from .versions import NEXT, OLDEST, the_next, version
 
+# Failed asserts of helper modules show values, as those of test modules do.
+pytest.register_assert_rewrite(
+    "tests.browser.browser",
+    "tests.contract.world",
+    "tests.e2e.common",
+    "tests.e2e.postgresql",
+    "tests.faults.world",
+    "tests.integration.helpers",
+    "tests.mock_portal.helpers",
+    "tests.soak.home",
+    "tests.soak.ledger",
+)
+
 # The same examples in every run, so that a change is never blamed for what others have overlooked.
 settings.register_profile("normal", derandomize=True, database=None)
 # New ones each time, and many: `scripts/test --profile nightly`.

@@ -107,3 +107,18 @@ def test_integration_lines() -> None:
             if line is None or line >= own:
                 wrong.append(f"{module} imports {target}")
     assert wrong == []
+
+
+def test_no_module_imports_a_test_module() -> None:
+    """A test module can be moved or deleted without breaking another one."""
+    imports = _all_imports("tests")
+    test_modules = {
+        f"tests.{module}" for module in imports if module.split(".")[-1].startswith("test_")
+    }
+    found = [
+        f"{module} imports {name}"
+        for module, names in imports.items()
+        for name in sorted(names)
+        if not test_modules.isdisjoint({name, name.rpartition(".")[0]})
+    ]
+    assert found == []

@@ -15,7 +15,7 @@ from custom_components.iot_portal.api.pacing import DEFAULT_RATE
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL
 from custom_components.iot_portal.schedule import PollSchedule
 
-from .test_prometheus import GAUGES, TOLD, UPDATED
+from .metrics import EXPECTED_VALUES, GAUGES, UPDATED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
 SCHEMAS = {
@@ -56,7 +56,7 @@ def queried() -> list[tuple[str, list[str]]]:
             metric,
             [
                 entity_id
-                for entity_id, told_in in TOLD
+                for entity_id, told_in in EXPECTED_VALUES
                 if told_in == metric and re.fullmatch(wanted, entity_id)
             ],
         )

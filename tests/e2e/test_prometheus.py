@@ -14,50 +14,23 @@ from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
 
 from .common import DOCUMENTED, WAIT, add_demo, complaints, read_again
-
-type Values = dict[tuple[str, str], float | None]
+from .metrics import (
+    AVAILABLE,
+    CHANGES,
+    DATA_USAGE,
+    EXPECTED_VALUES,
+    GAUGES,
+    MEGABYTES,
+    OTHER_SIM_VALUES,
+    STATUS,
+    Values,
+)
 
 IN_SESSION = "8931082322204500034"
 CONFIGURATION = """
 config:
 prometheus:
 """
-MEGABYTES = "homeassistant_sensor_data_size_mb"
-PERCENT = "homeassistant_sensor_unit_percent"
-MESSAGES = "homeassistant_sensor_unit_messages"
-SECONDS = "homeassistant_sensor_timestamp_seconds"
-SIMS = "homeassistant_sensor_unit_sims"
-ON = "homeassistant_binary_sensor_state"
-AVAILABLE = "homeassistant_entity_available"
-UPDATED = "homeassistant_last_updated_time_seconds"
-# Its samples end in `_total`.
-CHANGES = "homeassistant_state_change"
-GAUGES = (MEGABYTES, PERCENT, MESSAGES, SECONDS, SIMS, ON, AVAILABLE, UPDATED)
-
-DATA_USAGE = "sensor.boat_tracker_data_usage"
-STATUS = "sensor.boat_tracker_status"
-OF_THE_OTHER_SIM: Values = {
-    ("sensor.pangea_test_sim_data_usage", MEGABYTES): 0,
-    ("sensor.pangea_test_sim_data_used", PERCENT): 0,
-    ("sensor.pangea_test_sim_sms_usage", MESSAGES): 0,
-    ("sensor.pangea_test_sim_session_ended", SECONDS): 1692183007,
-    ("binary_sensor.pangea_test_sim_in_session", ON): 0,
-    ("binary_sensor.pangea_test_sim_in_session", AVAILABLE): 1,
-}
-TOLD: Values = {
-    (DATA_USAGE, MEGABYTES): 612.3,
-    (DATA_USAGE, AVAILABLE): 1,
-    (STATUS, AVAILABLE): 1,
-    ("sensor.boat_tracker_data_used", PERCENT): 122.46,
-    ("sensor.boat_tracker_sms_usage", MESSAGES): 7,
-    ("binary_sensor.boat_tracker_in_session", ON): 1,
-    ("binary_sensor.boat_tracker_over_pace", ON): 1,
-    **OF_THE_OTHER_SIM,
-    ("sensor.demo_client_sims", SIMS): 2,
-    ("sensor.demo_client_activated_sims", SIMS): 1,
-    ("sensor.demo_client_data_usage_of_all_sims", MEGABYTES): 612.3,
-    ("binary_sensor.demo_client_portal", ON): 1,
-}
 
 
 class Scrape:
@@ -105,7 +78,7 @@ async def test_metrics(tmp_path: Path, socket_enabled: None) -> None:
         portal.sims[IN_SESSION].sms_usage = 7
         await add_demo(hass, portal, DOCUMENTED, IN_SESSION)
 
-        told = await scrape(hass, TOLD)
+        told = await scrape(hass, EXPECTED_VALUES)
         assert {told.families[metric].type for metric in GAUGES} == {"gauge"}
         assert told.families[CHANGES].type == "counter"
         for sample in told.samples(DATA_USAGE).values():
@@ -125,7 +98,7 @@ async def test_metrics(tmp_path: Path, socket_enabled: None) -> None:
                 (STATUS, AVAILABLE): 0,
                 (DATA_USAGE, AVAILABLE): 0,
                 (DATA_USAGE, MEGABYTES): None,
-                **OF_THE_OTHER_SIM,
+                **OTHER_SIM_VALUES,
             },
         )
     assert not complaints(hass, "prometheus")

@@ -10,7 +10,7 @@ from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import REFUSED_INTERVAL
 from mock_portal import MockPortal
 from tests.integration.conftest import ICCID, OTHER_ICCID
-from tests.integration.test_sensor import state_of
+from tests.integration.helpers import state_of
 
 from .clock import WallClock
 from .world import A_POLL, World

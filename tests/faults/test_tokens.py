@@ -15,8 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 from tests.integration.conftest import ICCID, OTHER_ICCID, SetUp
-from tests.integration.test_sensor import state_of
-from tests.integration.test_services import call, device_id
+from tests.integration.helpers import call_action, device_id, state_of
 
 from .clock import WallClock
 from .rules import CELLS, Cell, Phase
@@ -69,7 +68,7 @@ async def test_key_is_withdrawn(
         await clock.wait(A_POLL)
     sim = device_id(hass, entry, ICCID)
     with pytest.raises(HomeAssistantError, match="refused the credentials"):
-        await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+        await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
     await hass.services.async_call(
         "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
     )

@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 from tests.integration.conftest import ICCID, OTHER_ICCID, SetUp
-from tests.integration.test_services import call, device_id
+from tests.integration.helpers import call_action, device_id
 
 from .clock import WallClock
 from .rules import Keys
@@ -90,7 +90,7 @@ class World:
             else {"device_id": device_id(self.hass, self.entry, ICCID)}
         )
         try:
-            await call(self.hass, action, {**subject, **data})
+            await call_action(self.hass, action, {**subject, **data})
         except HomeAssistantError as err:
             return err
         return None

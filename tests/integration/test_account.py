@@ -1,7 +1,6 @@
 """What an account shows of all its SIMs, and what it asks a person to do."""
 
 from datetime import timedelta
-import logging
 from types import MappingProxyType
 from typing import Any
 
@@ -26,22 +25,14 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.iot_portal import account, async_remove_config_entry_device
-from custom_components.iot_portal.account import SHOW_DELAY
 from custom_components.iot_portal.const import DOMAIN, REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_sensor import poll, state_of
+from .helpers import find_issue, log_messages, poll, state_of, wait_for_sums
 
 GONE: dict[str, Any] = {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}}
 FLEET = [f"89310800000000001{number:02}" for number in range(5)]
-
-
-async def settle(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Wait until the sums of an account are shown."""
-    freezer.tick(timedelta(seconds=SHOW_DELAY + 1))
-    async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 def account_state(hass: HomeAssistant, entry: MockConfigEntry, platform: str, key: str) -> str:
@@ -51,15 +42,6 @@ def account_state(hass: HomeAssistant, entry: MockConfigEntry, platform: str, ke
     state = hass.states.get(entity_id)
     assert state is not None
     return state.state
-
-
-def log_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what we said in the log, but for debugging."""
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.name.startswith("custom_components.iot_portal") and record.levelno >= logging.INFO
-    ]
 
 
 @pytest.fixture
@@ -78,7 +60,7 @@ async def test_sums(
 ) -> None:
     """The sums follow the SIMs: what they use, which are active, and those that leave."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
     assert account_state(hass, entry, "sensor", "sims") == "2"
     assert account_state(hass, entry, "sensor", "sims_active") == "1"
     assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 1.5
@@ -87,7 +69,7 @@ async def test_sums(
     portal.sims[ICCID].set_status("ACTIVATED")
     portal.sims[ICCID].data_usage = 2_000_000
     await poll(hass, freezer)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
     assert account_state(hass, entry, "sensor", "sims_active") == "2"
     assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 3.5
 
@@ -133,19 +115,21 @@ async def test_portal_goes_away_and_comes_back(
 
     for _ in range(3):
         await poll(hass, freezer)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
 
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_OFF
-    assert len(log_of(caplog)) == 1
-    assert log_of(caplog)[0].startswith("No SIM of demo-client can be read: the connection broke")
+    assert len(log_messages(caplog)) == 1
+    assert log_messages(caplog)[0].startswith(
+        "No SIM of demo-client can be read: the connection broke"
+    )
 
     portal.faults.clear()
     await poll(hass, freezer)
     await poll(hass, freezer)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
 
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
-    assert log_of(caplog)[1:] == ["The IoT Portal answers again for demo-client"]
+    assert log_messages(caplog)[1:] == ["The IoT Portal answers again for demo-client"]
     assert {state_of(hass, iccid, "status") for iccid in fleet} == {"activated"}
 
 
@@ -156,13 +140,13 @@ async def test_portal_comes_back_without_the_sim(
     entry = await set_up(ICCID)
     portal.faults.add("reset_after_read")
     await poll(hass, freezer)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_OFF
 
     portal.faults.clear()
     portal.faults.add(**GONE)
     await poll(hass, freezer)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
 
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
 
@@ -181,17 +165,17 @@ async def test_one_sim_that_fails(
 
     for _ in range(5):
         await poll(hass, freezer)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
 
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
-    (said,) = log_of(caplog)
+    (said,) = log_messages(caplog)
     # A log is shown around: of the ICCID that the SIM is titled by, it holds the end only.
     assert said == f"SIM …{fleet[0][-4:]} cannot be read, while others can: HTTP status 500"
 
     portal.faults.clear()
     await poll(hass, freezer)
     await poll(hass, freezer)
-    assert log_of(caplog)[1:] == [f"SIM …{fleet[0][-4:]} can be read again"]
+    assert log_messages(caplog)[1:] == [f"SIM …{fleet[0][-4:]} can be read again"]
 
 
 async def test_sim_that_keeps_failing(
@@ -246,7 +230,7 @@ async def test_credentials_refused(
 
     await poll(hass, freezer)
 
-    assert len(log_of(caplog)) == 1
+    assert len(log_messages(caplog)) == 1
     reauth = ("homeassistant", f"config_entry_reauth_{DOMAIN}_{entry.entry_id}")
     assert reauth in ir.async_get(hass).issues
 
@@ -259,17 +243,6 @@ async def test_credentials_refused(
     assert state_of(hass, fleet[0], "status") == "activated"
 
 
-def issue(hass: HomeAssistant, kind: str, entry: MockConfigEntry) -> ir.IssueEntry | None:
-    """Return a repair of an account or one of its SIMs."""
-    found = [
-        item
-        for (domain, issue_id), item in ir.async_get(hass).issues.items()
-        if domain == DOMAIN and issue_id.startswith(f"{kind}.{entry.entry_id}.")
-    ]
-    assert len(found) <= 1
-    return found[0] if found else None
-
-
 async def test_sim_gone(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
@@ -278,15 +251,15 @@ async def test_sim_gone(
     portal.faults.add(**GONE, iccid=ICCID)
 
     await poll(hass, freezer)
-    assert issue(hass, "sim_gone", entry) is None
+    assert find_issue(hass, "sim_gone", entry) is None
     await poll(hass, freezer)
-    found = issue(hass, "sim_gone", entry)
+    found = find_issue(hass, "sim_gone", entry)
     assert found is not None
     assert found.is_fixable
 
     portal.faults.clear()
     await poll(hass, freezer)
-    assert issue(hass, "sim_gone", entry) is None
+    assert find_issue(hass, "sim_gone", entry) is None
 
 
 @pytest.mark.parametrize("unknown", ["404", "400", "404_html", "200_empty"])
@@ -304,7 +277,7 @@ async def test_remove_the_sim_that_is_gone(
     portal.load({"extends": "documented", "dialects": {"unknown_iccid": unknown}})
     await poll(hass, freezer)
     await poll(hass, freezer)
-    found = issue(hass, "sim_gone", entry)
+    found = find_issue(hass, "sim_gone", entry)
     assert found is not None
 
     flows = hass.data[REPAIRS_DOMAIN]["flow_manager"]
@@ -321,7 +294,7 @@ async def test_remove_the_sim_that_is_gone(
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert {sub.unique_id for sub in entry.subentries.values()} == {ICCID}
-    assert issue(hass, "sim_gone", entry) is None
+    assert find_issue(hass, "sim_gone", entry) is None
     assert er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_status") is None
 
 
@@ -333,7 +306,7 @@ async def test_route_refused_for_all(
     account.refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID, OTHER_ICCID)
 
-    found = issue(hass, "route_refused", entry)
+    found = find_issue(hass, "route_refused", entry)
     assert found is not None
     assert found.translation_placeholders == {"account": "demo-client", "route": "sessionInfo"}
     assert not found.is_fixable
@@ -342,7 +315,7 @@ async def test_route_refused_for_all(
     account.refused_routes = frozenset()
     freezer.tick(REFUSED_INTERVAL)
     await poll(hass, freezer)
-    assert issue(hass, "route_refused", entry) is None
+    assert find_issue(hass, "route_refused", entry) is None
 
 
 async def test_repairs_go_with_their_account(
@@ -351,11 +324,11 @@ async def test_repairs_go_with_their_account(
     """A removed account leaves no repair behind."""
     portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID)
-    assert issue(hass, "route_refused", entry) is not None
+    assert find_issue(hass, "route_refused", entry) is not None
 
     await hass.config_entries.async_remove(entry.entry_id)
 
-    assert issue(hass, "route_refused", entry) is None
+    assert find_issue(hass, "route_refused", entry) is None
 
 
 async def test_route_refused_for_one(
@@ -365,7 +338,7 @@ async def test_route_refused_for_one(
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID, OTHER_ICCID)
 
-    assert issue(hass, "route_refused", entry) is None
+    assert find_issue(hass, "route_refused", entry) is None
 
 
 async def test_interval_too_short(
@@ -375,7 +348,7 @@ async def test_interval_too_short(
     assert await async_setup_component(hass, "system_health", {})
     entry = await set_up(*fleet, options={"poll_interval": 0.1, "request_rate": 1})
 
-    found = issue(hass, "interval_stretched", entry)
+    found = find_issue(hass, "interval_stretched", entry)
     assert found is not None
     assert found.translation_placeholders == {
         "account": "demo-client",
@@ -391,7 +364,7 @@ async def test_interval_too_short(
     hass.config_entries.async_update_entry(entry, options={"poll_interval": 5})
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert issue(hass, "interval_stretched", entry) is None
+    assert find_issue(hass, "interval_stretched", entry) is None
     info = await get_system_health_info(hass, DOMAIN)
     assert info["poll_intervals"] == "5 min"
     assert await info["can_reach_portal"] == "ok"
@@ -406,19 +379,19 @@ async def test_interval_follows_the_requests(
 ) -> None:
     """SIMs that begin to take more requests stretch the interval, and those that leave shorten it."""
     entry = await set_up(*fleet, options={"poll_interval": 0.14, "request_rate": 1})
-    await settle(hass, freezer)
-    assert issue(hass, "interval_stretched", entry) is None
+    await wait_for_sums(hass, freezer)
+    assert find_issue(hass, "interval_stretched", entry) is None
 
     for iccid in fleet:
         portal.sims[iccid].open_session()
     await poll(hass, freezer)
-    await settle(hass, freezer)
-    assert issue(hass, "interval_stretched", entry) is not None
+    await wait_for_sums(hass, freezer)
+    assert find_issue(hass, "interval_stretched", entry) is not None
 
     for subentry_id in list(entry.subentries)[:3]:
         hass.config_entries.async_remove_subentry(entry, subentry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert issue(hass, "interval_stretched", entry) is None
+    assert find_issue(hass, "interval_stretched", entry) is None
 
 
 async def test_large_fleet(

@@ -36,9 +36,7 @@ from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL, DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_following import wait
-from .test_sensor import poll, state_of
-from .test_services import call, device_id
+from .helpers import advance_time, call_action, device_id, poll, state_of
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = Path("blueprints/automation/iot_portal")
@@ -59,14 +57,14 @@ TOLD = "told"
 type Automate = Callable[..., Coroutine[Any, Any, None]]
 
 
-def tell(**variables: str) -> list[dict[str, Any]]:
+def show_variables(**variables: str) -> list[dict[str, Any]]:
     """Return an action of a user's own that shows variables of the blueprint."""
     return [
         {"event": TOLD, "event_data": {key: f"{{{{ {name} }}}}" for key, name in variables.items()}}
     ]
 
 
-def told(events: list[Event]) -> list[dict[str, Any]]:
+def shown_variables(events: list[Event]) -> list[dict[str, Any]]:
     """Return what such an action has shown."""
     return [dict(event.data) for event in events]
 
@@ -112,7 +110,7 @@ async def hurry(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     for _ in range(20):
         # Time stands still, so that only turns of the loop can be waited for.
         await asyncio.sleep(0)
-    await wait(hass, freezer, timedelta(seconds=2))
+    await advance_time(hass, freezer, timedelta(seconds=2))
 
 
 def is_running(state: State) -> bool:
@@ -390,7 +388,7 @@ async def test_cap_deactivates_once(
     # In the next cycle a request of the user's own, which is behind, changes nothing.
     await use(hass, portal, freezer, 0)
     sim = device_id(hass, entry, OTHER_ICCID)
-    await call(hass, "request_status_change", {"device_id": sim, "status": "activated"})
+    await call_action(hass, "request_status_change", {"device_id": sim, "status": "activated"})
     await use(hass, portal, freezer, 96)
     assert requests(portal) == 3
     assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
@@ -551,7 +549,7 @@ async def test_cap_while_a_change_is_pending(
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
-    await call(hass, "request_status_change", {"device_id": sim, "status": status})
+    await call_action(hass, "request_status_change", {"device_id": sim, "status": status})
     await hass.config_entries.async_unload(entry.entry_id)
     hass.set_state(CoreState.not_running)
     await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
@@ -583,7 +581,7 @@ async def test_cap_that_cannot_be_enforced(
         "data_cap_guard",
         data_used=DATA_USED,
         deactivate=True,
-        deactivate_actions=tell(message="message", used="used", is_asked="is_asked"),
+        deactivate_actions=show_variables(message="message", used="used", is_asked="is_asked"),
     )
 
     await use(hass, portal, freezer, 101)
@@ -591,7 +589,7 @@ async def test_cap_that_cannot_be_enforced(
     await use(hass, portal, freezer, 102)
 
     assert requests(portal) == 1
-    ((shown),) = told(events)
+    ((shown),) = shown_variables(events)
     assert "The request to deactivate it failed" in shown["message"]
     assert shown["used"] == 101
     assert shown["is_asked"] is False
@@ -622,7 +620,7 @@ async def test_cap_by_hand(
 PING = "binary_sensor.router_ping"
 
 
-def sent(portal: MockPortal) -> list[Any]:
+def sent_messages(portal: MockPortal) -> list[Any]:
     """Return the bodies of the SMS that were sent to the SIM, or tried to be."""
     return [request.body for request in portal.journal.find("PUT", f"/SendSMS/{OTHER_ICCID}/1")]
 
@@ -634,7 +632,7 @@ async def fail(
     hass.states.async_set(PING, STATE_ON)
     await hass.async_block_till_done()
     hass.states.async_set(PING, state)
-    await wait(hass, freezer, timedelta(minutes=minutes))
+    await advance_time(hass, freezer, timedelta(minutes=minutes))
 
 
 async def test_reboot(
@@ -653,28 +651,28 @@ async def test_reboot(
         cool_down=2,
         sim=device_id(hass, entry, OTHER_ICCID),
         text="RESTART 1234",
-        result_actions=tell(message="message", is_sent="is_sent", sms_id="sms_id"),
+        result_actions=show_variables(message="message", is_sent="is_sent", sms_id="sms_id"),
     )
 
     await fail(hass, freezer, minutes=9)
     await fail(hass, freezer, minutes=30, state=STATE_UNAVAILABLE)
-    assert sent(portal) == []
+    assert sent_messages(portal) == []
 
     await fail(hass, freezer)
-    assert sent(portal) == [{"messageText": "RESTART 1234"}]
+    assert sent_messages(portal) == [{"messageText": "RESTART 1234"}]
     message = f"SIM {OTHER_ICCID} was sent an SMS."
-    assert told(events) == [{"message": message, "is_sent": True, "sms_id": 4711}]
+    assert shown_variables(events) == [{"message": message, "is_sent": True, "sms_id": 4711}]
     assert notes(hass) == []
 
     await fail(hass, freezer)
     await fail(hass, freezer, minutes=90)
-    assert len(sent(portal)) == 1
+    assert len(sent_messages(portal)) == 1
     # While it stays away nothing follows either, not even after the cool-down.
-    await wait(hass, freezer, timedelta(hours=3))
-    assert len(sent(portal)) == 1
+    await advance_time(hass, freezer, timedelta(hours=3))
+    assert len(sent_messages(portal)) == 1
 
     await fail(hass, freezer)
-    assert len(sent(portal)) == 2
+    assert len(sent_messages(portal)) == 2
     assert len(events) == 2
 
 
@@ -704,21 +702,21 @@ async def test_reboot_fails(
         "sms_reboot",
         watched=PING,
         sim=device_id(hass, entry, OTHER_ICCID),
-        result_actions=tell(is_sent="is_sent", sms_id="sms_id"),
+        result_actions=show_variables(is_sent="is_sent", sms_id="sms_id"),
     )
 
     await fail(hass, freezer)
 
-    assert sent(portal) == [{"messageText": "reboot"}]
+    assert sent_messages(portal) == [{"messageText": "reboot"}]
     (note,) = notes(hass)
     assert note.startswith(f"The SMS to SIM {OTHER_ICCID} failed;")
     assert "not repeated" in note
-    assert told(events) == [{"is_sent": False, "sms_id": None}]
+    assert shown_variables(events) == [{"is_sent": False, "sms_id": None}]
 
     portal.faults.clear()
     await fail(hass, freezer)
-    await wait(hass, freezer, timedelta(hours=12))
-    assert len(sent(portal)) == 1
+    await advance_time(hass, freezer, timedelta(hours=12))
+    assert len(sent_messages(portal)) == 1
     assert len(events) == 1
 
 
@@ -740,7 +738,7 @@ async def test_reboot_after_a_restart(
 
     await fail(hass, freezer)
 
-    assert len(sent(portal)) == expected
+    assert len(sent_messages(portal)) == expected
 
 
 async def test_reboot_with_a_text_that_is_too_long(
@@ -757,7 +755,7 @@ async def test_reboot_with_a_text_that_is_too_long(
 
     await fail(hass, freezer)
 
-    assert sent(portal) == []
+    assert sent_messages(portal) == []
     assert len(notes(hass)) == 1
 
 
@@ -857,7 +855,7 @@ async def test_moved_while_a_change_is_pending(
     portal.sims[OTHER_ICCID].set_status("TEST_READY")
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
-    await call(hass, "request_status_change", {"device_id": sim, "status": "activated"})
+    await call_action(hass, "request_status_change", {"device_id": sim, "status": "activated"})
     await automate("imei_changed", lifecycle=entity(hass, "event", "lifecycle"), deactivate=True)
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
@@ -890,7 +888,9 @@ async def test_moved_and_not_deactivated(
         "imei_changed",
         lifecycle=entity(hass, "event", "lifecycle"),
         deactivate=True,
-        warn_actions=tell(message="message", old="old_imei", new="new_imei", asked="is_asked"),
+        warn_actions=show_variables(
+            message="message", old="old_imei", new="new_imei", asked="is_asked"
+        ),
     )
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
@@ -898,7 +898,7 @@ async def test_moved_and_not_deactivated(
     await read_and_run(hass, freezer)
 
     assert requests(portal) == 1
-    (shown,) = told(events)
+    (shown,) = shown_variables(events)
     assert "The request to deactivate it failed" in shown.pop("message")
     assert shown == {"old": int(OLD_IMEI), "new": int(NEW_IMEI), "asked": False}
 
@@ -909,7 +909,7 @@ async def test_moved_and_not_deactivated(
 async def read_session(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     """Let the time of the next poll come, and the second that the automation gives the other sensor."""
     await poll(hass, freezer)
-    await wait(hass, freezer, timedelta(seconds=2))
+    await advance_time(hass, freezer, timedelta(seconds=2))
 
 
 async def watch(hass: HomeAssistant, automate: Automate, hours: float = 2) -> None:
@@ -942,16 +942,16 @@ async def test_no_session(
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
     ended = dt_util.as_local(portal.sims[OTHER_ICCID].session_ended or dt_util.utcnow())
-    await wait(hass, freezer, timedelta(minutes=100))
+    await advance_time(hass, freezer, timedelta(minutes=100))
     assert notes(hass) == []
 
-    await wait(hass, freezer, timedelta(minutes=36))
+    await advance_time(hass, freezer, timedelta(minutes=36))
     warning = f"SIM {OTHER_ICCID} has had no data session since {ended:%Y-%m-%d %H:%M}."
     assert notes(hass) == [warning]
 
     await dismiss(hass)
     for _ in range(3):
-        await wait(hass, freezer, timedelta(minutes=30))
+        await advance_time(hass, freezer, timedelta(minutes=30))
     assert notes(hass) == []
 
 
@@ -966,20 +966,20 @@ async def test_session_starts_again(
     """A session takes the warning back, and the next silence is told again."""
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
-    await wait(hass, freezer, timedelta(minutes=136))
+    await advance_time(hass, freezer, timedelta(minutes=136))
     assert len(notes(hass)) == 1
 
     portal.sims[OTHER_ICCID].open_session()
     await read_session(hass, freezer)
     assert hass.states.is_state(entity(hass, "binary_sensor", "in_session"), STATE_ON)
     assert notes(hass) == []
-    await wait(hass, freezer, timedelta(hours=5))
+    await advance_time(hass, freezer, timedelta(hours=5))
     assert notes(hass) == []
 
     portal.sims[OTHER_ICCID].close_session()
     await read_session(hass, freezer)
     assert notes(hass) == []
-    await wait(hass, freezer, timedelta(hours=3))
+    await advance_time(hass, freezer, timedelta(hours=3))
     assert len(notes(hass)) == 1
 
     # A session that came and went between two polls is one too.
@@ -1000,7 +1000,7 @@ async def test_session_starts_again_in_an_outage(
     """Nothing is told, taken back or told again for want of an answer; a session after it counts."""
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
-    await wait(hass, freezer, timedelta(minutes=136))
+    await advance_time(hass, freezer, timedelta(minutes=136))
     assert len(notes(hass)) == 1
 
     for expected in (1, 0):
@@ -1037,7 +1037,7 @@ async def test_no_session_while_nothing_is_known(
     fault = portal.faults.add("status", status=500)
     await read_session(hass, freezer)
     for _ in range(3):
-        await wait(hass, freezer, timedelta(hours=1))
+        await advance_time(hass, freezer, timedelta(hours=1))
     assert state_of(hass, OTHER_ICCID, "session_ended") == STATE_UNAVAILABLE
     assert notes(hass) == []
 
@@ -1074,7 +1074,7 @@ async def test_no_session_after_a_restart(
     await set_up(OTHER_ICCID)
 
     await watch(hass, automate)
-    await wait(hass, freezer, timedelta(minutes=16))
+    await advance_time(hass, freezer, timedelta(minutes=16))
 
     assert len(notes(hass)) == expected
 
@@ -1138,7 +1138,7 @@ async def test_report_of_the_users_own(
     await automate(
         "monthly_report",
         lifecycle=[entity(hass, "event", "lifecycle", ICCID)],
-        report_actions=tell(
+        report_actions=show_variables(
             name="sim_name",
             megabytes="megabytes",
             sms="sms",
@@ -1150,7 +1150,7 @@ async def test_report_of_the_users_own(
     portal.sims[ICCID].data_usage = portal.sims[OTHER_ICCID].data_usage = 0
     await poll(hass, freezer)
 
-    assert told(events) == [
+    assert shown_variables(events) == [
         {"name": f"SIM {ICCID}", "megabytes": 3.0, "sms": 0, "voice": 0, "sessions": None}
     ]
     assert notes(hass) == []

@@ -1,7 +1,7 @@
 """Edits of many SIMs: one request, and a report that nobody else can make."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
@@ -18,7 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from yarl import URL
 
 from custom_components.iot_portal import bulk_edit
@@ -28,42 +28,27 @@ from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_following import ask, told, until_asked, wait
-from .test_sensor import poll, state_of
-from .test_services import call, device_id
-
-EDIT = {"changes": {"status": "DEACTIVATED"}}
-
-
-async def edit(
-    hass: HomeAssistant,
-    entry: MockConfigEntry,
-    iccids: Iterable[str] = (ICCID, OTHER_ICCID),
-    data: dict[str, Any] | None = None,
-) -> Any:
-    """Edit SIMs in bulk."""
-    sims = [device_id(hass, entry, iccid) for iccid in iccids]
-    return await call(hass, "bulk_edit_devices", {"device_id": sims, **(data or EDIT)})
-
-
-def event_of(hass: HomeAssistant) -> dict[str, Any]:
-    """Return what the event entity of the account told last."""
-    state = hass.states.get("event.demo_client_bulk_edit")
-    assert state is not None
-    return dict(state.attributes)
-
-
-def sent(portal: MockPortal) -> Any:
-    """Return the body of the one bulk edit that the portal got."""
-    (exchange,) = portal.journal.find("PUT", "/BulkEditDevice")
-    return exchange.body
+from .helpers import (
+    advance_time,
+    bulk_edit_event,
+    call_action,
+    device_id,
+    edit_sims,
+    poll,
+    record_events,
+    report_bulk_edit,
+    request_status_change,
+    sent_bulk_edit,
+    state_of,
+    wait_for_requests,
+)
 
 
 async def until_reported(hass: HomeAssistant, portal: MockPortal) -> None:
     """Let the portal finish what is queued and call the webhooks."""
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     async with asyncio.timeout(10):
-        while event_of(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket
+        while bulk_edit_event(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket
             await asyncio.sleep(0.02)
     await hass.async_block_till_done(wait_background_tasks=True)
 
@@ -80,10 +65,10 @@ async def test_reported(
     portal.dialects["bulk_webhook"] = webhook
     entry = await set_up(ICCID, OTHER_ICCID)
 
-    response = await edit(hass, entry)
+    response = await edit_sims(hass, entry)
 
     (account,) = response["accounts"]
-    body = sent(portal)
+    body = sent_bulk_edit(portal)
     assert body["update"] == {"status": "DEACTIVATED"}
     assert body["iccids"] == [ICCID, OTHER_ICCID]
     assert account["queue_id"] == body["queueId"]
@@ -92,7 +77,7 @@ async def test_reported(
 
     await until_reported(hass, portal)
 
-    event = event_of(hass)
+    event = bulk_edit_event(hass)
     assert event["event_type"] == "finished"
     assert event["queue_id"] == body["queueId"]
     assert event["sims"] == 2
@@ -109,12 +94,12 @@ async def test_some_failed(
     portal.dialects["bulk_webhook"] = "per_sim"
     portal.sims[ICCID].set_status("RETIRED")
     entry = await set_up(ICCID, OTHER_ICCID)
-    await edit(hass, entry)
+    await edit_sims(hass, entry)
 
     await until_reported(hass, portal)
 
-    assert event_of(hass)["event_type"] == "failed"
-    assert event_of(hass)["failed_sims"] == [ICCID]
+    assert bulk_edit_event(hass)["event_type"] == "failed"
+    assert bulk_edit_event(hass)["failed_sims"] == [ICCID]
 
 
 async def test_no_external_url(
@@ -123,14 +108,14 @@ async def test_no_external_url(
     """Without an external URL no report can come, and the answer says so; the polls follow the status."""
     entry = await set_up(ICCID, OTHER_ICCID)
 
-    response = await edit(hass, entry)
+    response = await edit_sims(hass, entry)
 
     assert response["accounts"][0]["queue_id"] is None
-    assert "webhookUrl" not in sent(portal)
+    assert "webhookUrl" not in sent_bulk_edit(portal)
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     portal.journal.clear()
-    await wait(hass, freezer, timedelta(minutes=6))
+    await advance_time(hass, freezer, timedelta(minutes=6))
     assert len(portal.journal) == 0
     await poll(hass, freezer)
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_OFF)
@@ -144,8 +129,8 @@ async def test_uninvited(
     """Whoever does not know the queue id changes nothing and learns nothing; a second report neither."""
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID, OTHER_ICCID)
-    await edit(hass, entry)
-    body = sent(portal)
+    await edit_sims(hass, entry)
+    body = sent_bulk_edit(portal)
     path = URL(body["webhookUrl"]).path
 
     for arguments in (
@@ -156,15 +141,15 @@ async def test_uninvited(
     ):
         response = await reachable.post(path, **arguments)
         assert (response.status, await response.text()) == (200, "")
-    assert event_of(hass)["event_type"] is None
+    assert bulk_edit_event(hass)["event_type"] is None
     assert (await reachable.head(path)).status == 200
 
     for status in ("FAILED", "COMPLETED"):
         report = {"queueId": body["queueId"], "status": status}
         response = await reachable.post(path, json=report)
         assert (response.status, await response.text()) == (200, "")
-    assert event_of(hass)["event_type"] == "failed"
-    assert event_of(hass)["status"] == "FAILED"
+    assert bulk_edit_event(hass)["event_type"] == "failed"
+    assert bulk_edit_event(hass)["status"] == "FAILED"
 
 
 @pytest.fixture
@@ -173,18 +158,9 @@ async def waited_for(
 ) -> tuple[str, str]:
     """Return path and queue id of a bulk edit whose report is waited for."""
     portal.dialects["bulk_webhook"] = "silent"
-    await edit(hass, await set_up(ICCID, OTHER_ICCID))
-    body = sent(portal)
+    await edit_sims(hass, await set_up(ICCID, OTHER_ICCID))
+    body = sent_bulk_edit(portal)
     return URL(body["webhookUrl"]).path, body["queueId"]
-
-
-async def report(
-    hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str], **told: Any
-) -> None:
-    """Report the end of a bulk edit as the portal would, and let the SIMs be looked at."""
-    path, queue_id = waited_for
-    await reachable.post(path, json={"queueId": queue_id} | told)
-    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 async def answer_to(reachable: Any, method: str, path: str) -> tuple[int, str, dict[str, str]]:
@@ -203,7 +179,7 @@ async def test_webhook_tells_nothing(
     unknown = f"{path[:-64]}{'0' * 64}"
     assert await answer_to(reachable, method, path) == await answer_to(reachable, method, unknown)
 
-    await report(hass, reachable, waited_for)
+    await report_bulk_edit(hass, reachable, waited_for)
 
     assert await answer_to(reachable, method, path) == await answer_to(reachable, method, unknown)
 
@@ -215,7 +191,7 @@ async def test_ids_cannot_be_guessed(
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID)
     for _ in range(3):
-        await edit(hass, entry, [ICCID])
+        await edit_sims(hass, entry, [ICCID])
 
     bodies: list[Any] = [call.body for call in portal.journal.find("PUT", "/BulkEditDevice")]
     hooks = {URL(body["webhookUrl"]).name for body in bodies}
@@ -272,10 +248,10 @@ async def test_broken_requests(
     assert response.status == 200
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert event_of(hass)["event_type"] is None
+    assert bulk_edit_event(hass)["event_type"] is None
     assert said(caplog) == []
-    await report(hass, reachable, waited_for)
-    assert event_of(hass)["event_type"] == "finished"
+    await report_bulk_edit(hass, reachable, waited_for)
+    assert bulk_edit_event(hass)["event_type"] == "finished"
 
 
 async def never_ending(queue_id: str) -> AsyncIterator[bytes]:
@@ -314,9 +290,9 @@ async def test_flood(
 
     assert peak < 40 * 1024 * 1024
     assert said(caplog) == []
-    assert event_of(hass)["event_type"] is None
-    await report(hass, reachable, waited_for)
-    assert event_of(hass)["event_type"] == "finished"
+    assert bulk_edit_event(hass)["event_type"] is None
+    await report_bulk_edit(hass, reachable, waited_for)
+    assert bulk_edit_event(hass)["event_type"] == "finished"
 
 
 async def test_large_report_of_a_portal(
@@ -325,9 +301,9 @@ async def test_large_report_of_a_portal(
     """What a report says is cut to what a state can hold, and names no SIM that was not edited."""
     results = [{"iccid": iccid, "success": False} for iccid in (ICCID, "8" * 20, {"a": 1}, None)]
 
-    await report(hass, reachable, waited_for, status="Failed " * 9999, results=results)
+    await report_bulk_edit(hass, reachable, waited_for, status="Failed " * 9999, results=results)
 
-    event = event_of(hass)
+    event = bulk_edit_event(hass)
     assert event["event_type"] == "failed"
     assert event["failed_sims"] == [ICCID]
     assert event["status"] == ("Failed " * 9999)[:100]
@@ -343,15 +319,15 @@ async def test_no_report(
     """An edit that nobody reports on ends after a day, over a restart too."""
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID, OTHER_ICCID)
-    await edit(hass, entry)
-    await wait(hass, freezer, timedelta(hours=12))
+    await edit_sims(hass, entry)
+    await advance_time(hass, freezer, timedelta(hours=12))
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert len(hass.data["webhook"]) == 1
 
-    await wait(hass, freezer, PATIENCE - timedelta(hours=11))
+    await advance_time(hass, freezer, PATIENCE - timedelta(hours=11))
 
-    assert event_of(hass)["event_type"] == "timed_out"
+    assert bulk_edit_event(hass)["event_type"] == "timed_out"
     assert not hass.data["webhook"]
 
 
@@ -363,7 +339,7 @@ async def test_refused(
     entry = await set_up(ICCID, OTHER_ICCID)
 
     with pytest.raises(HomeAssistantError, match="does not allow this for demo-client"):
-        await edit(hass, entry)
+        await edit_sims(hass, entry)
     assert not hass.data["webhook"]
     assert not hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
 
@@ -371,7 +347,7 @@ async def test_refused(
     portal.faults.add("reset_after_read", route="BulkEditDevice")
     portal.journal.clear()
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
-        await edit(hass, entry)
+        await edit_sims(hass, entry)
     portal.journal.assert_called_once("PUT", "/BulkEditDevice")
     assert len(hass.data["webhook"]) == 1
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
@@ -383,17 +359,17 @@ async def test_refused_while_waiting(
     """When an edit is refused, what was waited for before still is."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
     portal.state.accounts["demo-client"].refused_routes = frozenset({"BulkEditDevice"})
 
     with pytest.raises(HomeAssistantError, match="does not allow this"):
-        await edit(hass, entry)
+        await edit_sims(hass, entry)
 
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
     assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_change_pending", STATE_OFF)
     portal.sims[ICCID].set_status("ACTIVATED")
-    await wait(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_LOOKS[0])
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
 
@@ -404,8 +380,8 @@ async def test_over_a_crash(
     entry = await set_up(ICCID, OTHER_ICCID)
     key = f"{DOMAIN}.{entry.entry_id}"
     portal.faults.add("delay", route="BulkEditDevice", seconds=0.5)
-    asked = asyncio.ensure_future(edit(hass, entry))
-    await until_asked(portal, "PUT /BulkEditDevice")
+    asked = asyncio.ensure_future(edit_sims(hass, entry))
+    await wait_for_requests(portal, "PUT /BulkEditDevice")
     on_disk = deepcopy(hass_storage[key])
     await asked
     await hass.config_entries.async_unload(entry.entry_id)
@@ -419,7 +395,7 @@ async def test_over_a_crash(
 
     # To look at one SIM after the other, as soon as after a change of one, would cost too much.
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
-    happened = [told(hass, "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    happened = [record_events(hass, "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     for sim in entry.runtime_data.sims.values():
         await sim.async_refresh()
@@ -438,14 +414,14 @@ async def test_two_accounts(
         sims = [device_id(hass, first, ICCID), device_id(hass, second, OTHER_ICCID)]
         data = {"device_id": sims, "changes": {"simNotes": "Spare"}}
 
-        response = await call(hass, "bulk_edit_devices", data)
+        response = await call_action(hass, "bulk_edit_devices", data)
 
         done, failed = response["accounts"]
         assert done["config_entry_id"] == first.entry_id
         assert "error" not in done
         assert "does not allow this" in failed["error"]
         with pytest.raises(HomeAssistantError, match="1 of 2 accounts failed"):
-            await call(hass, "bulk_edit_devices", data, return_response=False)
+            await call_action(hass, "bulk_edit_devices", data, return_response=False)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +438,7 @@ async def test_bad_input(
     entry = await set_up(ICCID, OTHER_ICCID)
 
     with pytest.raises(ServiceValidationError, match=says):
-        await edit(hass, entry, data=data)
+        await edit_sims(hass, entry, data=data)
 
     assert not portal.journal.find("PUT", "/BulkEditDevice")
 
@@ -472,12 +448,12 @@ async def test_update_rule(hass: HomeAssistant, set_up: SetUp, portal: MockPorta
     entry = await set_up(ICCID)
     data = {"config_entry_id": entry.entry_id, "rule": {"name": "Cap", "limit": 5}}
 
-    assert await call(hass, "update_rule", data) == {"answer": {}}
+    assert await call_action(hass, "update_rule", data) == {"answer": {}}
 
     (exchange,) = portal.journal.find("PUT", "/RuleUpdate")
     assert exchange.body == {"name": "Cap", "limit": 5}
     portal.faults.add("status", route="RuleUpdate", status=403)
     with pytest.raises(HomeAssistantError, match="does not allow this for demo-client"):
-        await call(hass, "update_rule", data, return_response=False)
+        await call_action(hass, "update_rule", data, return_response=False)
     with pytest.raises(ServiceValidationError):
-        await call(hass, "update_rule", {**data, "config_entry_id": "nobody"})
+        await call_action(hass, "update_rule", {**data, "config_entry_id": "nobody"})

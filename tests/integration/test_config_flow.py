@@ -35,7 +35,7 @@ from tests.common import serving
 from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import ICCID, OTHER_ICCID, UNKNOWN_ICCID, SetUp
-from .test_sensor import state_of
+from .helpers import add_sims, open_sim_dialog, state_of, submit_sim_form, submit_sim_form_to_end
 
 
 def account_form(portal: MockPortal, **changes: str) -> dict[str, Any]:
@@ -270,43 +270,6 @@ async def test_reauth(
     assert state_of(hass, ICCID, "status") == "inventory"
 
 
-async def check(hass: HomeAssistant, flow_id: str, typed: str | None) -> Any:
-    """Fill in a form of the dialog for SIMs, and wait for the end of the check."""
-    user_input = {} if typed is None else {"iccids": typed}
-    result = await hass.config_entries.subentries.async_configure(flow_id, user_input)
-    await hass.async_block_till_done(wait_background_tasks=True)
-    return result
-
-
-async def submit(hass: HomeAssistant, flow_id: str, typed: str | None) -> Any:
-    """Fill in a form of the dialog for SIMs, watch the progress and return what comes next."""
-    result = await check(hass, flow_id, typed)
-    if result["type"] is FlowResultType.SHOW_PROGRESS:
-        texts = await async_get_translations(hass, "en", "config_subentries", [DOMAIN])
-        prefix = f"component.{DOMAIN}.config_subentries.sim"
-        assert texts[f"{prefix}.progress.{result['progress_action']}"]
-        assert texts[f"{prefix}.step.{result['step_id']}.title"]
-        result = await hass.config_entries.subentries.async_configure(flow_id)
-        await hass.async_block_till_done(wait_background_tasks=True)
-    return result
-
-
-async def open_sims(hass: HomeAssistant, entry_id: str) -> str:
-    """Open the dialog for SIMs."""
-    result = await hass.config_entries.subentries.async_init(
-        (entry_id, "sim"), context={"source": SOURCE_USER}
-    )
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "user"
-    assert not result["errors"]
-    return str(result["flow_id"])
-
-
-async def add_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
-    """Open the dialog for SIMs and fill it in."""
-    return await submit(hass, await open_sims(hass, entry_id), typed)
-
-
 async def summary(hass: HomeAssistant, result: Any) -> list[str]:
     """Return the lines of the summary as a person reads them."""
     assert result["type"] is FlowResultType.FORM
@@ -371,8 +334,8 @@ def running_checks() -> list[asyncio.Task[Any]]:
 async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, typed: str) -> None:
     """Many ICCIDs can be pasted, however they are separated; each is looked up once."""
     entry = await set_up()
-    flow_id = await open_sims(hass, entry.entry_id)
-    result = await check(hass, flow_id, typed)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
+    result = await submit_sim_form(hass, flow_id, typed)
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     assert looked_up(portal) == {ICCID: 1, OTHER_ICCID: 1}
     assert not entry.subentries
@@ -413,7 +376,7 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
 
         portal.faults.clear()
         portal.journal.clear()
-        await check(hass, result["flow_id"], fleet[0])
+        await submit_sim_form(hass, result["flow_id"], fleet[0])
         assert [call.iccid for call in portal.journal] == [fleet[0]]
         assert progress[-1].data["progress"] == 1
 
@@ -454,7 +417,7 @@ async def test_wrong_iccids(hass: HomeAssistant, set_up: SetUp, typed: str, says
     assert field(result) == "\n".join(iccid for iccid in typed.split() if iccid != ICCID)
     assert not entry.subentries
 
-    result = await submit(hass, result["flow_id"], OTHER_ICCID)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], OTHER_ICCID)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {OTHER_ICCID} | ({ICCID} & set(typed.split()))
 
@@ -475,7 +438,9 @@ async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     ]
     assert field(result) == f"{UNKNOWN_ICCID}\nx\ny"
 
-    result = await submit(hass, result["flow_id"], f"{UNKNOWN_ICCID} {OTHER_ICCID} z")
+    result = await submit_sim_form_to_end(
+        hass, result["flow_id"], f"{UNKNOWN_ICCID} {OTHER_ICCID} z"
+    )
 
     assert await summary(hass, result) == [
         "Ready to be added: 1",
@@ -486,7 +451,7 @@ async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     assert looked_up(portal) == {OTHER_ICCID: 1, UNKNOWN_ICCID: 2}
 
     # A browser sends no empty field at all.
-    result = await submit(hass, result["flow_id"], None)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {OTHER_ICCID}
@@ -502,9 +467,9 @@ async def test_long_lists_are_cut(hass: HomeAssistant, set_up: SetUp) -> None:
 
     assert (await summary(hass, result))[3].endswith(f": 21 ({', '.join(wrong[:20])}, …)")
     assert field(result).split() == wrong
-    result = await submit(hass, result["flow_id"], "\n".join(wrong[:20]))
+    result = await submit_sim_form_to_end(hass, result["flow_id"], "\n".join(wrong[:20]))
     assert (await summary(hass, result))[3].endswith(f": 20 ({', '.join(wrong[:20])})")
-    result = await submit(hass, result["flow_id"], "")
+    result = await submit_sim_form_to_end(hass, result["flow_id"], "")
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -517,17 +482,17 @@ async def test_nothing_to_add(hass: HomeAssistant, set_up: SetUp) -> None:
     assert result["step_id"] == "user"
     assert await error_text(hass, result, "config_subentries") == says
 
-    result = await submit(hass, result["flow_id"], OTHER_ICCID)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], OTHER_ICCID)
     assert (await summary(hass, result))[:2] == [
         "Ready to be added: 0",
         f"Already there, here or below another account: 1 ({OTHER_ICCID})",
     ]
     assert not result["errors"]
-    result = await submit(hass, result["flow_id"], None)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
     assert result["step_id"] == "summary"
     assert await error_text(hass, result, "config_subentries") == says
 
-    result = await submit(hass, result["flow_id"], ICCID)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], ICCID)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
 
@@ -538,7 +503,7 @@ async def test_somebody_else_adds_a_sim_during_the_check(
 ) -> None:
     """A SIM that appeared meanwhile is told as one that is there; the other one is added."""
     entry = await set_up()
-    flow_id = await open_sims(hass, entry.entry_id)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
     flows = hass.config_entries.subentries
     result = await flows.async_configure(flow_id, {"iccids": f"{ICCID} {OTHER_ICCID}"})
     assert result["type"] is FlowResultType.SHOW_PROGRESS
@@ -551,7 +516,7 @@ async def test_somebody_else_adds_a_sim_during_the_check(
         "Ready to be added: 1",
         f"Already there, here or below another account: 1 ({beside})",
     ]
-    result = await submit(hass, flow_id, None)
+    result = await submit_sim_form_to_end(hass, flow_id, None)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
     assert len(entry.subentries) == 2
@@ -567,7 +532,7 @@ async def test_somebody_else_adds_sims_during_the_summary(
     add_beside(hass, entry, OTHER_ICCID)
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    result = await submit(hass, result["flow_id"], None)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
 
     assert "nothing to add" in await error_text(hass, result, "config_subentries")
     assert (await summary(hass, result))[:2] == [
@@ -576,7 +541,7 @@ async def test_somebody_else_adds_sims_during_the_summary(
     ]
     for subentry in list(entry.subentries.values()):
         hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
-    result = await submit(hass, result["flow_id"], None)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
 
@@ -604,10 +569,10 @@ async def test_portal_fails_while_adding(
 ) -> None:
     """A portal that fails is named and ends the check; only the rest is asked for again."""
     entry = await set_up()
-    flow_id = await open_sims(hass, entry.entry_id)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
     typed = f"{ICCID} {OTHER_ICCID} {UNKNOWN_ICCID}"
     if step_id == "summary":
-        await summary(hass, await submit(hass, flow_id, "wrong"))
+        await summary(hass, await submit_sim_form_to_end(hass, flow_id, "wrong"))
     # It fails when one SIM has been found and another is still being looked up.
     portal.sims[ICCID].refused_routes = frozenset({"GetDevice"})
     portal.faults.add("delay", iccid=ICCID, route="GetDevice", seconds=0.3)
@@ -617,7 +582,7 @@ async def test_portal_fails_while_adding(
         portal.faults.add(route="Login", **fault)
     portal.faults.add("hang", iccid=UNKNOWN_ICCID)
 
-    result = await submit(hass, flow_id, typed)
+    result = await submit_sim_form_to_end(hass, flow_id, typed)
 
     assert not running_checks()
     assert result["step_id"] == step_id
@@ -634,7 +599,7 @@ async def test_portal_fails_while_adding(
     if "credentials" in says:
         await hass.config_entries.async_reload(entry.entry_id)
     portal.journal.clear()
-    await check(hass, flow_id, f"{ICCID} {OTHER_ICCID}")
+    await submit_sim_form(hass, flow_id, f"{ICCID} {OTHER_ICCID}")
     assert {call.iccid for call in portal.journal} - {None} == {ICCID}
     result = await hass.config_entries.subentries.async_configure(flow_id)
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -646,7 +611,7 @@ async def test_closing_the_dialog_ends_the_check(
 ) -> None:
     """Nothing is asked any more for a dialog that is closed, and another one can be opened."""
     entry = await set_up()
-    flow_id = await open_sims(hass, entry.entry_id)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
     portal.faults.add("hang")
     flows = hass.config_entries.subentries
     await flows.async_configure(flow_id, {"iccids": f"{ICCID} {OTHER_ICCID}"})
@@ -675,7 +640,7 @@ async def test_a_person_does_not_wait_for_a_check(
         (DOMAIN, OTHER_ICCID), entry.entry_id
     )
     assert device is not None
-    flow_id = await open_sims(hass, entry.entry_id)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
     typed = " ".join(f"89310899{number:011}" for number in range(30))
     portal.journal.clear()
     await hass.config_entries.subentries.async_configure(flow_id, {"iccids": typed})
@@ -700,13 +665,13 @@ async def test_progress_can_be_seen(
     """However fast a check ends, the dialog has the time to listen for its end."""
     monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0.3)
     entry = await set_up()
-    flow_id = await open_sims(hass, entry.entry_id)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
     if fault is not None:
         portal.faults.add(**fault)
     ended = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESSED)
     began = time.monotonic()
 
-    result = await check(hass, flow_id, ICCID)
+    result = await submit_sim_form(hass, flow_id, ICCID)
 
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     assert time.monotonic() - began >= 0.3
@@ -748,17 +713,17 @@ async def test_account_loses_its_connection(
 ) -> None:
     """An account that is unloaded while ICCIDs are typed is named, and nothing typed is lost."""
     entry = await set_up()
-    flow_id = await open_sims(hass, entry.entry_id)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
     await hass.config_entries.async_unload(entry.entry_id)
 
-    result = await submit(hass, flow_id, ICCID)
+    result = await submit_sim_form_to_end(hass, flow_id, ICCID)
 
     assert "not connected at the moment" in await error_text(hass, result, "config_subentries")
     assert field(result) == ICCID
     again = await hass.config_entries.subentries.async_configure(flow_id)
     assert field(again) == ICCID
     await hass.config_entries.async_setup(entry.entry_id)
-    result = await submit(hass, flow_id, ICCID)
+    result = await submit_sim_form_to_end(hass, flow_id, ICCID)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 

@@ -21,8 +21,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_following import until_asked
-from .test_sensor import poll, state_of
+from .helpers import poll, state_of, wait_for_requests
 
 
 async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -53,7 +52,7 @@ async def test_refresh_keeps_nobody_waiting(
     # The second one comes when the first is some seconds ago.
     await hass.services.async_call("button", "press", press, blocking=True)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=11))
-    await until_asked(portal, f"GET /ctdUsage/{ICCID}")
+    await wait_for_requests(portal, f"GET /ctdUsage/{ICCID}")
 
     async with asyncio.timeout(1):
         await hass.async_block_till_done()

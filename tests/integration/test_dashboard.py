@@ -30,8 +30,7 @@ from custom_components.iot_portal.dashboard import COMMAND, MOST, SMS_SCRIPT
 from mock_portal import MockPortal
 
 from .conftest import OTHER_ICCID, SetUp
-from .test_config_flow import add_sims
-from .test_sensor import poll
+from .helpers import add_sims, poll
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "dashboard.md"

@@ -15,7 +15,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_services import call, device_id
+from .helpers import call_action, device_id
 
 IDENTIFYING = [
     *(ICCID, "204080823514892", "3197044863841", "8613300585142338", "100.126.61.98"),
@@ -90,8 +90,8 @@ async def test_what_is_under_way(
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID)
     sim = device_id(hass, entry, ICCID)
-    await call(hass, "request_status_change", {"device_id": sim, "status": "activated"})
-    await call(hass, "send_sms", {"device_id": sim, "message": "Meet me at ten"})
+    await call_action(hass, "request_status_change", {"device_id": sim, "status": "activated"})
+    await call_action(hass, "send_sms", {"device_id": sim, "message": "Meet me at ten"})
 
     data = await download(hass, hass_client, entry)
 

@@ -25,10 +25,7 @@ from custom_components.iot_portal.services import ACTIONS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, SetUp
-from .test_bulk_edit import edit, report, sent
-from .test_config_flow import add_sims
-from .test_following import wait
-from .test_sensor import poll
+from .helpers import add_sims, advance_time, edit_sims, poll, report_bulk_edit, sent_bulk_edit
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = "\n".join((REPOSITORY / page).read_text() for page in ("README.md", "docs/examples.md"))
@@ -144,9 +141,9 @@ async def test_restart(
     """A router that has not answered for ten minutes gets its SMS."""
     await automate(hass, "Restart")
     hass.states.async_set(PING, STATE_OFF)
-    await wait(hass, freezer, timedelta(minutes=9))
+    await advance_time(hass, freezer, timedelta(minutes=9))
     assert portal.journal.find("PUT", f"/SendSMS/{ICCID}/1") == []
-    await wait(hass, freezer, timedelta(minutes=1))
+    await advance_time(hass, freezer, timedelta(minutes=1))
     (sent,) = portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")
     assert sent.body == {"messageText": "reboot"}
 
@@ -179,7 +176,7 @@ async def test_tell(
             blocking=True,
         )
         portal.clock.advance(60)
-        await wait(hass, freezer, timedelta(seconds=60))
+        await advance_time(hass, freezer, timedelta(seconds=60))
     assert notes(hass) == ["SMS 4712 has not arrived: failed."]
 
 
@@ -203,7 +200,7 @@ async def test_say(
     await automate(hass, "Say")
     portal.sims[PUMP].data_usage = 499 * MB
     await poll(hass, freezer)
-    await wait(hass, freezer, timedelta(minutes=1))
+    await advance_time(hass, freezer, timedelta(minutes=1))
     assert notes(hass) == ["At this pace the plan will not last: 99.8 % are used."]
 
 
@@ -237,9 +234,9 @@ async def test_ask(
     await automate(hass, "Ask")
     portal.sims[TRACKER].close_session()
     await poll(hass, freezer)
-    await wait(hass, freezer, timedelta(hours=5))
+    await advance_time(hass, freezer, timedelta(hours=5))
     assert portal.journal.find("PUT", f"/SendSMS/{TRACKER}/1") == []
-    await wait(hass, freezer, timedelta(hours=1))
+    await advance_time(hass, freezer, timedelta(hours=1))
     (sent,) = portal.journal.find("PUT", f"/SendSMS/{TRACKER}/1")
     assert sent.body == {"messageText": "position?"}
 
@@ -315,9 +312,9 @@ async def test_see(hass: HomeAssistant, demo: None, portal: MockPortal, reachabl
     (entry,) = hass.config_entries.async_entries(DOMAIN)
     await automate(hass, "See")
     portal.dialects["bulk_webhook"] = "silent"
-    await edit(hass, entry, (PUMP, TRACKER))
-    body = sent(portal)
-    await report(hass, reachable, (URL(body["webhookUrl"]).path, body["queueId"]))
+    await edit_sims(hass, entry, (PUMP, TRACKER))
+    body = sent_bulk_edit(portal)
+    await report_bulk_edit(hass, reachable, (URL(body["webhookUrl"]).path, body["queueId"]))
     assert notes(hass) == ["The edit of 2 SIMs has finished."]
 
 
@@ -327,7 +324,7 @@ async def test_change(
     """A rule is changed when all SIMs together have used too much."""
     await automate(hass, "Change")
     await use(hass, portal, freezer, 2001)
-    await wait(hass, freezer, timedelta(seconds=5))
+    await advance_time(hass, freezer, timedelta(seconds=5))
     (sent,) = portal.journal.find(route="RuleUpdate")
     assert sent.body == {"name": "all SIMs", "active": True}
 
@@ -340,8 +337,8 @@ async def test_know(
     portal.faults.add("status", status=503)
     await poll(hass, freezer)
     # The sums of an account are shown a moment later.
-    await wait(hass, freezer, timedelta(seconds=5))
-    await wait(hass, freezer, timedelta(minutes=30))
+    await advance_time(hass, freezer, timedelta(seconds=5))
+    await advance_time(hass, freezer, timedelta(minutes=30))
     assert notes(hass) == []
-    await wait(hass, freezer, timedelta(minutes=45))
+    await advance_time(hass, freezer, timedelta(minutes=45))
     assert notes(hass) == ["The portal has been away for an hour."]

@@ -28,56 +28,17 @@ from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_sensor import poll, state_of
-from .test_services import call, device_id
-
-type Told = list[tuple[str, dict[str, Any]]]
-
-
-def told(hass: HomeAssistant, key: str, iccid: str = ICCID) -> Told:
-    """Return a list that fills with what an event entity of a SIM tells: type and attributes."""
-    entity_id = er.async_get(hass).async_get_entity_id("event", DOMAIN, f"{iccid}_{key}")
-    assert entity_id is not None
-    happened: Told = []
-    shown: set[str] = set()
-
-    @callback
-    def note(event: Event[EventStateChangedData]) -> None:
-        state = event.data["new_state"]
-        # After a restart the entity shows again what it told before.
-        if state is None or state.state in ("unavailable", "unknown", *shown):
-            return
-        shown.add(state.state)
-        happened.append((state.attributes["event_type"], dict(state.attributes)))
-
-    async_track_state_change_event(hass, entity_id, note)
-    return happened
-
-
-async def wait(hass: HomeAssistant, freezer: FrozenDateTimeFactory, time: timedelta) -> None:
-    """Let time pass, without the portal's clock."""
-    freezer.tick(time)
-    async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
-
-
-async def ask(hass: HomeAssistant, entry: MockConfigEntry, status: str = "activated") -> Any:
-    """Ask for another status of the SIM."""
-    data = {"device_id": device_id(hass, entry, ICCID), "status": status}
-    return await call(hass, "request_status_change", data)
-
-
-async def send(hass: HomeAssistant, entry: MockConfigEntry, iccid: str = OTHER_ICCID) -> Any:
-    """Send the SIM an SMS."""
-    data = {"device_id": device_id(hass, entry, iccid), "message": "Hello"}
-    return await call(hass, "send_sms", data)
-
-
-async def until_asked(portal: MockPortal, *paths: str) -> None:
-    """Wait until the portal has got requests, which it may be slow to answer."""
-    async with asyncio.timeout(10):
-        while not all(portal.journal.find(*path.split()) for path in paths):  # noqa: ASYNC110  a socket
-            await asyncio.sleep(0.01)
+from .helpers import (
+    advance_time,
+    call_action,
+    device_id,
+    poll,
+    record_events,
+    request_status_change,
+    send_sms,
+    state_of,
+    wait_for_requests,
+)
 
 
 def pending(hass: HomeAssistant) -> str:
@@ -98,9 +59,9 @@ def repair(hass: HomeAssistant, entry: MockConfigEntry, kind: str) -> ir.IssueEn
 async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
     """A status that is there at once is confirmed at once."""
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
 
-    await ask(hass, entry)
+    await request_status_change(hass, entry)
 
     ((event, attributes),) = happened
     assert event == "status_change_confirmed"
@@ -117,9 +78,9 @@ async def test_confirmed_later(
     """A status that takes half a minute is pending until a quick look finds it, then no look follows."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
 
-    await ask(hass, entry)
+    await request_status_change(hass, entry)
 
     assert pending(hass) == STATE_ON
     state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
@@ -128,13 +89,13 @@ async def test_confirmed_later(
     assert not happened
 
     for seconds in (5, 10, 15, 30):
-        await wait(hass, freezer, timedelta(seconds=seconds))
+        await advance_time(hass, freezer, timedelta(seconds=seconds))
 
     assert [event for event, _ in happened] == ["status_change_confirmed"]
     assert pending(hass) == STATE_OFF
     assert state_of(hass, ICCID, "status") == "activated"
     portal.journal.clear()
-    await wait(hass, freezer, timedelta(minutes=2))
+    await advance_time(hass, freezer, timedelta(minutes=2))
     assert len(portal.journal) == 0
 
 
@@ -144,12 +105,12 @@ async def test_confirmed_by_a_poll(
     """After the quick looks the polls go on looking, and no look is made in between."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
     portal.journal.clear()
     passed = timedelta()
     for moment in QUICK_LOOKS:
-        await wait(hass, freezer, moment - passed)
+        await advance_time(hass, freezer, moment - passed)
         passed = moment
     assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_LOOKS)
 
@@ -166,12 +127,12 @@ async def test_timed_out(
     """A status that has not come within a day needs a person, until it comes after all."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
 
     for _ in QUICK_LOOKS:
-        await wait(hass, freezer, timedelta(minutes=10))
-    await wait(hass, freezer, PATIENCE)
+        await advance_time(hass, freezer, timedelta(minutes=10))
+    await advance_time(hass, freezer, PATIENCE)
 
     ((event, attributes),) = happened
     assert event == "status_change_timed_out"
@@ -200,15 +161,15 @@ async def test_timed_out_without_a_read(
     """The looks at the status know what it is, also where the SIM could not be read since a restart."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
     portal.faults.add("status", route="ctdUsage", status=500)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
     for _ in QUICK_LOOKS:
-        await wait(hass, freezer, timedelta(minutes=10))
-    await wait(hass, freezer, PATIENCE)
+        await advance_time(hass, freezer, timedelta(minutes=10))
+    await advance_time(hass, freezer, PATIENCE)
 
     ((event, attributes),) = happened
     assert event == "status_change_timed_out"
@@ -221,9 +182,9 @@ async def test_superseded(
     """Who asks for another status meanwhile ends the first change, and only the second is followed."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry, "activated")
-    await ask(hass, entry, "deactivated")
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "activated")
+    await request_status_change(hass, entry, "deactivated")
 
     ((event, attributes),) = happened
     assert event == "status_change_superseded"
@@ -231,7 +192,7 @@ async def test_superseded(
     assert attributes["superseded_by"] == "deactivated"
 
     portal.journal.clear()
-    await wait(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_LOOKS[0])
     portal.journal.assert_called_once("GET", f"/getStatus/{ICCID}")
 
 
@@ -241,13 +202,13 @@ async def test_asked_for_again(
     """Who asks for the same status again waits for it anew; it supersedes nothing and ends once."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
-    await wait(hass, freezer, timedelta(minutes=20))
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
+    await advance_time(hass, freezer, timedelta(minutes=20))
+    await request_status_change(hass, entry)
     portal.sims[ICCID].set_status("ACTIVATED")
 
-    await wait(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_LOOKS[0])
 
     ((event, attributes),) = happened
     assert event == "status_change_confirmed"
@@ -282,13 +243,13 @@ async def test_entities_show_what_is_told(
             )
         )
 
-    await send(hass, entry)
+    await send_sms(hass, entry)
     async_track_state_change_event(hass, entity_id, look)
     data = {"device_id": device_id(hass, entry, OTHER_ICCID), "status": "deactivated"}
-    await call(hass, "request_status_change", data)
-    await wait(hass, freezer, timedelta(seconds=6))
+    await call_action(hass, "request_status_change", data)
+    await advance_time(hass, freezer, timedelta(seconds=6))
     assert seen == ([("activated", STATE_ON, "delivered")] if key == "sms" else [])
-    await wait(hass, freezer, timedelta(seconds=60))
+    await advance_time(hass, freezer, timedelta(seconds=60))
     assert seen[-1] == (
         ("activated", STATE_ON, "delivered")
         if key == "sms"
@@ -302,12 +263,12 @@ async def test_a_new_request_ends_the_repair(
     """The repair for a status that did not come goes away when another one is asked for."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    await ask(hass, entry)
-    await wait(hass, freezer, PATIENCE)
-    await wait(hass, freezer, PATIENCE)
+    await request_status_change(hass, entry)
+    await advance_time(hass, freezer, PATIENCE)
+    await advance_time(hass, freezer, PATIENCE)
     assert repair(hass, entry, "status_change_timed_out") is not None
 
-    await ask(hass, entry, "deactivated")
+    await request_status_change(hass, entry, "deactivated")
 
     assert repair(hass, entry, "status_change_timed_out") is None
 
@@ -318,16 +279,16 @@ async def test_refused(
     """A change that the portal refuses is not waited for; one that is under way goes on."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
     portal.dialects["status_change"] = "refused"
 
     with pytest.raises(HomeAssistantError, match="did not take the status DEACTIVATED"):
-        await ask(hass, entry, "deactivated")
+        await request_status_change(hass, entry, "deactivated")
 
     assert pending(hass) == STATE_ON
     portal.sims[ICCID].set_status("ACTIVATED")
-    await wait(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_LOOKS[0])
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
 
@@ -337,15 +298,15 @@ async def test_unknown_outcome(
     """A change whose answer was lost may have been carried out, so it is waited for, not repeated."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
     portal.faults.add("reset_after_read", route="RequestStatusChange")
 
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
-        await ask(hass, entry)
+        await request_status_change(hass, entry)
     portal.faults.clear()
 
     assert pending(hass) == STATE_ON
-    await wait(hass, freezer, timedelta(minutes=2))
+    await advance_time(hass, freezer, timedelta(minutes=2))
     assert [event for event, _ in happened] == ["status_change_confirmed"]
     portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
 
@@ -360,15 +321,15 @@ async def test_change_over_a_restart(
     """What is waited for is on the disk before the request is out, and waited for after a restart."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    await ask(hass, entry)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
     kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"][ICCID]
     assert kept["change"]["status"] == "ACTIVATED"
 
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert pending(hass) == STATE_ON
-    await wait(hass, freezer, timedelta(minutes=1))
+    await advance_time(hass, freezer, timedelta(minutes=1))
 
     assert [event for event, _ in happened] == ["status_change_confirmed"]
     portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
@@ -382,13 +343,13 @@ async def test_superseded_over_a_crash(
     """A change that is waited for when Home Assistant dies while another one is asked for ends too."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
     key = f"{DOMAIN}.{entry.entry_id}"
-    await ask(hass, entry, "deactivated")
+    await request_status_change(hass, entry, "deactivated")
     portal.journal.clear()
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
-    asked = asyncio.ensure_future(ask(hass, entry, "activated"))
-    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+    asked = asyncio.ensure_future(request_status_change(hass, entry, "activated"))
+    await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
     on_disk = deepcopy(hass_storage[key])
     await asked
     await hass.config_entries.async_unload(entry.entry_id)
@@ -415,7 +376,7 @@ async def test_status_where_it_is_not_told_alone(
     portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
     entry = await set_up(ICCID)
 
-    await ask(hass, entry)
+    await request_status_change(hass, entry)
 
     assert state_of(hass, ICCID, "status") == "activated"
 
@@ -426,11 +387,11 @@ async def test_look_that_fails(
     """A look that fails tells nothing, and the next one does."""
     portal.faults.add("status", route="getStatus", status=500, times=1)
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
 
-    await ask(hass, entry)
+    await request_status_change(hass, entry)
     assert not happened
-    await wait(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_LOOKS[0])
 
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
@@ -440,10 +401,10 @@ async def test_seen_before_the_answer(
 ) -> None:
     """A status that a poll sees before the request is answered is confirmed once, and not waited for."""
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
-    asked = hass.async_create_task(ask(hass, entry))
-    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+    asked = hass.async_create_task(request_status_change(hass, entry))
+    await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
     await next(iter(entry.runtime_data.sims.values())).async_refresh()
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
@@ -463,11 +424,11 @@ async def test_another_before_the_answer(
     account.refused_routes = frozenset({"RequestStatusChange"} if is_refused else ())
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5, times=1)
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
-    first = asyncio.ensure_future(ask(hass, entry, "deactivated"))
-    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+    happened = record_events(hass, "lifecycle")
+    first = asyncio.ensure_future(request_status_change(hass, entry, "deactivated"))
+    await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
     account.refused_routes = frozenset()
-    await ask(hass, entry, "activated")
+    await request_status_change(hass, entry, "activated")
     outcomes = await asyncio.gather(first, return_exceptions=True)
     assert isinstance(outcomes[0], HomeAssistantError) is is_refused
 
@@ -484,7 +445,7 @@ async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPor
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
 
-    await call(
+    await call_action(
         hass,
         "edit_device",
         {"device_id": device_id(hass, entry, ICCID), "changes": {"status": "ACTIVATED"}},
@@ -498,16 +459,16 @@ async def test_read_that_a_look_overtakes(
 ) -> None:
     """A read that began before a change does not show the old status again after it."""
     entry = await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
     # ctdUsage still says INVENTORY; what is read after it keeps the read waiting.
     portal.faults.add("delay", route="sessionInfo", seconds=0.5)
     portal.journal.clear()
     await hass.services.async_call(
         "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
     )
-    await until_asked(portal, f"GET /sessionInfo/{ICCID}")
+    await wait_for_requests(portal, f"GET /sessionInfo/{ICCID}")
 
-    await ask(hass, entry)
+    await request_status_change(hass, entry)
 
     assert [event for event, _ in happened] == ["status_change_confirmed"]
     assert state_of(hass, ICCID, "status") == "activated"
@@ -519,7 +480,7 @@ async def test_changed_by_somebody_else(
 ) -> None:
     """A status that nobody asked for here is told as a change."""
     await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
     portal.sims[ICCID].set_status("DEACTIVATED")
 
     await poll(hass, freezer)
@@ -535,16 +496,16 @@ async def test_sms_delivered(
 ) -> None:
     """An SMS is sent, and delivered when the portal says so."""
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
 
-    await send(hass, entry)
+    await send_sms(hass, entry)
 
     ((event, attributes),) = happened
     assert event == "sent"
     assert attributes["sms_id"] == "4711"
     assert "Hello" not in str(attributes)
-    await wait(hass, freezer, timedelta(seconds=6))
-    await wait(hass, freezer, timedelta(minutes=5))
+    await advance_time(hass, freezer, timedelta(seconds=6))
+    await advance_time(hass, freezer, timedelta(minutes=5))
     assert [event for event, _ in happened] == ["sent", "delivered"]
     assert happened[1][1]["status"] == "Delivered"
     assert happened[1][1]["took_seconds"] == 6
@@ -556,11 +517,11 @@ async def test_sms_failed(
 ) -> None:
     """An SMS to a SIM that is not active fails."""
     entry = await set_up(ICCID)
-    happened = told(hass, "sms")
+    happened = record_events(hass, "sms")
 
-    await send(hass, entry, ICCID)
+    await send_sms(hass, entry, ICCID)
     assert state_of(hass, ICCID, "last_sms_status") == "unknown"
-    await wait(hass, freezer, timedelta(seconds=6))
+    await advance_time(hass, freezer, timedelta(seconds=6))
 
     assert [event for event, _ in happened] == ["sent", "failed"]
     assert state_of(hass, ICCID, "last_sms_status") == "failed"
@@ -572,13 +533,13 @@ async def test_sms_seen_by_a_poll(
     """An SMS that is on its way for hours is looked at with the polls."""
     portal.state.timings.sms_seconds = 3 * 3600
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
-    await send(hass, entry)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    await send_sms(hass, entry)
     for _ in QUICK_LOOKS:
-        await wait(hass, freezer, timedelta(minutes=10))
+        await advance_time(hass, freezer, timedelta(minutes=10))
     portal.journal.clear()
 
-    await wait(hass, freezer, timedelta(hours=2))
+    await advance_time(hass, freezer, timedelta(hours=2))
 
     assert [event for event, _ in happened] == ["sent", "delivered"]
     portal.journal.assert_called_once("GET", "/GetSMS/4711")
@@ -590,13 +551,13 @@ async def test_sms_that_nobody_knows_of(
     """An SMS that has not ended within a day is told as not confirmed."""
     portal.state.timings.sms_seconds = 3 * 24 * 3600
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
-    await send(hass, entry)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    await send_sms(hass, entry)
 
     for _ in QUICK_LOOKS:
-        await wait(hass, freezer, timedelta(minutes=10))
-    await wait(hass, freezer, PATIENCE)
-    await wait(hass, freezer, PATIENCE)
+        await advance_time(hass, freezer, timedelta(minutes=10))
+    await advance_time(hass, freezer, PATIENCE)
+    await advance_time(hass, freezer, PATIENCE)
 
     assert [event for event, _ in happened] == ["sent", "unconfirmed"]
     assert happened[1][1]["status"] == "Pending"
@@ -606,9 +567,9 @@ async def test_sms_without_an_id(hass: HomeAssistant, set_up: SetUp, portal: Moc
     """Nobody can tell what becomes of an SMS that the portal gave no id."""
     portal.dialects["sms_id"] = "none"
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
 
-    await send(hass, entry)
+    await send_sms(hass, entry)
 
     assert [event for event, _ in happened] == ["sent", "unconfirmed"]
 
@@ -618,11 +579,11 @@ async def test_sms_without_an_answer(
 ) -> None:
     """An SMS whose answer was lost is told as not confirmed, and never sent again."""
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
     portal.faults.add("reset_after_read", route="SendSMS")
 
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
-        await send(hass, entry)
+        await send_sms(hass, entry)
 
     assert [event for event, _ in happened] == ["unconfirmed"]
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
@@ -633,11 +594,11 @@ async def test_refused_sms(
 ) -> None:
     """An SMS that was refused was not sent: no event tells of it."""
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
     portal.faults.add("status", route="SendSMS", status=403)
 
     with pytest.raises(HomeAssistantError, match="does not allow this"):
-        await send(hass, entry)
+        await send_sms(hass, entry)
 
     assert not happened
     registry = er.async_get(hass)
@@ -656,8 +617,8 @@ async def test_sms_over_a_crash(
 ) -> None:
     """An SMS that was on its way when Home Assistant ended is followed, or told as not confirmed."""
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
-    await send(hass, entry)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    await send_sms(hass, entry)
     key = f"{DOMAIN}.{entry.entry_id}"
     on_disk = hass_storage[key]
     await hass.config_entries.async_unload(entry.entry_id)
@@ -668,7 +629,7 @@ async def test_sms_over_a_crash(
 
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    await wait(hass, freezer, timedelta(seconds=6))
+    await advance_time(hass, freezer, timedelta(seconds=6))
 
     assert [event for event, _ in happened] == expected
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
@@ -698,7 +659,7 @@ async def test_gone_before_the_answer(
         sim.changes.async_request("ACTIVATED"),
         return_exceptions=True,
     )
-    await until_asked(portal, f"PUT /SendSMS/{ICCID}/1", f"PUT /RequestStatusChange/{ICCID}")
+    await wait_for_requests(portal, f"PUT /SendSMS/{ICCID}/1", f"PUT /RequestStatusChange/{ICCID}")
     if is_removed:
         hass.config_entries.async_remove_subentry(entry, sim.subentry.subentry_id)
     else:
@@ -728,13 +689,13 @@ async def test_memory_goes_with_its_account(
     """A removed SIM is forgotten, and a removed account leaves no file and no repair behind."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
-    await ask(hass, entry)
-    await send(hass, entry)
+    await request_status_change(hass, entry)
+    await send_sms(hass, entry)
     (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
 
     hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    await wait(hass, freezer, timedelta(seconds=1))
+    await advance_time(hass, freezer, timedelta(seconds=1))
 
     assert list(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"]) == [OTHER_ICCID]
 
@@ -751,7 +712,7 @@ async def test_received(
     """With the list of SMS watched, one from the SIM is told with its text, once, over a restart too."""
     portal.state.receive_sms(OTHER_ICCID, "An old one")
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
 
@@ -760,7 +721,7 @@ async def test_received(
     await poll(hass, freezer)
     assert not happened
     await poll(hass, freezer)
-    await send(hass, entry)
+    await send_sms(hass, entry)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     await poll(hass, freezer)
@@ -784,7 +745,7 @@ async def test_received_before_the_portal_knows_it(
 ) -> None:
     """An SMS that is listed, but not known yet, is told later; one that never is, is not asked for for ever."""
     entry = await set_up(OTHER_ICCID)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
     portal.state.receive_sms(OTHER_ICCID, "Battery low")
@@ -804,7 +765,7 @@ async def test_received_from_a_portal_of_few_words(
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
-    happened = told(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
     for text in ("One", "Two"):
         portal.state.receive_sms(OTHER_ICCID, text)
     received = {"smsMsgId": 4711, "status": "Received", "messageText": "One"}
@@ -833,7 +794,7 @@ async def test_life_of_a_sim(
 ) -> None:
     """Sessions, another device and a new billing cycle are told with what is useful about them."""
     await set_up(OTHER_ICCID)
-    happened = told(hass, "lifecycle", OTHER_ICCID)
+    happened = record_events(hass, "lifecycle", OTHER_ICCID)
     sim = portal.sims[OTHER_ICCID]
     sim.session_count = 0
     await poll(hass, freezer)
@@ -866,7 +827,7 @@ async def test_same_device_new_software(
     """The last digits of an IMEI tell a check digit or a software version, not another device."""
     portal.sims[ICCID].swap_imei("8613300585142301")
     await set_up(ICCID)
-    happened = told(hass, "lifecycle")
+    happened = record_events(hass, "lifecycle")
     portal.sims[ICCID].swap_imei("8613300585142302")
 
     await poll(hass, freezer)
@@ -898,11 +859,11 @@ async def test_another_unit_is_no_new_cycle(
     change_unit(entry, "kilobytes")
     await hass.async_block_till_done(wait_background_tasks=True)
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
-    happened = told(hass, "lifecycle", OTHER_ICCID)
+    happened = record_events(hass, "lifecycle", OTHER_ICCID)
 
     change_unit(entry, "bytes")
     await hass.async_block_till_done(wait_background_tasks=True)
-    await wait(hass, freezer, timedelta(minutes=1))
+    await advance_time(hass, freezer, timedelta(minutes=1))
 
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1.5
     assert not happened
@@ -916,15 +877,20 @@ async def test_writes_before_the_start(
 ) -> None:
     """What is asked for before a large fleet is started is not taken for something left from an earlier run."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = [told(hass, "sms", OTHER_ICCID), told(hass, "lifecycle")]
+    happened = [record_events(hass, "sms", OTHER_ICCID), record_events(hass, "lifecycle")]
     await hass.config_entries.async_unload(entry.entry_id)
     monkeypatch.setattr(account, "LARGE_FLEET", 1)
     hass.set_state(CoreState.not_running)
     await hass.config_entries.async_setup(entry.entry_id)
     for route in ("SendSMS", "RequestStatusChange"):
         portal.faults.add("delay", seconds=0.3, route=route)
-    writes = [asyncio.ensure_future(send(hass, entry)), asyncio.ensure_future(ask(hass, entry))]
-    await until_asked(portal, f"PUT /SendSMS/{OTHER_ICCID}/*", f"PUT /RequestStatusChange/{ICCID}")
+    writes = [
+        asyncio.ensure_future(send_sms(hass, entry)),
+        asyncio.ensure_future(request_status_change(hass, entry)),
+    ]
+    await wait_for_requests(
+        portal, f"PUT /SendSMS/{OTHER_ICCID}/*", f"PUT /RequestStatusChange/{ICCID}"
+    )
 
     hass.set_state(CoreState.running)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
@@ -952,8 +918,8 @@ async def test_refused_before_the_start(
     await hass.config_entries.async_setup(entry.entry_id)
     portal.dialects["status_change"] = "refused"
     portal.faults.add("delay", seconds=0.3, route="RequestStatusChange")
-    write = asyncio.ensure_future(ask(hass, entry))
-    await until_asked(portal, f"PUT /RequestStatusChange/{ICCID}")
+    write = asyncio.ensure_future(request_status_change(hass, entry))
+    await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
 
     hass.set_state(CoreState.running)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)

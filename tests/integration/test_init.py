@@ -16,7 +16,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_sensor import poll, state_of
+from .helpers import poll, state_of
 
 
 async def test_devices(hass: HomeAssistant, set_up: SetUp) -> None:

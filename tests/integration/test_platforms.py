@@ -16,7 +16,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID
-from .test_account import settle
+from .helpers import wait_for_sums
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_entities(
     monkeypatch.setattr(integration, "PLATFORMS", [platform])
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    await settle(hass, freezer)
+    await wait_for_sums(hass, freezer)
     if platform is Platform.SENSOR:
         # It is there once an SMS has been sent.
         sim = next(iter(entry.runtime_data.sims.values()))

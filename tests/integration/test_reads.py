@@ -20,9 +20,7 @@ from custom_components.iot_portal.reads import SAVE_DELAY, AccountReads, SimRead
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_account import issue, log_of
-from .test_following import until_asked
-from .test_sensor import exists, poll, state_of
+from .helpers import exists, find_issue, log_messages, poll, state_of, wait_for_requests
 
 
 def file_of(entry: MockConfigEntry) -> str:
@@ -115,7 +113,7 @@ async def test_refusals_outlast_a_restart(
     """What the portal refuses is not asked for again because of a restart, and the repair stays."""
     portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(OTHER_ICCID)
-    found = issue(hass, "route_refused", entry)
+    found = find_issue(hass, "route_refused", entry)
     assert found is not None
     # Home Assistant itself forgets it with its end.
     ir.async_delete_issue(hass, DOMAIN, found.issue_id)
@@ -125,13 +123,13 @@ async def test_refusals_outlast_a_restart(
 
     assert routes(portal, OTHER_ICCID) == ["ctdUsage"]
     assert not exists(hass, OTHER_ICCID, "last_ip")
-    assert issue(hass, "route_refused", entry) is not None
+    assert find_issue(hass, "route_refused", entry) is not None
 
     portal.state.accounts["demo-client"].refused_routes = frozenset()
     freezer.tick(REFUSED_INTERVAL)
     await poll(hass, freezer)
     assert exists(hass, OTHER_ICCID, "last_ip")
-    assert issue(hass, "route_refused", entry) is None
+    assert find_issue(hass, "route_refused", entry) is None
 
 
 async def test_a_person_who_asks_doubts_it(
@@ -299,7 +297,7 @@ async def test_sim_removed_while_it_is_read(
     portal.faults.add("delay", seconds=0.2, iccid=OTHER_ICCID)
     portal.journal.clear()
     reading = hass.async_create_task(sim.async_refresh())
-    await until_asked(portal, f"GET /ctdUsage/{OTHER_ICCID}")
+    await wait_for_requests(portal, f"GET /ctdUsage/{OTHER_ICCID}")
 
     hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
     await reading
@@ -309,8 +307,8 @@ async def test_sim_removed_while_it_is_read(
     account.async_show()
     assert account.data.sims_active == 0
     assert account.data.data_used == 0
-    assert log_of(caplog) == []
-    assert issue(hass, "route_refused", entry) is None
+    assert log_messages(caplog) == []
+    assert find_issue(hass, "route_refused", entry) is None
     await hass.config_entries.async_unload(entry.entry_id)
     assert hass_storage[file_of(entry)]["data"].keys() == {ICCID}
 

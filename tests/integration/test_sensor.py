@@ -1,6 +1,5 @@
 """What a user sees of a SIM, and when."""
 
-from datetime import timedelta
 import logging
 from typing import Any
 
@@ -10,10 +9,8 @@ from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.iot_portal.const import (
-    DEFAULT_POLL_INTERVAL,
     DEVICE_INTERVAL,
     DOMAIN,
     REFUSED_INTERVAL,
@@ -21,27 +18,7 @@ from custom_components.iot_portal.const import (
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-
-
-def state_of(hass: HomeAssistant, iccid: str, key: str) -> str:
-    """Return the state of a sensor of a SIM."""
-    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}")
-    assert entity_id is not None
-    state = hass.states.get(entity_id)
-    assert state is not None
-    return state.state
-
-
-def exists(hass: HomeAssistant, iccid: str, key: str) -> bool:
-    """Tell whether there is a sensor of a SIM."""
-    return er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_{key}") is not None
-
-
-async def poll(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let the time of the next poll come: one and a half intervals after the one before at the latest."""
-    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
-    async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
+from .helpers import exists, poll, state_of
 
 
 async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:

@@ -4,34 +4,13 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
-from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_sensor import state_of
-
-
-def device_id(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> str:
-    """Return the id of a device."""
-    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
-    assert device is not None
-    return device.id
-
-
-async def call(
-    hass: HomeAssistant, action: str, data: dict[str, Any], *, return_response: bool = True
-) -> Any:
-    """Call an action."""
-    response = await hass.services.async_call(
-        DOMAIN, action, data, blocking=True, return_response=return_response
-    )
-    await hass.async_block_till_done(wait_background_tasks=True)
-    return response
+from .helpers import call_action, device_id, state_of
 
 
 async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -39,7 +18,7 @@ async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) 
     entry = await set_up(ICCID)
     sim = device_id(hass, entry, ICCID)
 
-    response = await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+    response = await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
 
     assert response == {"sims": [{"device_id": sim, "iccid": ICCID, "sms_id": "4711"}]}
     portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
@@ -51,7 +30,7 @@ async def test_send_sms_to_many(hass: HomeAssistant, set_up: SetUp, portal: Mock
     entry = await set_up(ICCID, OTHER_ICCID)
     sims = [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)]
 
-    response = await call(
+    response = await call_action(
         hass, "send_sms", {"device_id": sims, "message": "Hello"}, return_response=False
     )
 
@@ -67,7 +46,7 @@ async def test_status_change(
     """A status is asked for in the portal's spelling, and the sensor follows."""
     entry = await set_up(ICCID)
 
-    response = await call(
+    response = await call_action(
         hass,
         "request_status_change",
         {"device_id": device_id(hass, entry, ICCID), "status": status},
@@ -105,7 +84,7 @@ async def test_bad_input(
     portal.journal.clear()
 
     with pytest.raises(ServiceValidationError, match=says):
-        await call(hass, action, {"device_id": device_id(hass, entry, ICCID), **data})
+        await call_action(hass, action, {"device_id": device_id(hass, entry, ICCID), **data})
 
     assert len(portal.journal) == 0
 
@@ -115,7 +94,7 @@ async def test_no_sim_at_all(hass: HomeAssistant, set_up: SetUp) -> None:
     await set_up(ICCID)
 
     with pytest.raises(vol.Invalid):
-        await call(hass, "send_sms", {"device_id": [], "message": "Hello"})
+        await call_action(hass, "send_sms", {"device_id": [], "message": "Hello"})
 
 
 async def test_device_of_the_account(
@@ -126,7 +105,7 @@ async def test_device_of_the_account(
     devices = [device_id(hass, entry, ICCID), device_id(hass, entry, entry.entry_id)]
 
     with pytest.raises(ServiceValidationError, match="demo-client is not a SIM"):
-        await call(hass, "send_sms", {"device_id": devices, "message": "Hello"})
+        await call_action(hass, "send_sms", {"device_id": devices, "message": "Hello"})
 
     portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
 
@@ -136,7 +115,7 @@ async def test_unknown_device(hass: HomeAssistant, set_up: SetUp) -> None:
     await set_up(ICCID)
 
     with pytest.raises(ServiceValidationError) as raised:
-        await call(hass, "send_sms", {"device_id": "nothing", "message": "Hello"})
+        await call_action(hass, "send_sms", {"device_id": "nothing", "message": "Hello"})
     assert raised.value.translation_key == "service_device_not_found"
 
 
@@ -145,7 +124,7 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
     entry = await set_up(ICCID)
 
     with pytest.raises(HomeAssistantError) as raised:
-        await call(
+        await call_action(
             hass,
             "request_status_change",
             {"device_id": device_id(hass, entry, ICCID), "status": "Sleeping"},
@@ -179,14 +158,14 @@ async def test_portal_fails(
     data = {"device_id": device_id(hass, entry, ICCID), "message": "Hello"}
 
     with pytest.raises(HomeAssistantError) as raised:
-        await call(hass, "send_sms", data)
+        await call_action(hass, "send_sms", data)
 
     assert says in str(raised.value)
     assert ".." not in str(raised.value)
     portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
 
     portal.faults.clear()
-    assert (await call(hass, "send_sms", data))["sims"][0]["sms_id"]
+    assert (await call_action(hass, "send_sms", data))["sims"][0]["sms_id"]
 
 
 async def test_secret_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -196,7 +175,7 @@ async def test_secret_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPo
     portal.state.revoke_tokens()
 
     with pytest.raises(HomeAssistantError, match="refused the credentials of demo-client"):
-        await call(
+        await call_action(
             hass, "send_sms", {"device_id": device_id(hass, entry, ICCID), "message": "Hello"}
         )
 
@@ -213,12 +192,12 @@ async def test_some_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPo
         "message": "Hello",
     }
 
-    failed, sent = (await call(hass, "send_sms", data))["sims"]
+    failed, sent = (await call_action(hass, "send_sms", data))["sims"]
 
     assert "does not know" in failed["error"]
     assert sent["sms_id"]
     with pytest.raises(HomeAssistantError, match=r"1 of 2 SIMs failed\. The IoT Portal does not"):
-        await call(hass, "send_sms", data, return_response=False)
+        await call_action(hass, "send_sms", data, return_response=False)
 
 
 async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -227,7 +206,7 @@ async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPor
     portal.faults.add("status", route="SendSMS", status=404)
 
     with pytest.raises(HomeAssistantError, match="2 of 2 SIMs failed"):
-        await call(
+        await call_action(
             hass,
             "send_sms",
             {
@@ -244,7 +223,9 @@ async def test_longest_sms(
     """A text that fills an SMS is sent as it is."""
     entry = await set_up(ICCID)
 
-    await call(hass, "send_sms", {"device_id": device_id(hass, entry, ICCID), "message": message})
+    await call_action(
+        hass, "send_sms", {"device_id": device_id(hass, entry, ICCID), "message": message}
+    )
 
     (sent,) = portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")
     assert sent.body == {"messageText": message}
@@ -254,7 +235,7 @@ async def test_terminal_status(hass: HomeAssistant, set_up: SetUp) -> None:
     """A status that cannot be taken back is asked for once it is confirmed."""
     entry = await set_up(ICCID)
 
-    await call(
+    await call_action(
         hass,
         "request_status_change",
         {
@@ -271,7 +252,7 @@ async def test_edit_device(hass: HomeAssistant, set_up: SetUp, portal: MockPorta
     """Fields are changed under the portal's names, and a status follows the same rules."""
     entry = await set_up(ICCID)
 
-    response = await call(
+    response = await call_action(
         hass,
         "edit_device",
         {
@@ -291,7 +272,7 @@ async def test_get_sim(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID)
 
-    response = await call(hass, "get_sim", {"device_id": device_id(hass, entry, ICCID)})
+    response = await call_action(hass, "get_sim", {"device_id": device_id(hass, entry, ICCID)})
 
     (sim,) = response["sims"]
     assert sim["status"] == "INVENTORY"
@@ -307,7 +288,7 @@ async def test_get_sim_whose_status_is_not_told_alone(
     portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
     entry = await set_up(ICCID)
 
-    response = await call(hass, "get_sim", {"device_id": device_id(hass, entry, ICCID)})
+    response = await call_action(hass, "get_sim", {"device_id": device_id(hass, entry, ICCID)})
 
     assert response["sims"][0]["status"] == "INVENTORY"
 
@@ -316,22 +297,22 @@ async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: Moc
     """An SMS can be found again, and how far it got."""
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
-    sent = await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+    sent = await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
     sms_id = sent["sims"][0]["sms_id"]
     portal.clock.advance(60)
 
-    listed = await call(hass, "list_sms", {"device_id": sim})
-    found = await call(hass, "get_sms", {"device_id": sim, "sms_id": sms_id})
+    listed = await call_action(hass, "list_sms", {"device_id": sim})
+    found = await call_action(hass, "get_sms", {"device_id": sim, "sms_id": sms_id})
 
     assert listed["sims"][0]["sms_ids"] == [sms_id]
     assert found["sims"][0]["sms"]["status"] == "Delivered"
     with pytest.raises(HomeAssistantError, match="does not know an SMS with the ID 1"):
-        await call(hass, "get_sms", {"device_id": sim, "sms_id": "1"})
+        await call_action(hass, "get_sms", {"device_id": sim, "sms_id": "1"})
     for bad in ("..", "4711/1", "4711?", "4711\r\nX: y", "\u0664711", ""):
         with pytest.raises(
             HomeAssistantError, match=r"Nothing was sent for .* is not a valid identifier"
         ):
-            await call(hass, "get_sms", {"device_id": sim, "sms_id": bad})
+            await call_action(hass, "get_sms", {"device_id": sim, "sms_id": bad})
     assert {exchange.path for exchange in portal.journal.find(route="GetSMS")} == {
         f"/GetSMS/{sms_id}",
         "/GetSMS/1",
@@ -344,7 +325,7 @@ async def test_iccid_that_is_none(hass: HomeAssistant, set_up: SetUp, portal: Mo
     sim = device_id(hass, entry, "../Login")
 
     with pytest.raises(HomeAssistantError, match=r"Nothing was sent for SIM ../Login: '../Login'"):
-        await call(hass, "send_sms", {"device_id": sim, "message": "Hello"})
+        await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
 
     assert {exchange.route for exchange in portal.journal} == {"Login"}
 
@@ -358,7 +339,7 @@ async def test_changes_that_are_no_json(
 
     for action in ("edit_device", "bulk_edit_devices"):
         with pytest.raises(HomeAssistantError, match="Nothing was sent for"):
-            await call(hass, action, data)
+            await call_action(hass, action, data)
 
     assert {exchange.method for exchange in portal.journal} == {"GET", "POST"}
     assert not entry.runtime_data.account.memory.bulk_edits

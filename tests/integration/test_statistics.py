@@ -21,7 +21,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from mock_portal import MockPortal
 
 from .conftest import ICCID, SetUp
-from .test_sensor import state_of
+from .helpers import state_of
 
 # Two hours before the mock portal starts a new cycle, and just after the recorder's full hour.
 EVENING = datetime(2026, 3, 31, 22, 0, 20, tzinfo=UTC)

@@ -29,9 +29,7 @@ from custom_components.iot_portal.store import KEPT_ASIDE
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .test_bulk_edit import event_of
-from .test_following import send
-from .test_sensor import poll, state_of
+from .helpers import bulk_edit_event, poll, send_sms, state_of
 
 FIRST_RELEASE = Path(__file__).parent.parent / "fixtures" / "0.1.0"
 MEMORY: dict[str, Any] = json.loads((FIRST_RELEASE / "memory.json").read_text())
@@ -120,7 +118,7 @@ async def test_first_release(
     assert entry.runtime_data.account.memory.of(OTHER_ICCID).messages[0].sms_id == "4711"
     client = await hass_client_no_auth()
     await client.post(f"/api/webhook/{edit['webhook_id']}", json={"queueId": edit["queue_id"]})
-    assert event_of(hass)["event_type"] == "finished"
+    assert bulk_edit_event(hass)["event_type"] == "finished"
     portal.sims[ICCID].set_status("ACTIVATED")
     await poll(hass, freezer)
     assert state_of(hass, ICCID, "status") == "activated"
@@ -212,7 +210,7 @@ async def test_damaged_memory(
     assert issue.is_persistent
     assert issue.translation_placeholders == {"account": "demo-client", "file": str(aside)}
 
-    await send(hass, entry, ICCID)
+    await send_sms(hass, entry, ICCID)
     assert "messages" in file.read_text()
 
     flows = hass.data[REPAIRS_DOMAIN]["flow_manager"]
@@ -283,7 +281,7 @@ async def test_memory_that_cannot_be_renamed(
     monkeypatch.setattr(store, "_set_aside", Mock(side_effect=PermissionError))
 
     await restart(hass, entry, lambda: file.write_bytes(b"[1]"))
-    await send(hass, entry, ICCID)
+    await send_sms(hass, entry, ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
 
     assert file.read_bytes() == b"[1]"

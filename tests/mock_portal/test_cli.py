@@ -1,17 +1,12 @@
 """The program `mock-portal`."""
 
 import asyncio
-from contextlib import closing
-from http.client import HTTPConnection
-import json
 import os
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 from threading import Thread
-import time
 
 import pytest
 
@@ -19,28 +14,7 @@ from mock_portal import MockPortal
 from mock_portal.cli import main
 
 from .conftest import ACTIVE
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def wait_until_up(port: int) -> None:
-    """Wait until a portal answers."""
-    for _ in range(300):
-        try:
-            connection = HTTPConnection("127.0.0.1", port)
-            connection.request("GET", "/_mock/health")
-            assert json.load(connection.getresponse())["status"] == "ok"
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            connection.close()
-            return
-    pytest.fail("The portal does not answer")
+from .helpers import free_port, wait_until_up
 
 
 def _interrupt_when_up(port: int) -> None:

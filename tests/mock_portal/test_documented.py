@@ -1,8 +1,6 @@
 """The published examples come back byte for byte, headers included."""
 
 import asyncio
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,21 +8,7 @@ import pytest
 from mock_portal import MockPortal
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
-
-COLLECTION = Path(__file__).parents[2] / "docs" / "iot-portal-core-api.postman_collection.json"
-
-
-def _requests() -> list[dict[str, Any]]:
-    """Return the requests of the published collection."""
-    folders = json.loads(COLLECTION.read_text(encoding="utf-8"))["item"]
-    return [item for folder in folders for item in folder["item"]]
-
-
-EXAMPLES = {
-    item["request"]["url"].split("/")[1]: example
-    for item in _requests()
-    for example in item["response"]
-}
+from .helpers import EXAMPLES, collection_requests
 
 
 async def _raw(portal: MockPortal, token: str, path: str, version: str = "1.1") -> tuple[str, str]:
@@ -100,7 +84,7 @@ async def test_both_logins(caller: Caller, body: dict[str, str], is_assumed: boo
     assert (await caller.get(f"/getStatus/{DOCUMENTED}")).text == "INVENTORY"
 
 
-@pytest.mark.parametrize("item", _requests(), ids=lambda item: str(item["name"]))
+@pytest.mark.parametrize("item", collection_requests(), ids=lambda item: str(item["name"]))
 async def test_every_published_request(caller: Caller, item: dict[str, Any]) -> None:
     """Every request of the collection, sent as it stands there, is answered."""
     values = {

@@ -2,9 +2,10 @@
 
 import pytest
 
+from .helpers import PLUGIN
+
 pytest_plugins = ("pytester",)
 
-PLUGIN = ("-p", "mock_portal.pytest_plugin")
 ASYNCIO = (
     *("-p", "pytest_asyncio.plugin"),
     "--asyncio-mode=auto",

@@ -19,8 +19,7 @@ from mock_portal.faults import KINDS
 from mock_portal.scenario import shipped
 
 from .conftest import ACTIVE
-from .test_cli import free_port, wait_until_up
-from .test_pytest_plugin import PLUGIN
+from .helpers import PLUGIN, free_port, wait_until_up
 
 README = (Path(mock_portal.__file__).parent / "README.md").read_text(encoding="utf-8")
 PROGRAMS = Path(sys.executable).parent

@@ -26,7 +26,7 @@ from mock_portal.routes import ROUTES
 from mock_portal.upstream import NoReplyError, Reply, Upstream
 
 from .conftest import Caller
-from .test_cli import free_port
+from .helpers import free_port
 
 SIM = "8931082322204500034"
 SCENARIO: dict[str, Any] = {

@@ -12,7 +12,7 @@ from mock_portal.faults import KINDS
 from mock_portal.respx import mount
 
 from .conftest import ACTIVE, DOCUMENTED
-from .test_documented import EXAMPLES
+from .helpers import EXAMPLES
 
 pytest_plugins = ("pytester",)
 

@@ -27,7 +27,7 @@ from custom_components.iot_portal.diagnostics import (
 from mock_portal import MockPortal
 from mock_portal.faults import KINDS
 from tests.integration.conftest import ICCID, OTHER_ICCID, integration
-from tests.integration.test_services import device_id
+from tests.integration.helpers import device_id
 
 from .watch import LOGGERS
 from .world import CANARY, KEY, NEW_KEY, recognizable_tokens

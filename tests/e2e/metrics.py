@@ -1,0 +1,40 @@
+"""The metrics of the demo account that Home Assistant exports to Prometheus."""
+
+type Values = dict[tuple[str, str], float | None]
+
+MEGABYTES = "homeassistant_sensor_data_size_mb"
+PERCENT = "homeassistant_sensor_unit_percent"
+MESSAGES = "homeassistant_sensor_unit_messages"
+SECONDS = "homeassistant_sensor_timestamp_seconds"
+SIMS = "homeassistant_sensor_unit_sims"
+ON = "homeassistant_binary_sensor_state"
+AVAILABLE = "homeassistant_entity_available"
+UPDATED = "homeassistant_last_updated_time_seconds"
+# Its samples end in `_total`.
+CHANGES = "homeassistant_state_change"
+GAUGES = (MEGABYTES, PERCENT, MESSAGES, SECONDS, SIMS, ON, AVAILABLE, UPDATED)
+
+DATA_USAGE = "sensor.boat_tracker_data_usage"
+STATUS = "sensor.boat_tracker_status"
+OTHER_SIM_VALUES: Values = {
+    ("sensor.pangea_test_sim_data_usage", MEGABYTES): 0,
+    ("sensor.pangea_test_sim_data_used", PERCENT): 0,
+    ("sensor.pangea_test_sim_sms_usage", MESSAGES): 0,
+    ("sensor.pangea_test_sim_session_ended", SECONDS): 1692183007,
+    ("binary_sensor.pangea_test_sim_in_session", ON): 0,
+    ("binary_sensor.pangea_test_sim_in_session", AVAILABLE): 1,
+}
+EXPECTED_VALUES: Values = {
+    (DATA_USAGE, MEGABYTES): 612.3,
+    (DATA_USAGE, AVAILABLE): 1,
+    (STATUS, AVAILABLE): 1,
+    ("sensor.boat_tracker_data_used", PERCENT): 122.46,
+    ("sensor.boat_tracker_sms_usage", MESSAGES): 7,
+    ("binary_sensor.boat_tracker_in_session", ON): 1,
+    ("binary_sensor.boat_tracker_over_pace", ON): 1,
+    **OTHER_SIM_VALUES,
+    ("sensor.demo_client_sims", SIMS): 2,
+    ("sensor.demo_client_activated_sims", SIMS): 1,
+    ("sensor.demo_client_data_usage_of_all_sims", MEGABYTES): 612.3,
+    ("binary_sensor.demo_client_portal", ON): 1,
+}
