@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import ClientSession
 from aiohttp.test_utils import unused_port
 
-from scripts.develop import Portal
+from scripts.develop import PortalProcess
 
 # Home Assistant allows 10,000 entities a config entry, so a larger fleet has several accounts.
 ACCOUNT_SIMS = 1000
@@ -55,7 +55,7 @@ async def running_portal(
     seconds: float,
     is_active: bool = False,
     faults: Iterable[dict[str, Any]] = (),
-) -> AsyncIterator[Portal]:
+) -> AsyncIterator[PortalProcess]:
     """Run a portal that answers after some seconds; an active fleet uses data in open sessions."""
     scenario = folder / "fleet.json"
     content = {
@@ -69,18 +69,18 @@ async def running_portal(
         "faults": [*faults, {"kind": "delay", "seconds": seconds}],
     }
     scenario.write_text(json.dumps(content), encoding="utf-8")
-    portal = Portal(unused_port(), scenario=str(scenario))
+    portal = PortalProcess(unused_port(), scenario=str(scenario))
     async with portal.running():
         yield portal
 
 
-async def requests_made(portal: Portal) -> int:
+async def requests_made(portal: PortalProcess) -> int:
     """Return how many requests the portal has counted; it keeps only the last 10,000."""
     total: int = (await portal.control("journal?route=Login"))["total"]
     return total
 
 
-async def log_in(portal: Portal) -> str:
+async def log_in(portal: PortalProcess) -> str:
     """Log in at the portal by hand, and return the token."""
     login = {"clientId": _client_id(0), "secretKey": SECRET_KEY}
     async with (
@@ -91,7 +91,7 @@ async def log_in(portal: Portal) -> str:
     return token
 
 
-def entries(portal: Portal, fleet: Sequence[str], options: Options) -> list[dict[str, Any]]:
+def entries(portal: PortalProcess, fleet: Sequence[str], options: Options) -> list[dict[str, Any]]:
     """Return the accounts of a fleet as Home Assistant stores them."""
     return [_entry(portal, number, share, options) for number, share in enumerate(_shares(fleet))]
 
@@ -101,7 +101,9 @@ def _shares(fleet: Sequence[str]) -> list[tuple[str, ...]]:
     return list(batched(fleet, ACCOUNT_SIMS, strict=False)) or [()]
 
 
-def _entry(portal: Portal, number: int, fleet: Sequence[str], options: Options) -> dict[str, Any]:
+def _entry(
+    portal: PortalProcess, number: int, fleet: Sequence[str], options: Options
+) -> dict[str, Any]:
     """Return one account as Home Assistant stores it."""
     client_id = _client_id(number)
     return {
@@ -137,7 +139,7 @@ def _entry(portal: Portal, number: int, fleet: Sequence[str], options: Options) 
     }
 
 
-async def rest_configuration(portal: Portal, fleet: Sequence[str]) -> str:
+async def rest_configuration(portal: PortalProcess, fleet: Sequence[str]) -> str:
     """Return `rest` sensors for status, data usage and address of each SIM, as a user would write them."""
     token = await log_in(portal)
     resources = [

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import time
 
 from custom_components.iot_portal.api.pacing import DEFAULT_RATE
-from scripts.develop import Portal
+from scripts.develop import PortalProcess
 
 from . import _fleet
 from ._home_assistant import PAUSE, VERSIONS, ProbedHomeAssistant
@@ -72,7 +72,7 @@ def _first_read(fleet: Sequence[str]) -> float:
     return len(fleet) * requests_a_sim / DEFAULT_RATE
 
 
-async def _check_clock(portal: Portal) -> None:
+async def _check_clock(portal: PortalProcess) -> None:
     """Raise when the portal's clock does not show the time that is measured with here."""
     before = time.time()
     shown = datetime.fromisoformat((await portal.control("health"))["now"]).timestamp()
@@ -82,7 +82,7 @@ async def _check_clock(portal: Portal) -> None:
 
 
 async def _send_all(
-    hass: ProbedHomeAssistant, portal: Portal, sensors: list[str], fleet: Sequence[str]
+    hass: ProbedHomeAssistant, portal: PortalProcess, sensors: list[str], fleet: Sequence[str]
 ) -> list[float]:
     """Send an SMS to each SIM while the sensors are updated; return the seconds each took to the wire."""
     devices = await hass.device_ids()

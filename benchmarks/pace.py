@@ -16,7 +16,7 @@ import sys
 from tempfile import TemporaryDirectory
 
 from custom_components.iot_portal.api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE
-from scripts.develop import Portal
+from scripts.develop import PortalProcess
 from scripts.hass_process import HomeAssistantError
 
 from . import _fleet
@@ -147,7 +147,7 @@ async def _say_progress(minutes: float) -> None:
         await asyncio.sleep(60)
 
 
-async def _seen(portal: Portal, sms: Sms) -> Result:
+async def _seen(portal: PortalProcess, sms: Sms) -> Result:
     """Return what the portal saw; it counts beyond the 10,000 requests that its journal keeps."""
     journal = await portal.control("journal?route=Login")
     faults = {fault["id"]: fault for fault in await portal.control("faults") if "id" in fault}

@@ -18,7 +18,7 @@ import time
 
 from aiohttp import ClientSession, TCPConnector
 
-from scripts.develop import Portal
+from scripts.develop import PortalProcess
 
 from . import _fleet
 from ._home_assistant import PAUSE, VERSIONS, Holding, ProbedHomeAssistant
@@ -105,7 +105,7 @@ async def _empty() -> Holding:
 
 async def _polls(
     folder: Path,
-    portal: Portal,
+    portal: PortalProcess,
     fleet: Sequence[str],
     rounds: int,
     empty: Holding,
@@ -128,7 +128,7 @@ async def _polls(
 
 
 async def _sample(
-    hass: ProbedHomeAssistant, portal: Portal, sensors: list[str], sims: int
+    hass: ProbedHomeAssistant, portal: PortalProcess, sensors: list[str], sims: int
 ) -> Sample:
     """Update all sensors once and tell what it cost."""
     await asyncio.sleep(PAUSE)
@@ -144,7 +144,7 @@ async def _sample(
     )
 
 
-async def _bare(portal: Portal, fleet: Sequence[str], routes: Sequence[str]) -> Sample:
+async def _bare(portal: PortalProcess, fleet: Sequence[str], routes: Sequence[str]) -> Sample:
     """Make our requests for each SIM and parse the answers, with nothing around it."""
     headers = {"Authorization": await _fleet.log_in(portal)}
     turns = asyncio.Semaphore(_fleet.MAX_CONCURRENT)

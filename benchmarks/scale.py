@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.develop import Portal
+from scripts.develop import PortalProcess
 
 from . import _fleet
 from ._home_assistant import PAUSE, VERSIONS, Holding, ProbedHomeAssistant
@@ -108,7 +108,7 @@ async def _measure_size(
     return Result(samples=samples, holding=holding), kinds
 
 
-def _prepared(folder: Path, portal: Portal, fleet: Sequence[str]) -> ProbedHomeAssistant:
+def _prepared(folder: Path, portal: PortalProcess, fleet: Sequence[str]) -> ProbedHomeAssistant:
     """Return a Home Assistant that is to read a fleet."""
     hass = ProbedHomeAssistant(folder / "config")
     hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.WIDE_OPEN))
@@ -138,7 +138,7 @@ async def _disable_all_but(
 
 
 async def _sample(
-    hass: ProbedHomeAssistant, portal: Portal, sensors: list[str], size: int
+    hass: ProbedHomeAssistant, portal: PortalProcess, sensors: list[str], size: int
 ) -> Sample:
     """Poll all SIMs once and tell what it cost."""
     await asyncio.sleep(PAUSE)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 import time
 
-from scripts.develop import Portal
+from scripts.develop import PortalProcess
 
 from . import _fleet
 from ._home_assistant import VERSIONS, ProbedHomeAssistant
@@ -82,7 +82,11 @@ async def _round(fleet: Sequence[str], results: dict[str, list[Sample]]) -> None
 
 
 async def _sample(
-    hass: ProbedHomeAssistant, portal: Portal, fleet: Sequence[str], ending: str, sensors: int
+    hass: ProbedHomeAssistant,
+    portal: PortalProcess,
+    fleet: Sequence[str],
+    ending: str,
+    sensors: int,
 ) -> Sample:
     """Start Home Assistant once, and stop it when all SIMs have been read; each has so many sensors."""
     await portal.clear_journal()

@@ -31,7 +31,7 @@ class DemoError(Exception):
     """The demo cannot go on; the message says what to do."""
 
 
-class Portal:
+class PortalProcess:
     """The mock portal in a process of its own."""
 
     def __init__(self, port: int, scenario: str = "demo") -> None:
@@ -96,7 +96,7 @@ def show_progress(seconds: float) -> None:
         print(f"    still starting ({seconds:.0f} s)", flush=True)
 
 
-async def set_up(hass: HomeAssistantProcess, portal: Portal) -> tuple[str, list[str]]:
+async def set_up(hass: HomeAssistantProcess, portal: PortalProcess) -> tuple[str, list[str]]:
     """Add the demo account and its SIMs as a person would; return the id of its entry and the ICCIDs."""
     await hass.create_user(USER, PASSWORD)
     print("==> Adding the demo account and its SIMs", flush=True)
@@ -145,7 +145,7 @@ def _shown(state: dict[str, Any] | None) -> str:
 
 
 async def check(
-    hass: HomeAssistantProcess, portal: Portal, entry_id: str, iccids: list[str]
+    hass: HomeAssistantProcess, portal: PortalProcess, entry_id: str, iccids: list[str]
 ) -> None:
     """Do the main job once and prove it by the portal's journal."""
     await print_everything(hass, entry_id, iccids)
@@ -204,7 +204,7 @@ async def run(options: argparse.Namespace) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     hass = HomeAssistantProcess(folder, port=options.port, host=options.host)
     hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
-    portal = Portal(options.portal_port)
+    portal = PortalProcess(options.portal_port)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -228,7 +228,7 @@ async def _until_stopped(job: Any, stopped: asyncio.Event) -> None:
 
 
 async def _main_job(
-    hass: HomeAssistantProcess, portal: Portal, options: argparse.Namespace
+    hass: HomeAssistantProcess, portal: PortalProcess, options: argparse.Namespace
 ) -> None:
     """Bring Home Assistant up with the demo account; then check it, or leave it to the person."""
     await hass.start(show_progress)

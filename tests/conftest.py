@@ -17,10 +17,10 @@ from .versions import NEXT, OLDEST, the_next, version
 # Failed asserts of helper modules show values, as those of test modules do.
 pytest.register_assert_rewrite(
     "tests.browser.browser",
-    "tests.contract.world",
+    "tests.contract.cases",
     "tests.e2e.common",
     "tests.e2e.postgresql",
-    "tests.faults.world",
+    "tests.faults.harness",
     "tests.integration.helpers",
     "tests.mock_portal.helpers",
     "tests.soak.home",

@@ -23,8 +23,8 @@ from tests.integration.conftest import (
 )
 
 from .clock import WallClock
+from .harness import FaultHarness
 from .rules import LONG
-from .world import World
 
 __all__ = ["account", "all_entities", "integration", "portal", "set_up"]
 
@@ -66,16 +66,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
 
 
 @pytest.fixture
-async def world(
+async def harness(
     hass: HomeAssistant,
     portal: MockPortal,
     clock: WallClock,
     caplog: pytest.LogCaptureFixture,
     set_up: SetUp,
     all_entities: None,
-) -> World:
+) -> FaultHarness:
     """Return everything around an account; what Home Assistant keeps when that has gone is loaded."""
     for component in (*PLATFORMS, DOMAIN):
         assert await async_setup_component(hass, component, {})
     await hass.async_block_till_done()
-    return World(hass, portal, clock, caplog, set_up)
+    return FaultHarness(hass, portal, clock, caplog, set_up)

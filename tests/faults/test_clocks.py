@@ -13,7 +13,7 @@ from tests.integration.conftest import ICCID, OTHER_ICCID
 from tests.integration.helpers import state_of
 
 from .clock import WallClock
-from .world import A_POLL, World
+from .harness import A_POLL, FaultHarness
 
 AHEAD_AND_BACK = [timedelta(days=9), timedelta(days=-9), timedelta(days=800), timedelta(days=-800)]
 ROUTES_OF_A_POLL = ["ctdUsage", "sessionInfo"]
@@ -33,133 +33,137 @@ def asked(portal: MockPortal, iccid: str = ICCID) -> list[str | None]:
     return routes
 
 
-async def test_polls(world: World, portal: MockPortal, jump: timedelta) -> None:
+async def test_polls(harness: FaultHarness, portal: MockPortal, jump: timedelta) -> None:
     """The SIMs are polled as before, each once an interval; of what is read seldom, once is enough."""
-    await world.set_up({})
+    await harness.set_up({})
     asked(portal)
-    world.clock.jump(jump)
-    await world.hass.async_block_till_done(wait_background_tasks=True)
+    harness.clock.jump(jump)
+    await harness.hass.async_block_till_done(wait_background_tasks=True)
     assert not asked(portal)
 
-    await world.clock.wait(A_POLL)
+    await harness.clock.wait(A_POLL)
     first = asked(portal)
-    await world.clock.wait(A_POLL)
+    await harness.clock.wait(A_POLL)
 
     assert first in (ROUTES_OF_A_POLL, [*ROUTES_OF_A_POLL, "GetDevice"])
     assert asked(portal) == ROUTES_OF_A_POLL
-    assert not world.log()
-    await world.unload()
+    assert not harness.log()
+    await harness.unload()
 
 
-async def test_seldom_reads_go_on(world: World, portal: MockPortal, jump: timedelta) -> None:
+async def test_seldom_reads_go_on(
+    harness: FaultHarness, portal: MockPortal, jump: timedelta
+) -> None:
     """Plan and owner are read within the usual hours, whatever the clock has said before."""
-    await world.set_up({})
-    world.clock.jump(jump)
+    await harness.set_up({})
+    harness.clock.jump(jump)
     portal.sims[ICCID].device["ratePlan"] = "Another"
 
-    await world.poll()
+    await harness.poll()
 
-    assert state_of(world.hass, ICCID, "rate_plan") == "Another"
+    assert state_of(harness.hass, ICCID, "rate_plan") == "Another"
 
 
-async def test_refusals_end(world: World, portal: MockPortal, jump: timedelta) -> None:
+async def test_refusals_end(harness: FaultHarness, portal: MockPortal, jump: timedelta) -> None:
     """A refused route is asked for again a day later at the latest, whatever the clock has said before."""
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
-    await world.set_up({})
+    await harness.set_up({})
     portal.sims[ICCID].refused_routes = frozenset()
-    world.clock.jump(jump)
+    harness.clock.jump(jump)
 
-    world.clock.jump(REFUSED_INTERVAL)
-    await world.clock.wait(A_POLL)
+    harness.clock.jump(REFUSED_INTERVAL)
+    await harness.clock.wait(A_POLL)
 
-    assert state_of(world.hass, ICCID, "last_ip") == "100.126.61.98"
+    assert state_of(harness.hass, ICCID, "last_ip") == "100.126.61.98"
 
 
-async def test_token_ends(world: World, portal: MockPortal, jump: timedelta) -> None:
+async def test_token_ends(harness: FaultHarness, portal: MockPortal, jump: timedelta) -> None:
     """A token that the portal holds for an hour is renewed when the portal says so."""
     portal.dialects["token_life"] = "one_hour"
-    await world.set_up({})
-    world.clock.jump(jump)
+    await harness.set_up({})
+    harness.clock.jump(jump)
     portal.clock.advance(3700)
     portal.journal.clear()
 
-    await world.clock.wait(A_POLL)
+    await harness.clock.wait(A_POLL)
 
     assert portal.journal.logins == 1
-    assert state_of(world.hass, ICCID, "status") == "inventory"
-    assert not world.log_in_requests
+    assert state_of(harness.hass, ICCID, "status") == "inventory"
+    assert not harness.log_in_requests
 
 
-async def test_pending_change_that_comes(world: World, portal: MockPortal, jump: timedelta) -> None:
+async def test_pending_change_that_comes(
+    harness: FaultHarness, portal: MockPortal, jump: timedelta
+) -> None:
     """A change that is under way when the clock is set is found, and told of once."""
     portal.dialects["status_change"] = "after_seconds"
-    await world.set_up({})
-    assert await world.act("request_status_change", {"status": "activated"}) is None
-    world.clock.jump(jump)
+    await harness.set_up({})
+    assert await harness.act("request_status_change", {"status": "activated"}) is None
+    harness.clock.jump(jump)
     portal.clock.advance(60)
 
     for _ in range(3):
-        await world.clock.wait(A_POLL)
+        await harness.clock.wait(A_POLL)
 
-    assert world.told == ["status_change_confirmed"]
-    await world.unload()
+    assert harness.told == ["status_change_confirmed"]
+    await harness.unload()
 
 
 @pytest.mark.parametrize("action", ["request_status_change", "send_sms"])
 async def test_pending_write_that_never_ends(
-    world: World, portal: MockPortal, jump: timedelta, action: str
+    harness: FaultHarness, portal: MockPortal, jump: timedelta, action: str
 ) -> None:
     """What is waited for in vain is given up after a day at the latest, once, and is not asked for in a burst."""
     portal.dialects["status_change"] = "never"
     portal.state.timings.sms_seconds = 10**8
     data: dict[str, Any] = {"message": "Hello"} if action == "send_sms" else {"status": "activated"}
-    await world.set_up({})
-    assert await world.act(action, data) is None
-    world.told.clear()
+    await harness.set_up({})
+    assert await harness.act(action, data) is None
+    harness.told.clear()
     portal.journal.clear()
-    world.clock.jump(jump)
+    harness.clock.jump(jump)
 
     for _ in range(30):
-        await world.clock.wait(timedelta(hours=1))
+        await harness.clock.wait(timedelta(hours=1))
 
-    assert world.told == ["unconfirmed" if action == "send_sms" else "status_change_timed_out"]
+    assert harness.told == ["unconfirmed" if action == "send_sms" else "status_change_timed_out"]
     looks = [call for call in portal.journal if call.route in {"getStatus", "GetSMS"}]
     assert len(looks) < 40
-    await world.unload()
+    await harness.unload()
 
 
 async def test_restart_with_another_clock(
-    world: World, portal: MockPortal, jump: timedelta
+    harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:
     """A machine that starts with a wrong clock follows a change to its one end all the same."""
     portal.dialects["status_change"] = "never"
-    await world.set_up({})
-    assert await world.act("request_status_change", {"status": "activated"}) is None
-    world.clock.jump(jump)
-    await world.reload()
+    await harness.set_up({})
+    assert await harness.act("request_status_change", {"status": "activated"}) is None
+    harness.clock.jump(jump)
+    await harness.reload()
 
     for _ in range(30):
-        await world.clock.wait(timedelta(hours=1))
+        await harness.clock.wait(timedelta(hours=1))
 
-    assert world.told == ["status_change_timed_out"]
-    assert state_of(world.hass, OTHER_ICCID, "status") == "activated"
+    assert harness.told == ["status_change_timed_out"]
+    assert state_of(harness.hass, OTHER_ICCID, "status") == "activated"
 
 
 async def test_bulk_edit_without_a_report(
-    world: World, portal: MockPortal, jump: timedelta
+    harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:
     """A machine that starts with a wrong clock waits for a report no longer than a day."""
     portal.dialects["bulk_webhook"] = "silent"
-    world.hass.config.external_url = "https://home.example"
-    await world.set_up({})
-    assert await world.act("bulk_edit_devices", {"changes": {"simNotes": "Spare"}}) is None
-    world.clock.jump(jump)
-    await world.reload()
+    harness.hass.config.external_url = "https://home.example"
+    await harness.set_up({})
+    assert await harness.act("bulk_edit_devices", {"changes": {"simNotes": "Spare"}}) is None
+    harness.clock.jump(jump)
+    await harness.reload()
 
     for _ in range(30):
-        await world.clock.wait(timedelta(hours=1))
+        await harness.clock.wait(timedelta(hours=1))
 
-    state = world.hass.states.get("event.demo_client_bulk_edit")
+    state = harness.hass.states.get("event.demo_client_bulk_edit")
     assert state is not None
     assert state.attributes["event_type"] == "timed_out"
 

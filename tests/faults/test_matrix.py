@@ -9,89 +9,91 @@ from mock_portal.faults import Fault, FaultKind
 from mock_portal.routes import ROUTES
 from tests.integration.conftest import ICCID, OTHER_ICCID
 
+from .harness import HOURS, FaultHarness
 from .rules import CELLS, EVENTS, HANDS, NOTHING, SIM, Cell, Phase, Recovery
-from .world import HOURS, World
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-async def test_fault(world: World, portal: MockPortal, impatient: None, cell: Cell) -> None:
+async def test_fault(
+    harness: FaultHarness, portal: MockPortal, impatient: None, cell: Cell
+) -> None:
     """What hangs on the route is unavailable and nothing else, it is said once, all comes back by itself."""
     if cell.row.absent:
         portal.sims[ICCID].refused_routes = frozenset({"ctdUsage"})
 
-    fault = await STRIKE[cell.phase](world, cell)
+    fault = await STRIKE[cell.phase](harness, cell)
 
     assert fault.fired
-    assert world.log_in_requests == int(cell.refuses_credentials)
-    assert len(world.log()) == cell.lines
+    assert harness.log_in_requests == int(cell.refuses_credentials)
+    assert len(harness.log()) == cell.lines
 
     portal.faults.clear()
-    await recover(world, cell)
+    await recover(harness, cell)
 
-    assert world.shown(ICCID) == cell.present
-    assert world.shown(OTHER_ICCID) == SIM | HANDS | EVENTS
-    assert len(world.log()) == int(cell.tells_of_its_end)
-    assert world.told == cell.events
-    assert not world.repairs
-    await world.unload()
+    assert harness.shown(ICCID) == cell.present
+    assert harness.shown(OTHER_ICCID) == SIM | HANDS | EVENTS
+    assert len(harness.log()) == int(cell.tells_of_its_end)
+    assert harness.told == cell.events
+    assert not harness.repairs
+    await harness.unload()
 
 
-def hit(world: World, cell: Cell) -> Fault:
+def hit(harness: FaultHarness, cell: Cell) -> Fault:
     """Let the fault lie in wait for the first SIM, or for all where nothing tells one from the others."""
     iccid = ICCID if ROUTES[cell.route].has_iccid else None
-    return world.portal.faults.add(cell.kind, route=cell.route, iccid=iccid, **cell.details)
+    return harness.portal.faults.add(cell.kind, route=cell.route, iccid=iccid, **cell.details)
 
 
-async def strike_at_set_up(world: World, cell: Cell) -> Fault:
+async def strike_at_set_up(harness: FaultHarness, cell: Cell) -> Fault:
     """Set the account up while the portal fails, and poll it once more."""
     options = {"watch_sms": cell.row.watches_sms}
     if cell.route == "GetSMS":
         # Nobody asks for an SMS at set-up but for one that was under way before.
-        await world.set_up(options)
-        await world.act("send_sms", {"message": "Hello"})
-        world.portal.clock.advance(60)
-        world.clock.jump(HOURS)
-        world.told.clear()
-        fault = hit(world, cell)
-        await world.reload()
+        await harness.set_up(options)
+        await harness.act("send_sms", {"message": "Hello"})
+        harness.portal.clock.advance(60)
+        harness.clock.jump(HOURS)
+        harness.told.clear()
+        fault = hit(harness, cell)
+        await harness.reload()
     else:
-        fault = hit(world, cell)
-        await world.set_up(options)
-    see_what_is_lost(world, cell)
-    await world.poll()
-    see_what_is_lost(world, cell)
+        fault = hit(harness, cell)
+        await harness.set_up(options)
+    see_what_is_lost(harness, cell)
+    await harness.poll()
+    see_what_is_lost(harness, cell)
     return fault
 
 
-async def strike_in_polls(world: World, cell: Cell) -> Fault:
+async def strike_in_polls(harness: FaultHarness, cell: Cell) -> Fault:
     """Poll an account that works, twice while the portal fails."""
-    await world.set_up({"watch_sms": cell.row.watches_sms})
-    assert world.shown(ICCID) == cell.present
-    assert not world.log()
+    await harness.set_up({"watch_sms": cell.row.watches_sms})
+    assert harness.shown(ICCID) == cell.present
+    assert not harness.log()
     if cell.row.watches_sms:
-        world.portal.state.receive_sms(ICCID, "Hello")
-    fault = hit(world, cell)
+        harness.portal.state.receive_sms(ICCID, "Hello")
+    fault = hit(harness, cell)
     for _ in range(2):
         if cell.route == "Login":
-            world.portal.state.revoke_tokens()
-        await world.poll()
-        see_what_is_lost(world, cell)
+            harness.portal.state.revoke_tokens()
+        await harness.poll()
+        see_what_is_lost(harness, cell)
     return fault
 
 
-async def strike_an_action(world: World, cell: Cell) -> Fault:
+async def strike_an_action(harness: FaultHarness, cell: Cell) -> Fault:
     """Act while the portal fails."""
-    await world.set_up({})
-    world.portal.state.receive_sms(ICCID, "Hello")
+    await harness.set_up({})
+    harness.portal.state.receive_sms(ICCID, "Hello")
     if cell.route == "Login":
-        world.portal.state.revoke_tokens()
-    fault = hit(world, cell)
-    error = await world.act(cell.row.action, cell.row.data)
+        harness.portal.state.revoke_tokens()
+    fault = hit(harness, cell)
+    error = await harness.act(cell.row.action, cell.row.data)
     assert (error and error.translation_key) == cell.error
     assert ("may have been carried out" in str(error)) is (cell.error == "outcome_unknown")
-    see_what_is_lost(world, cell)
+    see_what_is_lost(harness, cell)
     if cell.is_write:
-        assert world.writes(cell.route) <= 1
+        assert harness.writes(cell.route) <= 1
     return fault
 
 
@@ -102,22 +104,22 @@ STRIKE = {
 }
 
 
-def see_what_is_lost(world: World, cell: Cell) -> None:
+def see_what_is_lost(harness: FaultHarness, cell: Cell) -> None:
     """Compare what is shown of both SIMs with what the tables say."""
-    assert world.shown(ICCID) == cell.present - cell.lost
+    assert harness.shown(ICCID) == cell.present - cell.lost
     spared = SIM | HANDS | EVENTS
-    assert world.shown(OTHER_ICCID) == spared - (cell.lost if cell.hits_everybody else NOTHING)
+    assert harness.shown(OTHER_ICCID) == spared - (cell.lost if cell.hits_everybody else NOTHING)
 
 
-async def recover(world: World, cell: Cell) -> None:
+async def recover(harness: FaultHarness, cell: Cell) -> None:
     """Do what it takes to have everything back: wait for one poll, if possible."""
     if cell.recovery is Recovery.BY_A_LOG_IN:
-        await world.reload()
+        await harness.reload()
     elif cell.recovery is Recovery.BY_A_REFRESH:
-        await world.refresh()
+        await harness.refresh()
     # What was asked for takes effect within a minute.
-    world.portal.clock.advance(60)
-    await world.poll()
+    harness.portal.clock.advance(60)
+    await harness.poll()
 
 
 def test_complete() -> None:

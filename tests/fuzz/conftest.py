@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.iot_portal import portal as portal_module
 from custom_components.iot_portal.const import DOMAIN
 
-from .portal import AnyPortal
+from .fake_session import FakeSession
 from .strategies import ICCID
 
 type Run = Callable[[Awaitable[Any]], Any]
@@ -32,19 +32,19 @@ async def run() -> Run:
 
 
 @pytest.fixture
-def any_portal(
+def fake_session(
     enable_custom_integrations: None,
     hass_storage: dict[str, Any],
     no_waiting: None,
     monkeypatch: pytest.MonkeyPatch,
-) -> AnyPortal:
+) -> FakeSession:
     """Let the integration talk to a portal of any answer, and show all it has to show."""
-    portal = AnyPortal()
-    monkeypatch.setattr(portal_module, "async_get_clientsession", lambda _: portal.session)
+    session = FakeSession()
+    monkeypatch.setattr(portal_module, "async_get_clientsession", lambda _: session.client_session)
     monkeypatch.setattr(
         Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
     )
-    return portal
+    return session
 
 
 @pytest.fixture

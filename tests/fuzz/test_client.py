@@ -22,7 +22,7 @@ from custom_components.iot_portal.api import (
 from tests.common import UnlimitedPacer
 
 from .conftest import Run
-from .portal import AnyPortal
+from .fake_session import FakeSession
 from .strategies import GOOD, ICCID, VALUES, Reply, examples, good_reply, replies
 
 type Call = Callable[[IotPortalClient], Awaitable[Any]]
@@ -48,14 +48,14 @@ CALLS: dict[str, tuple[Call, type | tuple[type, ...]]] = {
 def test_answers(route: str, run: Run) -> None:
     """Any answer, of the log-in too, ends in a model or an error of the client's own."""
     call, kinds = CALLS[route]
-    portal = AnyPortal()
+    session = FakeSession()
 
     @examples(0.2)
     @given(replies(route), replies("Login") | st.just(good_reply("Login")))
     def check(reply: Reply, login: Reply) -> None:
-        portal.replies = {"Login": login, route: reply}
+        session.replies = {"Login": login, route: reply}
         with suppress(IotPortalError):
-            answer = run(call(portal.client()))
+            answer = run(call(session.client()))
             assert isinstance(answer, kinds)
             # Home Assistant can keep it, and answer an action with it.
             json_bytes(getattr(answer, "raw", answer))
@@ -68,34 +68,34 @@ def test_good_answers(route: str, run: Run) -> None:
     """What the answers above are spoiled copies of is read: they reach what they are to try."""
     call, kinds = CALLS[route]
 
-    assert isinstance(run(call(AnyPortal().client())), kinds)
+    assert isinstance(run(call(FakeSession().client())), kinds)
 
 
-class RawPortal:
+class RawServer:
     """A server that sends any bytes at all."""
 
     def __init__(self) -> None:
         """Send nothing yet."""
-        self.sends = b""
+        self.content = b""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send, and hang up."""
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(self.sends)
+            writer.write(self.content)
             await writer.drain()
         writer.close()
 
 
 @pytest.fixture
-async def raw_portal(socket_enabled: None) -> AsyncIterator[tuple[RawPortal, IotPortalClient]]:
+async def raw_server(socket_enabled: None) -> AsyncIterator[tuple[RawServer, IotPortalClient]]:
     """Return a server of any bytes and a client of it."""
-    portal = RawPortal()
-    server = await asyncio.start_server(portal.answer, "127.0.0.1")
+    raw = RawServer()
+    server = await asyncio.start_server(raw.answer, "127.0.0.1")
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, ClientSession() as session:
         yield (
-            portal,
+            raw,
             IotPortalClient(
                 session,
                 url,
@@ -129,14 +129,14 @@ BODIES = st.binary(max_size=60) | st.sampled_from(
 )
 
 
-def test_bytes(raw_portal: tuple[RawPortal, IotPortalClient], run: Run) -> None:
+def test_bytes(raw_server: tuple[RawServer, IotPortalClient], run: Run) -> None:
     """Any bytes on the wire end in a token or an error of the client's own."""
-    portal, client = raw_portal
+    server, client = raw_server
 
     @examples(0.4)
     @given(HEADS, LINES, st.sampled_from([b"\r\n", b""]), BODIES)
     def check(head: bytes, lines: bytes, end: bytes, body: bytes) -> None:
-        portal.sends = head + lines + end + body
+        server.content = head + lines + end + body
         with suppress(IotPortalError):
             run(client.login())
 
@@ -160,8 +160,8 @@ def test_models(value: Any) -> None:
 @given(st.text(), st.text(), st.dictionaries(st.text(), VALUES))
 def test_what_is_asked_for(identifier: str, text: str, changes: dict[str, Any]) -> None:
     """Whatever is to be sent, nothing but the path that was meant is asked for."""
-    portal = AnyPortal()
-    client = portal.client()
+    session = FakeSession()
+    client = session.client()
 
     async def call() -> None:
         for asking in (
@@ -176,14 +176,14 @@ def test_what_is_asked_for(identifier: str, text: str, changes: dict[str, Any]) 
     asyncio.run(call())
 
     base = "https://portal.example/api"
-    assert {*portal.asked} <= {
+    assert {*session.requests} <= {
         f"POST {base}/Login",
         f"GET {base}/GetSMS/{identifier}",
         f"PUT {base}/SendSMS/{identifier}/1",
         f"PUT {base}/EditDevice/{ICCID}",
         f"PUT {base}/RequestStatusChange/{ICCID}",
     }
-    assert all(url.count("/") <= 6 and "?" not in url for url in portal.asked)
+    assert all(url.count("/") <= 6 and "?" not in url for url in session.requests)
 
 
 def test_routes() -> None:

@@ -18,7 +18,7 @@ from custom_components.iot_portal.config_flow import ENVIRONMENT_CUSTOM, ENVIRON
 from custom_components.iot_portal.const import DOMAIN
 
 from .conftest import Complaints, Run
-from .portal import AnyPortal
+from .fake_session import FakeSession
 from .strategies import (
     ICCID,
     MEMORY,
@@ -55,7 +55,7 @@ def settled(hass: HomeAssistant, run: Run, complaints: Complaints) -> None:
 
 def test_polls(
     hass: HomeAssistant,
-    any_portal: AnyPortal,
+    fake_session: FakeSession,
     entry: MockConfigEntry,
     run: Run,
     complaints: Complaints,
@@ -68,7 +68,7 @@ def test_polls(
     @examples(0.6)
     @given(st.fixed_dictionaries(answers))
     def check(drawn: dict[str, Reply]) -> None:
-        any_portal.replies = drawn
+        fake_session.replies = drawn
         (sim,) = entry.runtime_data.sims.values()
         sim.reader.doubt()
         run(sim.async_refresh())
@@ -78,7 +78,7 @@ def test_polls(
         assert entry.state is ConfigEntryState.LOADED
 
     check()
-    any_portal.replies = {}
+    fake_session.replies = {}
     run(hass.config_entries.async_reload(entry.entry_id))
     settled(hass, run, complaints)
     entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_status")
@@ -87,7 +87,7 @@ def test_polls(
 
 def test_writes(
     hass: HomeAssistant,
-    any_portal: AnyPortal,
+    fake_session: FakeSession,
     entry: MockConfigEntry,
     run: Run,
     complaints: Complaints,
@@ -111,7 +111,7 @@ def test_writes(
         st.fixed_dictionaries({route: replies(route) for route in routes}),
     )
     def check(action: str, drawn: dict[str, Reply]) -> None:
-        any_portal.replies = drawn
+        fake_session.replies = drawn
         call = hass.services.async_call(
             DOMAIN,
             action,
@@ -135,7 +135,7 @@ async def finish(hass: HomeAssistant, flows: Any, result: Any) -> Any:
 
 
 def test_account_form(
-    hass: HomeAssistant, any_portal: AnyPortal, run: Run, complaints: Complaints
+    hass: HomeAssistant, fake_session: FakeSession, run: Run, complaints: Complaints
 ) -> None:
     """Whatever is typed into the form of an account, and answered to it: an entry, or words that say why not."""
     flows = hass.config_entries.flow
@@ -159,7 +159,7 @@ def test_account_form(
     @examples(0.3)
     @given(forms, replies("Login") | st.just(good_reply("Login")))
     def check(form: dict[str, Any], login: Reply) -> None:
-        any_portal.replies = {"Login": login}
+        fake_session.replies = {"Login": login}
         run(fill_in(form))
         settled(hass, run, complaints)
 
@@ -168,7 +168,7 @@ def test_account_form(
 
 def test_sim_form(
     hass: HomeAssistant,
-    any_portal: AnyPortal,
+    fake_session: FakeSession,
     entry: MockConfigEntry,
     run: Run,
     complaints: Complaints,
@@ -195,17 +195,17 @@ def test_sim_form(
     @examples(0.2)
     @given(SIMS, replies("GetDevice") | st.just(good_reply("GetDevice")), replies("ctdUsage"))
     def check(typed: str, device: Reply, usage: Reply) -> None:
-        any_portal.replies = {"GetDevice": device, "ctdUsage": usage}
+        fake_session.replies = {"GetDevice": device, "ctdUsage": usage}
         run(paste(typed))
         settled(hass, run, complaints)
-        any_portal.replies = {}
+        fake_session.replies = {}
 
     check()
 
 
 def test_other_forms(
     hass: HomeAssistant,
-    any_portal: AnyPortal,
+    fake_session: FakeSession,
     entry: MockConfigEntry,
     run: Run,
     complaints: Complaints,
@@ -239,17 +239,17 @@ def test_other_forms(
     @example({"allowance": 1.7e308}, "", good_reply("Login"))
     @given(forms, st.text(max_size=30), replies("Login") | st.just(good_reply("Login")))
     def check(form: dict[str, Any], secret: str, login: Reply) -> None:
-        any_portal.replies = {"Login": login}
+        fake_session.replies = {"Login": login}
         run(fill_in(form, secret))
         settled(hass, run, complaints)
-        any_portal.replies = {}
+        fake_session.replies = {}
 
     check()
 
 
 def test_files(
     hass: HomeAssistant,
-    any_portal: AnyPortal,
+    fake_session: FakeSession,
     entry: MockConfigEntry,
     hass_storage: dict[str, Any],
     run: Run,
@@ -289,7 +289,7 @@ def test_files(
 @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59+00:00"])
 async def test_ends_of_time(
     hass: HomeAssistant,
-    any_portal: AnyPortal,
+    fake_session: FakeSession,
     entry: MockConfigEntry,
     hass_storage: dict[str, Any],
     complaints: Complaints,

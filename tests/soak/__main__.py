@@ -31,7 +31,7 @@ from custom_components.iot_portal.diagnostics import (
 )
 from mock_portal import MockPortal, server
 
-from . import virtual, world
+from . import portal_setup, virtual
 from .home import Home, forget_answers, prepare
 from .ledger import Ledger
 from .person import Person
@@ -77,7 +77,7 @@ class Soak:
         await self.home.start()
         await self._person.add_account(_account(self._portal.url), _polling(self._options.interval))
         await self._person.add_sims(list(self._portal.sims)[_spare(self._options.sims) :])
-        world.add_faults(self._portal, self._random)
+        portal_setup.add_faults(self._portal, self._random)
         for day in range(1, self._options.days + 1):
             await self._day(day)
             if self._promises.broken:
@@ -138,13 +138,13 @@ class Soak:
         """Revoke the key; after some hours the person gives the new one."""
         self._ledger.read_journal()
         before = self._promises.counts["log-ins"]
-        self._portal.state.accounts[world.CLIENT_ID].secret_key = world.NEW_KEY
+        self._portal.state.accounts[portal_setup.CLIENT_ID].secret_key = portal_setup.NEW_KEY
         self._portal.state.revoke_tokens()
         await asyncio.sleep(4 * 3600)
         self._ledger.read_journal()
         log_ins = self._promises.counts["log-ins"] - before
         self._promises.note("log-ins while the key was revoked", log_ins)
-        asked = await self._person.give_new_key(world.NEW_KEY)
+        asked = await self._person.give_new_key(portal_setup.NEW_KEY)
         if asked != 1 or log_ins > 1:
             how = f"{asked} times, after {log_ins} log-ins"
             self._promises.break_(Promise.ASKED_ONCE, how)
@@ -204,7 +204,7 @@ class Soak:
             ],
         ]
         for place, things in (shown | {"diagnostics": diagnoses}).items():
-            if world.CANARY in repr(things):
+            if portal_setup.CANARY in repr(things):
                 self._promises.break_(Promise.KEEPS_SECRETS, f"a secret is in the {place}")
         if found := PERSONAL.search(repr(diagnoses)):
             self._promises.break_(Promise.KEEPS_SECRETS, f"{found[0]} is in the diagnostics")
@@ -216,7 +216,7 @@ def _check_files(folder: Path, promises: Promises) -> None:
     holders = [
         path.name
         for path in folder.rglob("*")
-        if path.is_file() and world.CANARY.encode() in path.read_bytes()
+        if path.is_file() and portal_setup.CANARY.encode() in path.read_bytes()
     ]
     if holders != ["core.config_entries"]:
         promises.break_(Promise.KEEPS_SECRETS, f"secrets are in the files {holders}")
@@ -239,8 +239,8 @@ def _account(base_url: str) -> dict[str, Any]:
     """Return what is typed into the form of an account."""
     return {
         "environment": "custom",
-        "client_id": world.CLIENT_ID,
-        "secret_key": world.KEY,
+        "client_id": portal_setup.CLIENT_ID,
+        "secret_key": portal_setup.KEY,
         "other": {"base_url": base_url},
     }
 
@@ -297,7 +297,7 @@ async def _run(options: Namespace, folder: Path, url: str, promises: Promises) -
     # How often a request that hangs looks for its client.
     server._LOOK_SECONDS = 5  # noqa: SLF001
     number = options.sims + _spare(options.sims)
-    async with MockPortal(world.scenario(Random(options.seed), number)) as portal:  # noqa: S311
+    async with MockPortal(portal_setup.scenario(Random(options.seed), number)) as portal:  # noqa: S311
         ledger = Ledger(portal, promises)
         home = Home(folder, url, promises, ledger.told)
         soak = Soak(options, portal, home, ledger, promises)
@@ -321,7 +321,7 @@ def _soak(options: Namespace) -> Report:
         url = prepare(folder)
         with (
             virtual.virtual_time(loop, START),
-            world.recognizable_tokens(),
+            portal_setup.recognizable_tokens(),
             _watched(promises, loop),
             _blocking_calls_detected(),
             asyncio.Runner(loop_factory=lambda: loop) as runner,

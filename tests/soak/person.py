@@ -17,8 +17,8 @@ from mock_portal import MockPortal
 
 from .home import Home
 from .ledger import Kind, Ledger
+from .portal_setup import STATUSES, TERMINAL_STATUSES, live
 from .promises import Promises
-from .world import STATUSES, TERMINAL_STATUSES, live
 
 # How often a person tries again what the line has spoilt.
 TRIES: Final = 20

@@ -29,8 +29,8 @@ from mock_portal.faults import KINDS
 from tests.integration.conftest import ICCID, OTHER_ICCID, integration
 from tests.integration.helpers import device_id
 
+from .portal_setup import CANARY, KEY, NEW_KEY, recognizable_tokens
 from .watch import LOGGERS
-from .world import CANARY, KEY, NEW_KEY, recognizable_tokens
 
 __all__ = ["integration"]
 

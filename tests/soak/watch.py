@@ -4,8 +4,8 @@ import logging
 import re
 from typing import Final, override
 
+from .portal_setup import CANARY
 from .promises import Promise, Promises
-from .world import CANARY
 
 LOGGERS: Final = ("custom_components.iot_portal", "homeassistant", "aiohttp", "asyncio")
 FORBIDDEN: Final = {

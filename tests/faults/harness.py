@@ -36,7 +36,7 @@ HOURS = timedelta(hours=7)
 DAY = timedelta(days=1)
 
 
-class World:
+class FaultHarness:
     """Everything around one account with two SIMs, of which the first is to be hit."""
 
     def __init__(

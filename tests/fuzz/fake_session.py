@@ -15,7 +15,7 @@ from tests.common import UnlimitedPacer
 from .strategies import Reply, good_reply
 
 
-class AnyPortal:
+class FakeSession:
     """Stands in for a session of aiohttp, and answers by route."""
 
     json_serialize = staticmethod(json.dumps)
@@ -23,12 +23,12 @@ class AnyPortal:
     def __init__(self) -> None:
         """Answer as a portal should."""
         self.replies: dict[str, Reply] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     @asynccontextmanager
     async def request(self, method: str, url: URL, **_: Any) -> AsyncIterator[Any]:
         """Answer a request."""
-        self.asked.append(f"{method} {url}")
+        self.requests.append(f"{method} {url}")
         route = next((part for part in url.parts if part in ROUTES), "")
         reply = self.replies.get(route) or good_reply(route)
 
@@ -41,14 +41,14 @@ class AnyPortal:
         )
 
     @property
-    def session(self) -> ClientSession:
+    def client_session(self) -> ClientSession:
         """Return it as what the client takes it for."""
         return cast(ClientSession, self)
 
     def client(self) -> IotPortalClient:
         """Return a client of it."""
         return IotPortalClient(
-            self.session,
+            self.client_session,
             "https://portal.example/api",
             Credentials(client_id="a", secret_key="b"),
             pacer=UnlimitedPacer(),
