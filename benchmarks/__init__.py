@@ -1,1 +1,1 @@
-"""Programs that measure; `scripts/bench` runs them."""
+"""Benchmarks; `scripts/bench` runs them."""

@@ -1,4 +1,4 @@
-"""The least an aiohttp server can do: one route, one body. `python -m benchmarks._bare PORT FILE`."""
+"""The smallest aiohttp server: one route, one body. `python -m benchmarks._bare PORT FILE`."""
 
 import asyncio
 from pathlib import Path
@@ -8,10 +8,10 @@ from aiohttp import web
 
 
 async def serve(port: int, body: bytes) -> None:
-    """Answer every request for usage with the same body, until stopped."""
+    """Answer every usage request with the same body until stopped."""
 
     async def answer(_: web.Request) -> web.Response:
-        """Answer one request."""
+        """Return the response."""
         return web.Response(body=body, content_type="application/json")
 
     app = web.Application()

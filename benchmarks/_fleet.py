@@ -1,4 +1,4 @@
-"""A fleet of SIMs: the portal that has it, and what Home Assistant is given to read it with."""
+"""A fleet of SIMs: its portal, and the configuration with which Home Assistant reads it."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ type Options = dict[str, float]
 """The options of an account, as the integration stores them."""
 
 MAX_CONCURRENT = 50
-# Only what is measured asks the portal, and as fast as it can.
+# Only the benchmarked program sends requests, and as fast as it can.
 WIDE_OPEN: Options = {
     "poll_interval": 1440,
     "request_rate": 1_000_000,
@@ -28,9 +28,9 @@ WIDE_OPEN: Options = {
 }
 DEFAULT_PACE: Options = {"poll_interval": 1440}
 
-# What ends the names of the sensors that tell whether a SIM has been read.
+# The suffixes of the names of the sensors that show whether a SIM has been read.
 STATUS_ENDING, REST_ENDING = "_status", "_bench"
-# The values of a SIM that `rest` reads, each from a request of its own.
+# The values of a SIM that `rest` reads, each with its own request.
 REST_VALUES = {
     "ctdUsage": "{{ value_json[0].ctdDataUsage }}",
     "getStatus": "{{ value }}",
@@ -56,7 +56,7 @@ async def running_portal(
     is_active: bool = False,
     faults: Iterable[dict[str, Any]] = (),
 ) -> AsyncIterator[PortalProcess]:
-    """Run a portal that answers after some seconds; an active fleet uses data in open sessions."""
+    """Run a portal that answers with a delay in seconds; the SIMs of an active fleet use data."""
     scenario = folder / "fleet.json"
     content = {
         "extends": "documented",
@@ -65,7 +65,7 @@ async def running_portal(
             for number, _ in enumerate(_shares(fleet))
         },
         "sims": dict.fromkeys(fleet, _ACTIVE if is_active else _IDLE),
-        # The first fault that strikes counts.
+        # Only the first matching fault is applied.
         "faults": [*faults, {"kind": "delay", "seconds": seconds}],
     }
     scenario.write_text(json.dumps(content), encoding="utf-8")
@@ -75,13 +75,13 @@ async def running_portal(
 
 
 async def requests_made(portal: PortalProcess) -> int:
-    """Return how many requests the portal has counted; it keeps only the last 10,000."""
+    """Return the number of requests that the portal has counted; its journal keeps only the last 10,000."""
     total: int = (await portal.control("journal?route=Login"))["total"]
     return total
 
 
 async def log_in(portal: PortalProcess) -> str:
-    """Log in at the portal by hand, and return the token."""
+    """Log in at the portal and return the token."""
     login = {"clientId": _client_id(0), "secretKey": SECRET_KEY}
     async with (
         ClientSession() as session,
@@ -92,19 +92,19 @@ async def log_in(portal: PortalProcess) -> str:
 
 
 def entries(portal: PortalProcess, fleet: Sequence[str], options: Options) -> list[dict[str, Any]]:
-    """Return the accounts of a fleet as Home Assistant stores them."""
+    """Return the config entries of a fleet as Home Assistant stores them."""
     return [_entry(portal, number, share, options) for number, share in enumerate(_shares(fleet))]
 
 
 def _shares(fleet: Sequence[str]) -> list[tuple[str, ...]]:
-    """Divide a fleet among accounts; without SIMs there is still one."""
+    """Divide a fleet among accounts; without SIMs there is one account."""
     return list(batched(fleet, ACCOUNT_SIMS, strict=False)) or [()]
 
 
 def _entry(
     portal: PortalProcess, number: int, fleet: Sequence[str], options: Options
 ) -> dict[str, Any]:
-    """Return one account as Home Assistant stores it."""
+    """Return the config entry of one account as Home Assistant stores it."""
     client_id = _client_id(number)
     return {
         "created_at": _MOMENT,
@@ -140,7 +140,7 @@ def _entry(
 
 
 async def rest_configuration(portal: PortalProcess, fleet: Sequence[str]) -> str:
-    """Return `rest` sensors for status, data usage and address of each SIM, as a user would write them."""
+    """Return the `rest` sensors for status, data usage and address of each SIM, as a user would write them."""
     token = await log_in(portal)
     resources = [
         {
@@ -156,5 +156,5 @@ async def rest_configuration(portal: PortalProcess, fleet: Sequence[str]) -> str
 
 
 def _client_id(number: int) -> str:
-    """Return the client id of an account."""
+    """Return the client ID of an account."""
     return f"bench-{number}"

@@ -1,4 +1,4 @@
-"""A Home Assistant with a probe in it, for the benchmarks."""
+"""A Home Assistant with a probe, for the benchmarks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -24,13 +24,13 @@ PROBE = Path(__file__).parent / "_probe"
 START_SECONDS = 600
 LOOK_SECONDS = 0.25
 READ_SECONDS = 180
-# Home Assistant puts requests for an update off that come sooner after the one before.
+# Home Assistant delays update requests that follow each other sooner than this.
 PAUSE = 11
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poll:
-    """What a poll cost: seconds of CPU, seconds in all and of the longest stall, state writes."""
+    """The cost of a poll: CPU seconds, elapsed seconds, seconds of the longest stall, state writes."""
 
     cpu: float
     seconds: float
@@ -41,30 +41,30 @@ class Poll:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What Home Assistant holds: bytes of memory and entities that have a state."""
+    """The memory of Home Assistant in bytes, and the number of entities with a state."""
 
     memory: float
     entities: float
 
     def minus(self, other: Self) -> Self:
-        """Return what it holds more than another."""
+        """Return the difference from another measurement."""
         return replace(
             self, memory=self.memory - other.memory, entities=self.entities - other.entities
         )
 
 
 class ProbedHomeAssistant(HomeAssistantProcess):
-    """Home Assistant in a process of its own, measured from within."""
+    """Home Assistant in its own process, measured from within."""
 
     def __init__(self, config_dir: Path) -> None:
-        """Remember where it is to live."""
+        """Create the process object for a configuration folder."""
         super().__init__(config_dir, port=unused_port())
         self._has_user = False
 
     def prepare_probed(
         self, *, accounts: Iterable[dict[str, Any]] = (), configuration: str = ""
     ) -> None:
-        """Lay out the configuration folder, with the probe, accounts and further configuration."""
+        """Create the configuration folder with the probe, accounts and further configuration."""
         self.prepare(f"config:\n{DOMAIN}:\n{configuration}")
         shutil.copytree(
             PROBE,
@@ -76,21 +76,21 @@ class ProbedHomeAssistant(HomeAssistantProcess):
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[float]:
-        """Run Home Assistant, and tell how many seconds its start took."""
+        """Run Home Assistant, and yield the seconds that its start took."""
         file = self.config_dir / STARTED_FILE
         file.unlink(missing_ok=True)
         began = time.time()
         try:
             await self.start()
             seconds = await _number_in(file) - began
-            # Not before, as it costs Home Assistant some of the time that is measured.
+            # Not earlier, as it would add to the measured start.
             await self._log_in()
             yield seconds
         finally:
             await self.stop()
 
     async def _log_in(self) -> None:
-        """Create a user once, with a token that outlives the longest benchmark."""
+        """Create a user once, with a token that is valid for longer than any benchmark runs."""
         if not self._has_user:
             await self.create_user("demo", "demo")
             self._token = await self.command(
@@ -99,7 +99,7 @@ class ProbedHomeAssistant(HomeAssistantProcess):
             self._has_user = True
 
     async def read_sensors(self, ending: str) -> list[str]:
-        """Return the sensors with names of an ending that have been read."""
+        """Return the sensors that have been read and whose names end in a suffix."""
         look = await self.call_action(DOMAIN, "look", {"ending": ending})
         read: list[str] = look["read"]
         return read
@@ -107,7 +107,7 @@ class ProbedHomeAssistant(HomeAssistantProcess):
     async def until_read(
         self, ending: str, wanted: int, seconds: float = READ_SECONDS
     ) -> list[str]:
-        """Wait until so many sensors with names of an ending have been read, and return them."""
+        """Wait until a number of sensors whose names end in a suffix have been read, and return them."""
         until = time.monotonic() + seconds
         while len(read := await self.read_sensors(ending)) < wanted:
             if time.monotonic() > until:
@@ -117,18 +117,18 @@ class ProbedHomeAssistant(HomeAssistantProcess):
         return read
 
     async def holding(self) -> Holding:
-        """Tell what Home Assistant holds, once it has come to rest."""
+        """Return what Home Assistant holds once it is idle."""
         await asyncio.sleep(PAUSE)
         look = await self.call_action(DOMAIN, "look", {"ending": "_"})
         return Holding(memory=memory_bytes(self.pid), entities=look["entities"])
 
     async def poll(self, sensors: list[str]) -> Poll:
-        """Update sensors at once, and tell what it cost."""
+        """Update sensors and return what it cost."""
         return Poll(**await self.call_action(DOMAIN, "poll", {"sensors": sensors}))
 
 
 async def _number_in(file: Path) -> float:
-    """Return the number in a file, which may have yet to be written."""
+    """Wait until a file holds a number, and return the number."""
     until = time.monotonic() + START_SECONDS
     while not (text := _read(file)):
         if time.monotonic() > until:
@@ -139,5 +139,5 @@ async def _number_in(file: Path) -> float:
 
 
 def _read(file: Path) -> str:
-    """Return what a file holds, or nothing while there is no such file."""
+    """Return the content of a file, or an empty string if there is none."""
     return file.read_text(encoding="utf-8") if file.exists() else ""

@@ -1,4 +1,4 @@
-"""Sends one request over and over, and prints how many a second were answered.
+"""Send one request repeatedly and print the rate of responses a second.
 
 `python -m benchmarks._load PORT PATH TOKEN REQUESTS CONNECTIONS`
 """
@@ -12,7 +12,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 async def load(port: int, request: bytes, requests: int, connections: int) -> float:
-    """Share the requests out among connections, and return the rate."""
+    """Distribute the requests among connections and return the rate."""
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
@@ -21,7 +21,7 @@ async def load(port: int, request: bytes, requests: int, connections: int) -> fl
 
 
 async def _converse(port: int, request: bytes, times: int) -> None:
-    """Send a request over one connection, each time after the answer to the last.
+    """Send a request over one connection, each time after the response to the last.
 
     A full HTTP client would cost more than the servers that are measured.
     """
@@ -40,7 +40,7 @@ async def _converse(port: int, request: bytes, times: int) -> None:
 
 
 def main() -> None:
-    """Read the arguments and print the rate."""
+    """Parse the arguments and print the rate."""
     port, path, token, requests, connections = sys.argv[1:]
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n\r\n"
     print(asyncio.run(load(int(port), request.encode(), int(requests), int(connections))))

@@ -1,4 +1,4 @@
-"""What the benchmarks ask of the machine, and the way they talk to a person."""
+"""Measurements of processes, a description of the machine, and output for the terminal."""
 
 from math import nan
 import os
@@ -8,7 +8,7 @@ import sys
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds a process has used, or NaN where there is no /proc."""
+    """Return the CPU seconds that a process has used, or NaN without /proc."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return nan
@@ -17,7 +17,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> float:
-    """Return the bytes of memory a process holds, or NaN where there is no /proc."""
+    """Return the bytes of memory that a process holds, or NaN without /proc."""
     for line in _read_lines(Path(f"/proc/{pid}/status")):
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -25,7 +25,7 @@ def memory_bytes(pid: int) -> float:
 
 
 def machine() -> dict[str, str]:
-    """Describe what is measured on."""
+    """Return a description of the machine."""
     models = [
         line.partition(":")[2].strip()
         for line in _read_lines(Path("/proc/cpuinfo"))
@@ -40,10 +40,10 @@ def machine() -> dict[str, str]:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal; standard output is for the results."""
+    """Print to standard error; standard output is for the results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, or none when there is no such file."""
+    """Return the lines of a file, or an empty list if there is no such file."""
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []

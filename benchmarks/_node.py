@@ -1,4 +1,4 @@
-"""The mock servers that npm has, installed on first use into .tools/node."""
+"""The mock servers from npm, installed on first use into .tools/node."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def program(name: str) -> str:
 
 
 def install() -> bool:
-    """Install what is missing, and tell whether all is there."""
+    """Install missing packages and return whether all are installed."""
     if all(_installed(name) == version for name, version in PACKAGES.items()):
         return True
     npm = shutil.which("npm")
@@ -43,7 +43,7 @@ def install() -> bool:
 
 
 def _installed(name: str) -> str | None:
-    """Return the version of a package that is installed."""
+    """Return the version of an installed package."""
     try:
         text = (FOLDER / "node_modules" / name / "package.json").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -53,12 +53,12 @@ def _installed(name: str) -> str | None:
 
 
 def _list() -> str:
-    """Return the packages with their versions."""
+    """Return the packages with their versions as text."""
     return " and ".join(f"{name} {version}" for name, version in PACKAGES.items())
 
 
 def _run_npm(npm: str, folder: Path) -> bool:
-    """Let npm install the packages into a folder, and tell whether it did."""
+    """Install the packages into a folder with npm and return whether that succeeded."""
     command = [
         *(npm, "install", f"--prefix={folder}", "--no-package-lock", "--no-save"),
         *("--no-audit", "--no-fund", "--loglevel=error"),
@@ -74,5 +74,5 @@ def _run_npm(npm: str, folder: Path) -> bool:
 
 
 def _say(text: str) -> None:
-    """Tell the person at the terminal; standard output is for the results."""
+    """Print to standard error; standard output is for the results."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What all benchmarks share around the measuring: options, the end, medians, tables, JSON."""
+"""Options, errors, medians and output formats that all benchmarks share."""
 
 from argparse import ArgumentParser, Namespace
 import asyncio
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 class BenchmarkError(Exception):
-    """Something cannot be measured; the message says why."""
+    """The benchmark is not possible; the message says why."""
 
 
 def parser(name: str, description: str | None) -> ArgumentParser:
-    """Return the parser of a benchmark's options, with those that all have."""
+    """Return an argument parser with the options that all benchmarks have."""
     options = ArgumentParser(prog=f"scripts/bench {name}", description=description)
     options.add_argument("--json", action="store_true", help="print all samples as JSON")
     return options
 
 
 def run[ResultT](measure: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Measure; what goes wrong is told in one line, and what was started is ended in any case."""
-    # Python's modules are to be compiled once, as pip would have done it, not at each start.
+    """Run a benchmark; print an error as one line, and stop what was started in any case."""
+    # Compile Python's modules once, as pip would have done it, not at each start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         return asyncio.run(_ended_by_signal(measure))
@@ -44,33 +44,33 @@ def run[ResultT](measure: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 async def _ended_by_signal[ResultT](measure: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Let SIGTERM end the measuring in good order, as Ctrl-C does by itself."""
+    """Handle SIGTERM like Ctrl-C."""
     task = asyncio.ensure_future(measure)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
 def medians[SampleT: DataclassInstance](samples: Sequence[SampleT]) -> SampleT:
-    """Return the median of each field, which all are numbers."""
+    """Return the median of each field; all fields are numbers."""
     names = [field.name for field in fields(samples[0])]
     middle = {name: median(getattr(sample, name) for sample in samples) for name in names}
     return type(samples[0])(**middle)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown; all columns but the first hold numbers."""
+    """Return a Markdown table; all columns but the first hold numbers."""
     rule = f"|---|{'---:|' * (len(columns) - 1)}"
     head, *lines = (f"| {' | '.join(cells)} |" for cells in (columns, *rows))
     return "\n".join([head, rule, *lines])
 
 
 def footer(versions: Mapping[str, str] | None = None) -> str:
-    """Return a line that says what was measured on."""
+    """Return a line that describes the machine and the versions."""
     return ", ".join(f"{key} {value}" for key, value in {**machine(), **(versions or {})}.items())
 
 
 def as_json(results: object, options: Namespace, versions: Mapping[str, str] | None = None) -> str:
-    """Return everything, as JSON."""
+    """Return all results as JSON."""
     return json.dumps(
         {
             "machine": {**machine(), **(versions or {})},
@@ -83,7 +83,7 @@ def as_json(results: object, options: Namespace, versions: Mapping[str, str] | N
 
 
 def _plain(value: object) -> Any:
-    """Return a dataclass as JSON can hold it."""
+    """Return a dataclass as a value that JSON can hold."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     msg = f"{value!r} cannot be written as JSON"

@@ -1,4 +1,4 @@
-"""How soon an SMS is on the wire that is sent in the middle of a poll of the whole fleet.
+"""Measure how soon an SMS is sent during a poll of the whole fleet.
 
 The mock portal runs in a process of its own and answers after 200 ms; a real Home Assistant asks it at
 the default pace. While it polls all SIMs, the action `iot_portal.send_sms` is called from time to time,
@@ -25,15 +25,15 @@ from ._machine import say
 from ._report import BenchmarkError, as_json, footer, parser, run, table
 
 ANSWER_SECONDS = 0.2
-# Far enough apart that no SMS waits for the one before, and never in step with the pacer.
+# Far enough apart that no SMS waits for the last, and never in step with the pacer.
 GAPS = (1.5, 2.1)
 BOUND = 2 * ANSWER_SECONDS + 1 / DEFAULT_RATE
-# The portal's clock may be off by so much before it is of no use.
+# How far the portal's clock may be off, in seconds.
 TOLERANCE = 0.001
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Run the benchmark and print the results."""
     arguments = parser("latency", __doc__)
     arguments.add_argument("--sims", type=int, default=100)
     arguments.add_argument("--actions", type=int, default=10)
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 async def _measure(options: Namespace) -> list[float]:
-    """Return the seconds that each SMS took to the wire."""
+    """Return the seconds until the portal received each SMS."""
     fleet = _fleet.iccids(options.sims)
     if options.actions > options.sims:
         msg = "each SMS needs a SIM of its own; give more --sims, or fewer --actions"
@@ -67,13 +67,13 @@ async def _measure(options: Namespace) -> list[float]:
 
 
 def _first_read(fleet: Sequence[str]) -> float:
-    """Return about how many seconds the first read of a fleet takes."""
+    """Return roughly how many seconds the first read of a fleet takes."""
     requests_a_sim = 3
     return len(fleet) * requests_a_sim / DEFAULT_RATE
 
 
 async def _check_clock(portal: PortalProcess) -> None:
-    """Raise when the portal's clock does not show the time that is measured with here."""
+    """Raise an error if the portal's clock differs from that of the benchmark."""
     before = time.time()
     shown = datetime.fromisoformat((await portal.control("health"))["now"]).timestamp()
     if not before - TOLERANCE <= shown <= time.time() + TOLERANCE:
@@ -84,7 +84,7 @@ async def _check_clock(portal: PortalProcess) -> None:
 async def _send_all(
     hass: ProbedHomeAssistant, portal: PortalProcess, sensors: list[str], fleet: Sequence[str]
 ) -> list[float]:
-    """Send an SMS to each SIM while the sensors are updated; return the seconds each took to the wire."""
+    """Send an SMS to each SIM while sensors are updated; return the seconds until the portal received each."""
     devices = await hass.device_ids()
     pause = Random(0)  # noqa: S311
     called = {}
@@ -111,7 +111,7 @@ async def _send_all(
 async def _polling(
     hass: ProbedHomeAssistant, sensors: list[str]
 ) -> AsyncIterator[asyncio.Task[object]]:
-    """Poll while the context lasts, or until it is done."""
+    """Poll while the context lasts, or until the poll has ended."""
     poll: asyncio.Task[object] = asyncio.create_task(hass.poll(sensors))
     try:
         yield poll
@@ -121,7 +121,7 @@ async def _polling(
 
 
 def _as_table(seconds: Sequence[float]) -> str:
-    """Return the median and the worst, as a table in Markdown."""
+    """Return the median and the worst as a Markdown table."""
     columns = ["an SMS during a poll", "median", "worst", "bound"]
     row = [
         f"{len(seconds)} times",

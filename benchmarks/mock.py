@@ -1,4 +1,4 @@
-"""How fast the mock portal starts and answers, beside a bare handler, Prism and Mockoon.
+"""Measure how fast the mock portal starts and answers, compared with a bare handler, Prism and Mockoon.
 
 Every server answers `GET /ctdUsage/{ICCID}` with the published body, which is checked first. In
 each round each server is started, asked until it answers well, loaded with a fixed number of
@@ -34,7 +34,7 @@ START_TIMEOUT = 60
 STOP_TIMEOUT = 5
 POLL_INTERVAL = 0.002
 
-# Compiled as pip would have done it, also where the environment forbids Python to do so.
+# Compiled as pip would have done it, even where the environment forbids it to Python.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     "PYTHONPYCACHEPREFIX": str(_node.TOOLS / "pycache"),
@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One server to be measured; `base` is its base path."""
+    """A server to measure; `base` is its base path."""
 
     name: str
     command: Sequence[str]
@@ -53,7 +53,7 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one round says of a server.
+    """The results of one server in one round.
 
     `start` is seconds until the first good answer, `rate` requests a second, `cpu` milliseconds of
     the server's CPU a request, where the system tells.
@@ -69,10 +69,12 @@ type Results = Mapping[str, Sequence[Sample]]
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Run the benchmark and print the results."""
     arguments = parser("mock", __doc__)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--requests", type=int, default=4000, help="by round and server")
+    arguments.add_argument(
+        "--requests", type=int, default=4000, help="number of requests a round and server"
+    )
     arguments.add_argument("--connections", type=int, default=8)
     options = arguments.parse_args()
     results = run(_measure(options, has_node=_node.install()))
@@ -81,7 +83,7 @@ def main() -> None:
 
 
 async def _measure(options: Namespace, *, has_node: bool) -> Results:
-    """Take the samples, round by round."""
+    """Return the samples of all rounds."""
     results: dict[str, list[Sample]] = {}
     with TemporaryDirectory() as folder:
         for number in range(options.rounds + 1):
@@ -95,7 +97,7 @@ async def _measure(options: Namespace, *, has_node: bool) -> Results:
 
 
 def _servers(folder: Path, *, has_node: bool) -> list[tuple[Server, bool]]:
-    """Return the servers, and whether each can be measured."""
+    """Return the servers, each with whether it can be measured here."""
     body, environment = folder / "body.json", folder / "mockoon.json"
     body.write_text(_published_body())
     environment.write_text(json.dumps(_mockoon_environment(_published_body())))
@@ -126,7 +128,7 @@ def _servers(folder: Path, *, has_node: bool) -> list[tuple[Server, bool]]:
 
 
 def _published_body() -> str:
-    """Return the published answer to CTD Usage."""
+    """Return the published response to CTD Usage."""
     folders = json.loads(COLLECTION.read_text(encoding="utf-8"))["item"]
     items = {item["name"]: item for folder in folders for item in folder["item"]}
     body: str = items["CTD Usage"]["response"][0]["body"]
@@ -162,7 +164,7 @@ def _mockoon_environment(body: str) -> dict[str, object]:
 
 
 async def _sample(server: Server, log: Path, options: Namespace) -> Sample:
-    """Start a server, wait for its first good answer, load it, and stop it."""
+    """Start a server, wait for its first correct response, load it, and stop it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     began = time.perf_counter()
@@ -181,7 +183,7 @@ async def _sample(server: Server, log: Path, options: Namespace) -> Sample:
 async def _running(
     server: Server, port: int, log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a server."""
+    """Run a server while the context lasts."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(part.format(port=port) for part in server.command),
@@ -205,7 +207,7 @@ async def _running(
 async def _first_good_answer(
     server: Server, port: int, process: asyncio.subprocess.Process, log: Path
 ) -> str:
-    """Ask until the published body comes back, and return the token that was used."""
+    """Send requests until the published body comes back, and return the token that was used."""
     deadline = time.monotonic() + START_TIMEOUT
     url = f"http://127.0.0.1:{port}{server.base}"
     async with ClientSession() as session:
@@ -217,12 +219,12 @@ async def _first_good_answer(
 
 
 def _failure(server: Server, log: Path) -> BenchmarkError:
-    """Say that a server did not start, and what it wrote."""
+    """Return the error for a server that did not start, with its output."""
     return BenchmarkError(f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
 async def _ask(server: Server, url: str, session: ClientSession) -> str:
-    """Log in, check the answer, and return the token."""
+    """Log in, check the response and return the token."""
     token = "none"  # noqa: S105  the others take anything
     if server.has_login:
         async with session.post(f"{url}/Login", json=LOGIN) as answer:
@@ -236,7 +238,7 @@ async def _ask(server: Server, url: str, session: ClientSession) -> str:
 
 
 async def _load(server: Server, port: int, token: str, requests: int, connections: int) -> float:
-    """Let a process of its own send requests, and return how many a second were answered."""
+    """Send requests from another process and return how many a second were answered."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks._load"),
         *(str(port), server.base + ROUTE, token, str(requests), str(connections)),
@@ -252,7 +254,7 @@ async def _load(server: Server, port: int, token: str, requests: int, connection
 
 
 def _as_table(results: Results) -> str:
-    """Return the medians, as a table in Markdown."""
+    """Return the medians as a Markdown table."""
     columns = ["server", "start", "requests a second", "of the bare handler", "CPU a request"]
     bare = medians(results[BARE]).rate
     rows = []

@@ -1,4 +1,4 @@
-"""Whether the portal is ever asked faster than the setting says, over some minutes of real time.
+"""Measure over some minutes whether the portal is ever requested faster than the setting allows.
 
 A real Home Assistant reads and polls a fleet at the default pace, without a pause, so that requests
 always wait. The portal answers after 400 ms, now and then refuses a request because it is asked too
@@ -24,21 +24,21 @@ from ._home_assistant import VERSIONS, ProbedHomeAssistant
 from ._machine import say
 from ._report import as_json, footer, parser, run, table
 
-# So slow that two requests have to be under way to reach the rate.
+# So slow that two requests must be in flight to reach the rate.
 ANSWER_SECONDS = 0.4
 REFUSALS: dict[str, dict[str, object]] = {
     "429 with Retry-After": {"kind": "rate_limited", "retry_after": "3"},
     "429": {"kind": "rate_limited"},
     "503": {"kind": "status", "status": 503},
 }
-# One half of the fleet waits while the other is asked for again.
+# One half of the fleet waits while the other is being updated.
 HALVES = 2
 SMS_GAPS = (10.0, 30.0)
 
 
 @dataclass(kw_only=True)
 class Sms:
-    """SMS that were sent, and that the portal refused."""
+    """The numbers of SMS that were sent and that the portal refused."""
 
     sent: int = 0
     refused: int = 0
@@ -46,7 +46,7 @@ class Sms:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What the portal saw: requests, the most in a second and at once, refusals by kind; and the SMS."""
+    """What the portal saw: requests, the most in a second and at once, refusals by kind, and SMS."""
 
     requests: int
     peak_rate: int
@@ -56,16 +56,21 @@ class Result:
 
     @property
     def is_within_setting(self) -> bool:
-        """Tell whether the portal was never asked too fast."""
+        """Return whether the portal was never asked too fast."""
         return self.peak_rate <= DEFAULT_RATE and self.peak_width <= DEFAULT_MAX_CONCURRENT
 
 
 def main() -> None:
-    """Measure, print the results, and fail when the portal was asked too fast."""
+    """Run the benchmark, print the results, and fail if the portal was requested too fast."""
     arguments = parser("pace", __doc__)
     arguments.add_argument("--minutes", type=float, default=10)
     arguments.add_argument("--sims", type=int, default=300)
-    arguments.add_argument("--refused", type=float, default=0.002, help="share, of each kind")
+    arguments.add_argument(
+        "--refused",
+        type=float,
+        default=0.002,
+        help="share of requests refused, for each kind of refusal",
+    )
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     result = run(_measure(options))
@@ -76,7 +81,7 @@ def main() -> None:
 
 
 async def _measure(options: Namespace) -> Result:
-    """Keep Home Assistant asking for some minutes, and return what the portal saw."""
+    """Keep Home Assistant busy for some minutes, and return what the portal saw."""
     fleet = _fleet.iccids(options.sims)
     faults = [
         {"id": name, "probability": options.refused, "seed": options.seed * 10 + number, **fault}
@@ -95,7 +100,7 @@ async def _measure(options: Namespace) -> Result:
 
 
 async def _keep_asking(hass: ProbedHomeAssistant, minutes: float, random: Random) -> Sms:
-    """Ask for updates and send SMS for some minutes."""
+    """Request updates and send SMS for some minutes."""
     sms = Sms()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_update(hass, half)) for half in range(HALVES)]
@@ -108,7 +113,7 @@ async def _keep_asking(hass: ProbedHomeAssistant, minutes: float, random: Random
 
 
 async def _update(hass: ProbedHomeAssistant, half: int) -> None:
-    """Ask for an update of one half of the SIMs that have been read, over and over."""
+    """Update one half of the SIMs that have been read, repeatedly."""
     while True:
         sensors = await hass.read_sensors(_fleet.STATUS_ENDING)
         # Over a WebSocket, as a slow portal takes longer than a REST call may last.
@@ -122,7 +127,7 @@ async def _update(hass: ProbedHomeAssistant, half: int) -> None:
 
 
 async def _send_sms(hass: ProbedHomeAssistant, sms: Sms, random: Random) -> None:
-    """Send an SMS to any SIM, from time to time."""
+    """Send an SMS to a random SIM at random intervals."""
     while True:
         await asyncio.sleep(random.uniform(*SMS_GAPS))
         devices = list((await hass.device_ids()).values())
@@ -141,14 +146,14 @@ async def _send_sms(hass: ProbedHomeAssistant, sms: Sms, random: Random) -> None
 
 
 async def _say_progress(minutes: float) -> None:
-    """Tell each minute how long it still takes."""
+    """Print the elapsed minutes once a minute."""
     for passed in count():
         say(f"{passed} of {minutes:g} min")
         await asyncio.sleep(60)
 
 
 async def _seen(portal: PortalProcess, sms: Sms) -> Result:
-    """Return what the portal saw; it counts beyond the 10,000 requests that its journal keeps."""
+    """Return what the portal saw, including requests beyond the 10,000 that its journal keeps."""
     journal = await portal.control("journal?route=Login")
     faults = {fault["id"]: fault for fault in await portal.control("faults") if "id" in fault}
     return Result(
@@ -161,7 +166,7 @@ async def _seen(portal: PortalProcess, sms: Sms) -> Result:
 
 
 def _as_table(result: Result, minutes: float) -> str:
-    """Return what the portal saw, as a table in Markdown."""
+    """Return what the portal saw as a Markdown table."""
     columns = [f"over {minutes:g} min", "seen by the portal", "setting"]
     rows = [
         ["most requests in any one second", str(result.peak_rate), f"{DEFAULT_RATE:g}"],

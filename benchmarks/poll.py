@@ -1,4 +1,4 @@
-"""What a poll of a fleet costs a real Home Assistant, beside its own rest integration and a bare loop.
+"""Measure what a poll of a fleet costs Home Assistant, compared with its rest integration and a bare loop.
 
 The mock portal runs in a process of its own and answers after 20 ms. Home Assistant runs with our
 integration, its pacer opened wide, reading an idle fleet and then an active one; with a `rest` sensor
@@ -29,16 +29,16 @@ ANSWER_SECONDS = 0.02
 
 IDLE, ACTIVE, REST = "idle fleet", "active fleet", "`rest`"
 BARE_IDLE, BARE_ACTIVE = "bare loop (idle)", "bare loop (active)"
-# The requests that our integration makes for a SIM, and the contestants' floors.
+# The requests that the integration makes for a SIM, and the baselines of both contestants.
 BARE_ROUTES = {BARE_IDLE: ("ctdUsage",), BARE_ACTIVE: ("ctdUsage", "sessionInfo")}
-FLOORS = {IDLE: BARE_IDLE, ACTIVE: BARE_ACTIVE, REST: BARE_IDLE} | {
+BASELINES = {IDLE: BARE_IDLE, ACTIVE: BARE_ACTIVE, REST: BARE_IDLE} | {
     name: name for name in BARE_ROUTES
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One round, in requests, milliseconds and state writes a SIM; seconds and stall (ms) in all."""
+    """One round: requests, milliseconds and state writes a SIM; elapsed seconds and longest stall in ms."""
 
     requests: float
     cpu: float
@@ -50,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """All rounds of a contestant, and what it holds on top of a Home Assistant without it."""
+    """All rounds of a contestant, and the memory that it adds to Home Assistant."""
 
     samples: Sequence[Sample]
     holding: Holding | None = None
@@ -60,7 +60,7 @@ type Results = Mapping[str, Result]
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Run the benchmark and print the results."""
     arguments = parser("poll", __doc__)
     arguments.add_argument("--sims", type=int, default=1000)
     arguments.add_argument("--rounds", type=int, default=5)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 async def _measure(options: Namespace) -> Results:
-    """Take all samples, one contestant after the other."""
+    """Return the results of all contestants, measured one after the other."""
     fleet = _fleet.iccids(options.sims)
     say("Home Assistant without SIMs")
     await _empty()  # compiles Python's modules, which takes memory of its own
@@ -95,7 +95,7 @@ async def _measure(options: Namespace) -> Results:
 
 
 async def _empty() -> Holding:
-    """Return what a Home Assistant holds that reads no SIM."""
+    """Return what a Home Assistant without SIMs holds."""
     with TemporaryDirectory() as folder:
         hass = ProbedHomeAssistant(Path(folder) / "config")
         hass.prepare_probed()
@@ -112,7 +112,7 @@ async def _polls(
     *,
     is_rest: bool,
 ) -> Result:
-    """Measure polls in a Home Assistant of its own."""
+    """Measure polls in a new Home Assistant."""
     hass = ProbedHomeAssistant(folder / "config")
     ending, wanted = _fleet.STATUS_ENDING, len(fleet)
     if is_rest:
@@ -130,7 +130,7 @@ async def _polls(
 async def _sample(
     hass: ProbedHomeAssistant, portal: PortalProcess, sensors: list[str], sims: int
 ) -> Sample:
-    """Update all sensors once and tell what it cost."""
+    """Update all sensors once and return what it cost."""
     await asyncio.sleep(PAUSE)
     await portal.clear_journal()
     poll = await hass.poll(sensors)
@@ -145,7 +145,7 @@ async def _sample(
 
 
 async def _bare(portal: PortalProcess, fleet: Sequence[str], routes: Sequence[str]) -> Sample:
-    """Make our requests for each SIM and parse the answers, with nothing around it."""
+    """Make the integration's requests for each SIM and parse the responses, and nothing else."""
     headers = {"Authorization": await _fleet.log_in(portal)}
     turns = asyncio.Semaphore(_fleet.MAX_CONCURRENT)
     async with ClientSession(connector=TCPConnector(limit=0)) as session:
@@ -165,7 +165,7 @@ async def _bare(portal: PortalProcess, fleet: Sequence[str], routes: Sequence[st
 
 
 def _as_table(results: Results, sims: int) -> str:
-    """Return the medians, as a table in Markdown."""
+    """Return the medians as a Markdown table."""
     columns = [
         *("a poll of", "requests a SIM", "CPU a SIM", "of `rest`", "of the bare loop"),
         *("seconds in all", "longest stall", "state changes a SIM", "state reports a SIM"),
@@ -178,7 +178,7 @@ def _as_table(results: Results, sims: int) -> str:
             f"{one.requests:.2f}",
             f"{one.cpu:.2f} ms",
             f"{one.cpu / middle[REST].cpu:.2f}",
-            f"{one.cpu / middle[FLOORS[name]].cpu:.1f}",
+            f"{one.cpu / middle[BASELINES[name]].cpu:.1f}",
             f"{one.seconds:.1f}",
             *_inside_cells(one, results[name].holding, sims),
         ]
@@ -188,7 +188,7 @@ def _as_table(results: Results, sims: int) -> str:
 
 
 def _inside_cells(sample: Sample, holding: Holding | None, sims: int) -> list[str]:
-    """Return the cells of what only a Home Assistant has."""
+    """Return the cells that apply to Home Assistant only."""
     if holding is None:
         return [""] * 6
     return [

@@ -1,4 +1,4 @@
-"""How the costs of a SIM grow with the number of SIMs in a real Home Assistant.
+"""Measure how the cost of a SIM grows with the number of SIMs in a real Home Assistant.
 
 The mock portal runs in a process of its own and answers after 20 ms; our pacer is opened wide. Fleets
 of more than 1,000 SIMs are shared out among accounts, as Home Assistant allows 10,000 entities each.
@@ -22,7 +22,7 @@ from ._machine import say
 from ._report import as_json, footer, medians, parser, run, table
 
 ANSWER_SECONDS = 0.02
-# Growth is told from the size that is closest to this.
+# Growth is relative to the size closest to this.
 REFERENCE = 100
 
 type Kind = tuple[str, str]
@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """All polls of a fleet, and what it makes Home Assistant hold."""
+    """All polls of a fleet, and what it adds to Home Assistant."""
 
     samples: Sequence[Sample]
     holding: Holding
@@ -50,7 +50,7 @@ type Results = Mapping[int, Result]
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Run the benchmark and print the results."""
     arguments = parser("scale", __doc__)
     arguments.add_argument("--sims", type=_sizes, default=_sizes("10,100,1000,3000"))
     arguments.add_argument("--rounds", type=int, default=5)
@@ -60,12 +60,12 @@ def main() -> None:
 
 
 def _sizes(text: str) -> list[int]:
-    """Read sizes of fleets, separated by commas."""
+    """Return the fleet sizes of a comma-separated list."""
     return sorted({int(size) for size in text.split(",")})
 
 
 async def _measure(options: Namespace) -> Results:
-    """Measure every size, the largest first, as it says what the others are to show."""
+    """Measure every size, the largest first, as it determines the entities of the others."""
     say("An account without SIMs")
     await _empty()  # compiles Python's modules, which takes memory of its own
     empty = await _empty()
@@ -78,7 +78,7 @@ async def _measure(options: Namespace) -> Results:
 
 
 async def _empty() -> Holding:
-    """Return what a Home Assistant holds whose account has no SIMs."""
+    """Return what a Home Assistant with an account without SIMs holds."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         async with _fleet.running_portal(folder, (), seconds=ANSWER_SECONDS) as portal:
@@ -90,7 +90,7 @@ async def _empty() -> Holding:
 async def _measure_size(
     size: int, rounds: int, empty: Holding, shown: set[Kind] | None
 ) -> tuple[Result, set[Kind]]:
-    """Measure one size; return the kinds of entities that it shows of a SIM, too."""
+    """Measure one size; return the entity kinds of a SIM, too."""
     fleet = _fleet.iccids(size)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -109,14 +109,14 @@ async def _measure_size(
 
 
 def _prepared(folder: Path, portal: PortalProcess, fleet: Sequence[str]) -> ProbedHomeAssistant:
-    """Return a Home Assistant that is to read a fleet."""
+    """Return a Home Assistant with the configuration of a fleet."""
     hass = ProbedHomeAssistant(folder / "config")
     hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.WIDE_OPEN))
     return hass
 
 
 async def _enabled(hass: ProbedHomeAssistant, fleet: Sequence[str]) -> dict[str, Kind]:
-    """Return the entities of the SIMs that are enabled."""
+    """Return the enabled entities of the SIMs."""
     known = set(fleet)
     enabled = {}
     for entity in await hass.command("config/entity_registry/list"):
@@ -140,7 +140,7 @@ async def _disable_all_but(
 async def _sample(
     hass: ProbedHomeAssistant, portal: PortalProcess, sensors: list[str], size: int
 ) -> Sample:
-    """Poll all SIMs once and tell what it cost."""
+    """Poll all SIMs once and return what it cost."""
     await asyncio.sleep(PAUSE)
     await portal.clear_journal()
     poll = await hass.poll(sensors)
@@ -152,7 +152,7 @@ async def _sample(
 
 
 def _as_table(results: Results) -> str:
-    """Return the medians and how often they are those of the reference, as a table in Markdown."""
+    """Return the medians, and their ratio to those of the reference, as a Markdown table."""
     reference = min(results, key=lambda size: abs(size - REFERENCE))
     columns = ["SIMs", "requests a SIM", "CPU a SIM", "longest stall", "entities a SIM"]
     columns += ["memory a SIM", "memory in all"]
@@ -172,7 +172,7 @@ def _as_table(results: Results) -> str:
 
 
 def _figures(size: int, result: Result) -> list[tuple[str, float]]:
-    """Return the figures whose growth is told, each with how it is written."""
+    """Return the figures in the table, each with its format."""
     middle = medians(result.samples)
     return [
         ("{:.2f}", middle.requests),

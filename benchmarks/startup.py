@@ -1,4 +1,4 @@
-"""What the integration adds to the start of a real Home Assistant, beside its own rest integration.
+"""Measure what the integration adds to the start of Home Assistant, compared with the rest integration.
 
 The mock portal runs in a process of its own and answers after 200 ms. A start is the time from the
 start of the process until Home Assistant says that it has started, less the median of a Home
@@ -40,7 +40,7 @@ type Results = Mapping[str, Sequence[Sample]]
 
 
 def main() -> None:
-    """Measure, and print the results."""
+    """Run the benchmark and print the results."""
     arguments = parser("startup", __doc__)
     arguments.add_argument("--sims", type=int, default=1000)
     arguments.add_argument("--rounds", type=int, default=3)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 async def _measure(options: Namespace) -> Results:
-    """Take the samples, round by round."""
+    """Return the samples of all rounds."""
     results: dict[str, list[Sample]] = {}
     # Round 0 compiles Python's modules and fills the machine's caches; one SIM is enough for that.
     await _round(_fleet.iccids(1), {})
@@ -61,7 +61,7 @@ async def _measure(options: Namespace) -> Results:
 
 
 async def _round(fleet: Sequence[str], results: dict[str, list[Sample]]) -> None:
-    """Let each contestant start."""
+    """Start each contestant once."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         async with _fleet.running_portal(folder, fleet, seconds=ANSWER_SECONDS) as portal:
@@ -88,7 +88,7 @@ async def _sample(
     ending: str,
     sensors: int,
 ) -> Sample:
-    """Start Home Assistant once, and stop it when all SIMs have been read; each has so many sensors."""
+    """Start Home Assistant once, and stop it when all sensors of all SIMs have been read."""
     await portal.clear_journal()
     began = time.perf_counter()
     async with hass.started() as seconds:
@@ -99,7 +99,7 @@ async def _sample(
 
 
 def _as_table(results: Results) -> str:
-    """Return the medians, as a table in Markdown."""
+    """Return the medians as a Markdown table."""
     columns = ["a start with", "adds", "started after", "all read after", "requests a SIM"]
     middle = {name: medians(samples) for name, samples in results.items()}
     rows = [

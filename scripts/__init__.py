@@ -1,1 +1,1 @@
-"""Programs for developers; the tests share their way to start a real Home Assistant."""
+"""Programs for developers, and the process of a real Home Assistant that tests share."""

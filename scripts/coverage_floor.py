@@ -1,4 +1,4 @@
-"""Fails when a module is covered less than it has to be: `python -m scripts.coverage_floor 95`."""
+"""Fail when the coverage of a module is below a floor: `python -m scripts.coverage_floor 95`."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 
 def main() -> None:
-    """Read the coverage of the last test run and name the modules below the floor."""
+    """Read the coverage of the last test run and print the modules below the floor."""
     floor = float(sys.argv[1])
     with TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"

@@ -1,4 +1,4 @@
-"""Runs the main job: the mock portal, a real Home Assistant, and a demo account in between."""
+"""Run the mock portal and a real Home Assistant with a demo account."""
 
 import argparse
 import asyncio
@@ -28,14 +28,14 @@ STATES_TIMEOUT = 60
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says what to do."""
+    """The demo cannot continue; the message says what to do."""
 
 
 class PortalProcess:
-    """The mock portal in a process of its own."""
+    """The mock portal in its own process."""
 
     def __init__(self, port: int, scenario: str = "demo") -> None:
-        """Remember where the portal listens, and what it starts with."""
+        """Store the port and the scenario."""
         self._scenario = scenario
         self.root = f"http://127.0.0.1:{port}"
         self.base_url = f"{self.root}/api"
@@ -69,18 +69,18 @@ class PortalProcess:
         raise DemoError(msg)
 
     async def clear_journal(self) -> None:
-        """Let the portal forget the requests so far."""
+        """Clear the portal's journal."""
         async with ClientSession() as session:
             await session.delete(f"{self.root}/_mock/journal")
 
     async def control(self, path: str) -> Any:
-        """Ask the portal's control interface."""
+        """Return the response of the portal's control interface."""
         async with ClientSession() as session, session.get(f"{self.root}/_mock/{path}") as response:
             return await response.json()
 
 
 def require_free(port: int, option: str) -> None:
-    """Raise when somebody else listens on a port."""
+    """Raise an error if the port is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -91,13 +91,13 @@ def require_free(port: int, option: str) -> None:
 
 
 def show_progress(seconds: float) -> None:
-    """Tell that Home Assistant is still on its way, once in five seconds."""
+    """Print every five seconds that Home Assistant is still starting."""
     if seconds >= POLL_INTERVAL and seconds % 5 < POLL_INTERVAL:
         print(f"    still starting ({seconds:.0f} s)", flush=True)
 
 
 async def set_up(hass: HomeAssistantProcess, portal: PortalProcess) -> tuple[str, list[str]]:
-    """Add the demo account and its SIMs as a person would; return the id of its entry and the ICCIDs."""
+    """Add the demo account and its SIMs as a user would; return the entry ID and the ICCIDs."""
     await hass.create_user(USER, PASSWORD)
     print("==> Adding the demo account and its SIMs", flush=True)
     account = await hass.add_account(portal.base_url, client_id=CLIENT_ID, secret_key=SECRET_KEY)
@@ -108,7 +108,7 @@ async def set_up(hass: HomeAssistantProcess, portal: PortalProcess) -> tuple[str
 
 
 async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict[str, Any]:
-    """Wait until every SIM has been read and return the states."""
+    """Wait until every SIM has been read, and return the states."""
     until = time.monotonic() + STATES_TIMEOUT
     sims: dict[str, Any] = {}
     while time.monotonic() < until:
@@ -124,7 +124,7 @@ async def wait_for_states(hass: HomeAssistantProcess, iccids: list[str]) -> dict
 
 
 def print_states(owners: dict[str, Any]) -> None:
-    """Print a table: a column for each SIM or account, a row for each entity that shows something."""
+    """Print a table with a column for each SIM or account and a row for each entity with a state."""
     keys = sorted({key for states in owners.values() for key in states})
     rows = [["", *owners]]
     rows += [[key, *(_shown(states.get(key)) for states in owners.values())] for key in keys]
@@ -136,7 +136,7 @@ def print_states(owners: dict[str, Any]) -> None:
 
 
 def _shown(state: dict[str, Any] | None) -> str:
-    """Return a state with its unit, or what an event entity told last."""
+    """Return a state with its unit, or the last event type of an event entity."""
     if state is None:
         return ""
     attributes = state["attributes"]
@@ -147,7 +147,7 @@ def _shown(state: dict[str, Any] | None) -> str:
 async def check(
     hass: HomeAssistantProcess, portal: PortalProcess, entry_id: str, iccids: list[str]
 ) -> None:
-    """Do the main job once and prove it by the portal's journal."""
+    """Send an SMS and change a status, and check that the portal's journal has both."""
     await print_everything(hass, entry_id, iccids)
     devices = await hass.device_ids()
     sim = iccids[1]
@@ -176,7 +176,7 @@ async def check(
 
 
 async def print_everything(hass: HomeAssistantProcess, entry_id: str, iccids: list[str]) -> None:
-    """Print what Home Assistant shows of the SIMs, and of the account once it has summed them up."""
+    """Print the states of the SIMs and, once its sums are updated, of the account."""
     states = await wait_for_states(hass, iccids)
     print_states({iccid: states[iccid] for iccid in iccids})
     await _wait_for(hass, entry_id, "sims_active", "3")
@@ -184,7 +184,7 @@ async def print_everything(hass: HomeAssistantProcess, entry_id: str, iccids: li
 
 
 async def _wait_for(hass: HomeAssistantProcess, owner: str, key: str, shown: str) -> None:
-    """Wait until an entity of a SIM or an account shows a state, or the type of an event."""
+    """Wait until an entity of a SIM or an account has a state or event type."""
     until = time.monotonic() + STATES_TIMEOUT
     while True:
         state = (await hass.states())[owner][key]
@@ -197,7 +197,7 @@ async def _wait_for(hass: HomeAssistantProcess, owner: str, key: str, shown: str
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Start everything, and end it again."""
+    """Start the portal and Home Assistant, and stop both at the end."""
     require_free(options.port, "--port")
     require_free(options.portal_port, "--portal-port")
     folder = REPOSITORY / ".demo" / str(options.port)
@@ -217,7 +217,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 async def _until_stopped(job: Any, stopped: asyncio.Event) -> None:
-    """Do the job until it is done or the person presses Ctrl-C."""
+    """Run the main job until it ends or the user presses Ctrl-C."""
     tasks = [asyncio.create_task(job), asyncio.create_task(stopped.wait())]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -230,7 +230,7 @@ async def _until_stopped(job: Any, stopped: asyncio.Event) -> None:
 async def _main_job(
     hass: HomeAssistantProcess, portal: PortalProcess, options: argparse.Namespace
 ) -> None:
-    """Bring Home Assistant up with the demo account; then check it, or leave it to the person."""
+    """Start Home Assistant with the demo account; then check it, or wait for Ctrl-C."""
     await hass.start(show_progress)
     entry_id, iccids = await set_up(hass, portal)
     if options.check:
@@ -245,7 +245,7 @@ async def _main_job(
 
 
 def main() -> None:
-    """Read the options and run."""
+    """Parse the options and run the demo."""
     parser = argparse.ArgumentParser(
         prog="scripts/develop",
         description="Starts the mock portal and a real Home Assistant with a demo account "

@@ -1,4 +1,4 @@
-"""A real Home Assistant in a process of its own, driven over its public APIs."""
+"""A real Home Assistant in its own process, controlled through its public APIs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ POLL_INTERVAL = 0.25
 
 
 def listening(host: str, port: int) -> dict[str, Any]:
-    """Return what Home Assistant keeps of where it listens."""
+    """Return the stored HTTP settings of Home Assistant."""
     server = {
         "server_host": [host],
         "server_port": port,
@@ -38,11 +38,11 @@ def listening(host: str, port: int) -> dict[str, Any]:
 
 
 class HomeAssistantError(Exception):
-    """Home Assistant did not do what it was asked for."""
+    """Home Assistant did not do what was requested."""
 
 
 class HomeAssistantProcess:
-    """Home Assistant with one configuration folder, one port and one user."""
+    """Home Assistant with its own configuration folder, port and user."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class HomeAssistantProcess:
         host: str = "127.0.0.1",
         python: Path = Path(sys.executable),
     ) -> None:
-        """Remember where Home Assistant is to live, and which Python has the version that is to run."""
+        """Store the configuration folder, the port and the Python that runs Home Assistant."""
         self.config_dir = config_dir
         self.url = f"http://{host}:{port}"
         self.log_file = config_dir / "home-assistant.log"
@@ -64,14 +64,14 @@ class HomeAssistantProcess:
         self._token = ""
 
     def prepare(self, configuration: str, integration: Path = INTEGRATION) -> None:
-        """Lay out the configuration folder: the configuration, a copy of the integration, no questions.
+        """Create the configuration folder with a copy of the integration, and skip the onboarding questions.
 
-        Where Home Assistant listens goes into its own storage, as its settings page does it: the same in
-        configuration.yaml would only be tried for five minutes.
+        The HTTP settings go to Home Assistant's storage, as its settings page would put them: Home Assistant
+        only tries those of configuration.yaml for five minutes.
         """
         self.config_dir.mkdir(parents=True, exist_ok=True)
         (self.config_dir / "configuration.yaml").write_text(configuration)
-        # What is made on the pages of Home Assistant is written there.
+        # The user interface writes its automations and scripts to these files.
         for name in ("automations", "scripts"):
             (self.config_dir / f"{name}.yaml").touch()
         shutil.copytree(
@@ -90,7 +90,7 @@ class HomeAssistantProcess:
         (storage / key).write_text(json.dumps(content))
 
     async def start(self, waiting: Callable[[float], None] = lambda _: None) -> None:
-        """Start Home Assistant and wait until it answers; `waiting` is told the seconds so far."""
+        """Start Home Assistant and wait until it answers; call `waiting` with the elapsed seconds."""
         with (self.config_dir / "console.log").open("wb") as console:
             self._process = await asyncio.create_subprocess_exec(
                 str(self._python),
@@ -98,7 +98,7 @@ class HomeAssistantProcess:
                 "homeassistant",
                 "--config",
                 str(self.config_dir),
-                # Not the checkout: Home Assistant has to find the copy in its own folder.
+                # Not the checkout: Home Assistant must find the copy in its own folder.
                 cwd=self.config_dir,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=console,
@@ -116,7 +116,7 @@ class HomeAssistantProcess:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def _answers(self) -> bool:
-        """Tell whether Home Assistant serves its API; it no longer tells of onboarding once there is a user."""
+        """Return whether Home Assistant serves its API; the onboarding route is gone once there is a user."""
         path = "/api/config" if self._token else "/api/onboarding"
         with suppress(ClientError, HomeAssistantError):
             await self.request("GET", path)
@@ -124,7 +124,7 @@ class HomeAssistantProcess:
         return False
 
     async def stop(self) -> None:
-        """Stop Home Assistant, and wait until it is gone."""
+        """Stop Home Assistant and wait until its process has ended."""
         if self._session is not None:
             await self._session.close()
         process = self._process
@@ -139,18 +139,18 @@ class HomeAssistantProcess:
 
     @property
     def pid(self) -> int:
-        """Return the id of the process."""
+        """Return the process ID."""
         assert self._process is not None  # noqa: S101
         return self._process.pid
 
     async def kill(self) -> None:
-        """Kill Home Assistant, as a power cut does."""
+        """Kill Home Assistant, as a power cut would."""
         if self._process is not None:
             self._process.kill()
             await self._process.wait()
 
     async def __aenter__(self) -> Self:
-        """Start, and leave nothing behind when that fails or is interrupted."""
+        """Start Home Assistant; kill it if that fails or is interrupted."""
         try:
             await self.start()
         except BaseException:
@@ -159,11 +159,11 @@ class HomeAssistantProcess:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop Home Assistant."""
         await self.stop()
 
     async def create_user(self, name: str, password: str) -> None:
-        """Create the first user, as the welcome page does, and log in as that user."""
+        """Create the first user, as onboarding does, and log in."""
         client_id = f"{self.url}/"
         created = await self.request(
             "POST",
@@ -188,18 +188,18 @@ class HomeAssistantProcess:
             self._token = (await response.json())["access_token"]
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the REST API and return its answer."""
+        """Call the REST API and return its JSON response."""
         async with self._response(method, path, body) as response:
             return await response.json()
 
     async def text(self, path: str) -> str:
-        """Read what is no JSON."""
+        """Return a response that is not JSON."""
         async with self._response("GET", path, None) as response:
             return await response.text()
 
     @asynccontextmanager
     async def _response(self, method: str, path: str, body: Any) -> AsyncIterator[ClientResponse]:
-        """Send a request, and hand over the response when it is a good one."""
+        """Send a request and yield the response; raise an error for an error status."""
         assert self._session is not None  # noqa: S101
         async with self._session.request(
             method,
@@ -264,7 +264,7 @@ class HomeAssistantProcess:
         )
 
     async def _submit(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Fill in the form of a flow, which is to create something, and wait through its progress."""
+        """Submit the form of a flow that creates something, and wait until its progress has ended."""
         step: dict[str, Any] = await self.request("POST", path, data)
         while step["type"] == "progress":
             await asyncio.sleep(POLL_INTERVAL)
@@ -275,9 +275,9 @@ class HomeAssistantProcess:
         return step
 
     async def states(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the states of our entities: by ICCID or the id of the account's entry, then by key.
+        """Return the states of the integration's entities by ICCID or entry ID, then by key.
 
-        The key of an event entity ends in `_event`: a SIM has two entities for its SMS.
+        The key of an event entity ends in `_event`, because a SIM has two entities for its SMS.
         """
         entities = await self.command("config/entity_registry/list")
         states = {state["entity_id"]: state for state in await self.request("GET", "/api/states")}
@@ -292,7 +292,7 @@ class HomeAssistantProcess:
         return owners
 
     async def device_ids(self) -> dict[str, str]:
-        """Return the device id of each SIM by its ICCID."""
+        """Return the device ID of each SIM by ICCID."""
         return {
             identifier: device["id"]
             for device in await self.command("config/device_registry/list")

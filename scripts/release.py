@@ -1,4 +1,4 @@
-"""Builds the archive of a release: what a user gets, and nothing else."""
+"""Build the archive of a release."""
 
 import argparse
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ MANIFEST = INTEGRATION / "manifest.json"
 CHANGELOG = Path("CHANGELOG.md")
 ARCHIVE = "iot_portal.zip"
 NOTES = "release_notes.md"
-# The first moment that an archive can name: the same files make the same archive, whenever it is built.
+# The earliest time that an archive can hold, so that the same files always make the same archive.
 ALWAYS = (1980, 1, 1, 0, 0, 0)
 
 
 class ReleaseError(Exception):
-    """This cannot be released; the message says what to do."""
+    """The release is not possible; the message says what to do."""
 
 
 def version(root: Path) -> str:
@@ -30,7 +30,7 @@ def version(root: Path) -> str:
 
 
 def notes(root: Path, wanted: str) -> str:
-    """Return what the changelog says of a version, which has to have a date by now."""
+    """Return the section of a version, which must have a date, from the changelog."""
     sections = re.split(r"^## ", (root / CHANGELOG).read_text(), flags=re.MULTILINE)
     for section in sections[1:]:
         heading, _, text = section.partition("\n")
@@ -41,7 +41,7 @@ def notes(root: Path, wanted: str) -> str:
 
 
 def require_committed(root: Path) -> None:
-    """Raise when what would be released is not what is committed."""
+    """Raise an error if files are not committed."""
     status = subprocess.run(  # noqa: S603
         ["git", "status", "--porcelain", "--", str(INTEGRATION), str(CHANGELOG)],  # noqa: S607
         cwd=root,
@@ -58,14 +58,14 @@ def require_committed(root: Path) -> None:
 
 
 def require_tag(root: Path, tag: str) -> None:
-    """Raise when a tag names another version than the manifest."""
+    """Raise an error if the tag does not name the version of the manifest."""
     if tag.removeprefix("v") != version(root):
         msg = f"the tag is {tag}, but {MANIFEST} says {version(root)}"
         raise ReleaseError(msg)
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Yield what a user gets, in an order that is always the same."""
+    """Yield the files of a release in a fixed order."""
     for path in sorted((root / INTEGRATION).rglob("*")):
         parts = path.relative_to(root / INTEGRATION).parts
         if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
@@ -73,9 +73,9 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def build(root: Path, archive: Path) -> None:
-    """Write the archive: the content of the folder, as HACS and the Marketplace unpack it.
+    """Write the archive with the content of the integration's folder, as HACS and the Marketplace expect.
 
-    It is not compressed: how small files become depends on the version of zlib.
+    It is not compressed, because the compressed size depends on the version of zlib.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w") as written:
@@ -87,7 +87,7 @@ def build(root: Path, archive: Path) -> None:
 
 
 def release(options: argparse.Namespace) -> None:
-    """Check what can be checked, then build."""
+    """Check the release, then build it."""
     root: Path = options.root
     if not options.draft:
         if options.tag:
@@ -104,16 +104,18 @@ def release(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read the options and release."""
+    """Parse the options and release."""
     parser = argparse.ArgumentParser(
         prog="scripts/release",
         description=f"Builds {ARCHIVE} and {NOTES} of the version that {MANIFEST} names. "
         "Refuses a version that the changelog does not give a date, and what is not committed.",
     )
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--check", action="store_true", help="tell whether it can be released only")
+    kind.add_argument(
+        "--check", action="store_true", help="only check whether a release is possible"
+    )
     kind.add_argument("--draft", action="store_true", help="build the archive without any check")
-    parser.add_argument("--tag", help="the tag that is released; has to name the version")
+    parser.add_argument("--tag", help="the tag of the release; must name the version")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "dist", help="where to build")
     parser.add_argument("--root", type=Path, default=REPOSITORY, help="what to build from")
     try:

@@ -1,4 +1,4 @@
-"""Measures Home Assistant from within, where the benchmarks cannot look; they ask it over its actions."""
+"""Measure Home Assistant from within; the benchmarks call its actions."""
 
 import asyncio
 from pathlib import Path
@@ -27,16 +27,16 @@ from homeassistant.util.event_type import EventType
 
 DOMAIN = "bench_probe"
 CONFIG_SCHEMA = cv.empty_config_schema(DOMAIN)
-# The time when Home Assistant was started, for those who have no user there yet.
+# The file with the start time, for benchmarks that have no user yet.
 STARTED_FILE = "bench_started"
 NAP = 0.005
 
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
-    """Note when Home Assistant has started, and offer the actions."""
+    """Record when Home Assistant has started, and register the actions."""
 
     async def note_start(_: HomeAssistant) -> None:
-        """Write down what time it is."""
+        """Write the current time to a file."""
         file, now = Path(hass.config.path(STARTED_FILE)), time.time()
         await hass.async_add_executor_job(file.write_text, str(now))
 
@@ -49,7 +49,7 @@ async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
 
 
 async def look(call: ServiceCall) -> ServiceResponse:
-    """Tell how many entities have a state, and which sensors of a name's ending have been read."""
+    """Return the number of entities with a state, and the sensors with a name suffix that have been read."""
     read = [
         state.entity_id
         for state in call.hass.states.async_all("sensor")
@@ -60,7 +60,7 @@ async def look(call: ServiceCall) -> ServiceResponse:
 
 
 async def poll(call: ServiceCall) -> ServiceResponse:
-    """Update sensors at once, and tell what it cost."""
+    """Update sensors and return what it cost."""
     counts: dict[EventType[Any], int] = {EVENT_STATE_CHANGED: 0, EVENT_STATE_REPORTED: 0}
     stops = [_count(call.hass, kind, counts) for kind in counts]
     latest = [0.0]
@@ -78,7 +78,7 @@ async def poll(call: ServiceCall) -> ServiceResponse:
         "seconds": seconds,
         "stall": latest[0],
         "changes": counts[EVENT_STATE_CHANGED],
-        # An entity that is asked to update writes its state once more, which no poll does by itself.
+        # An entity that is told to update writes its state once more, which a poll does not.
         "reports": counts[EVENT_STATE_REPORTED] - len(call.data["sensors"]),
     }
 
@@ -86,9 +86,9 @@ async def poll(call: ServiceCall) -> ServiceResponse:
 def _count(
     hass: HomeAssistant, kind: EventType[Any], counts: dict[EventType[Any], int]
 ) -> CALLBACK_TYPE:
-    """Count events of a kind, and return how to stop that.
+    """Count events of a type, and return a function that stops counting.
 
-    The filter counts and lets none through, so that no event is made for the sake of counting.
+    The filter counts and rejects every event, so that counting creates no event objects.
     """
 
     @callback
@@ -98,13 +98,13 @@ def _count(
 
     @callback
     def ignore(_: Event[Any]) -> None:
-        """Never be called."""
+        """Do nothing; the filter rejects every event."""
 
     return hass.bus.async_listen(kind, ignore, event_filter=count)
 
 
 async def _watch(latest: list[float]) -> None:
-    """Note by how much the event loop was late at most."""
+    """Record the longest delay of the event loop."""
     while True:
         before = time.perf_counter()
         await asyncio.sleep(NAP)

@@ -1,1 +1,1 @@
-"""A month in the life of an account within minutes: `scripts/soak`."""
+"""A soak test: a month of an account's life within minutes, run by `scripts/soak`."""

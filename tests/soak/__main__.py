@@ -1,8 +1,9 @@
-"""Runs an account of the mock portal in a real Home Assistant through virtual days.
+"""Run an account of the mock portal in a real Home Assistant through virtual days.
 
-Ten per cent of all requests go wrong, Home Assistant is restarted, a key is revoked, SIMs come and
-go, and somebody sends SMS and asks for statuses all the time. In the end every promise is held
-against the portal's journal, the event entities and the log. Exit status 1 names what was broken.
+Ten per cent of all requests fail, Home Assistant is restarted, a key is revoked, SIMs are added and
+removed, and a simulated user sends SMS and requests statuses all the time. Every promise of the
+integration is checked against the portal's journal, the event entities and the log. The exit status is
+1 if a promise was broken.
 """
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -44,15 +45,15 @@ DAY: Final = 24 * 3600
 ACTIONS_A_SIM_A_DAY: Final = 3
 DAYS_BETWEEN_RESTARTS: Final = 3
 CALM_HOURS: Final = 27
-# What may be more in the end than after the first day: scraps of memory stay where one Home Assistant
-# after the other was. One object that every poll leaves behind is several times as much in a month.
+# How much more there may be at the end than after the first day: each stopped Home Assistant leaves
+# a few fragments. One object leaked in every poll would be several times as much in a month.
 GROWTH_OF_BLOCKS: Final = 0.02
 GROWTH_OF_MEGABYTES: Final = 0.2
 real_seconds = time.perf_counter
 
 
 class Soak:
-    """One run."""
+    """One run of the soak test."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class Soak:
         ledger: Ledger,
         promises: Promises,
     ) -> None:
-        """Put everybody in place."""
+        """Store the participants, and create the simulated user."""
         self._options = options
         self._portal = portal
         self.home = home
@@ -73,7 +74,7 @@ class Soak:
         self.sizes: list[Sizes] = []
 
     async def run(self) -> None:
-        """Live through the days, and a calm one after them."""
+        """Run through the days, and a calm day after them."""
         await self.home.start()
         await self._person.add_account(_account(self._portal.url), _polling(self._options.interval))
         await self._person.add_sims(list(self._portal.sims)[_spare(self._options.sims) :])
@@ -87,7 +88,7 @@ class Soak:
         await self.home.stop(self._person.calls)
 
     async def _day(self, day: int) -> None:
-        """Live through a day."""
+        """Run through one day."""
         began = real_seconds()
         revokes = day == max(2, self._options.days // 2)
         restarts = day % DAYS_BETWEEN_RESTARTS == 1
@@ -98,7 +99,7 @@ class Soak:
             await self._revoke()
         await self._act_until(day, hours[1])
         if restarts or is_cut_off:
-            # Not in the moment in which the person begins something, but while that may be under way.
+            # Not when the user starts something, but while it may still be in progress.
             await asyncio.sleep(self._random.uniform(1, 20))
             end = self.home.cut_power if is_cut_off else self.home.stop
             await end(self._person.calls)
@@ -117,7 +118,7 @@ class Soak:
         )
 
     async def _act_until(self, day: int, hour: int) -> None:
-        """Let the person be busy until an hour of a day, which may be over."""
+        """Let the user act until an hour of a day; do nothing if it has passed."""
         number = self._options.sims * ACTIONS_A_SIM_A_DAY
         loop = asyncio.get_running_loop()
         until = (day - 1) * DAY + hour * 3600
@@ -126,7 +127,7 @@ class Soak:
             self._ledger.read_journal()
 
     async def _exchange_sims(self) -> None:
-        """Remove some SIMs and add some of the others."""
+        """Remove some SIMs and add others."""
         there = self.home.sims()
         others = sorted(self._portal.sims.keys() - there.keys())
         number = min(len(others), 2)
@@ -135,7 +136,7 @@ class Soak:
         await self._person.add_sims(self._random.sample(others, number))
 
     async def _revoke(self) -> None:
-        """Revoke the key; after some hours the person gives the new one."""
+        """Revoke the key, and let the user enter the new one hours later."""
         self._ledger.read_journal()
         before = self._promises.counts["log-ins"]
         self._portal.state.accounts[portal_setup.CLIENT_ID].secret_key = portal_setup.NEW_KEY
@@ -151,7 +152,7 @@ class Soak:
         await asyncio.sleep(1800)
 
     async def _calm(self) -> None:
-        """Let everything end, and compare what is shown with what the portal has."""
+        """Wait until everything has ended, and compare the states with the portal."""
         self._portal.faults.clear()
         for sim in self._portal.sims.values():
             sim.bytes_per_second = 0
@@ -168,7 +169,7 @@ class Soak:
         await self._check_secrets()
 
     def _compare(self, iccid: str) -> None:
-        """Compare a SIM with what the portal has."""
+        """Compare the states of a SIM with the portal."""
         sim = self._portal.sims[iccid]
         shown = (
             self.home.state("sensor", iccid, "status"),
@@ -180,7 +181,7 @@ class Soak:
         self._promises.note("SIMs compared in the end")
 
     def _check_memory(self) -> None:
-        """Compare the memory in the end with that after the first day."""
+        """Compare the memory at the end with that after the first day."""
         first, last = self.sizes[0], self.sizes[-1]
         if last.blocks > first.blocks * (
             1 + GROWTH_OF_BLOCKS
@@ -188,7 +189,7 @@ class Soak:
             self._promises.break_(Promise.MEMORY_IS_FLAT, f"{first} became {last}")
 
     async def _check_secrets(self) -> None:
-        """Look for secrets and personal data where a user finds them or hands them on."""
+        """Search everything that a user can see or share for secrets and personal data."""
         hass, entry = self.home.hass, self.home.entry
         shown = {
             "states": [state.as_dict() for state in hass.states.async_all()],
@@ -212,7 +213,7 @@ class Soak:
 
 
 def _check_files(folder: Path, promises: Promises) -> None:
-    """Look for secrets in the files of Home Assistant, which keeps them in one."""
+    """Check that secrets are only in Home Assistant's file of config entries."""
     holders = [
         path.name
         for path in folder.rglob("*")
@@ -223,7 +224,7 @@ def _check_files(folder: Path, promises: Promises) -> None:
 
 
 def _measure() -> Sizes:
-    """Return what the process holds, without what it need not hold."""
+    """Return the memory of the process after a garbage collection."""
     forget_answers()
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -231,12 +232,12 @@ def _measure() -> Sizes:
 
 
 def _spare(sims: int) -> int:
-    """Return how many SIMs wait for their turn."""
+    """Return the number of SIMs that are not added at first."""
     return max(2, sims // 10)
 
 
 def _account(base_url: str) -> dict[str, Any]:
-    """Return what is typed into the form of an account."""
+    """Return the input for the form of an account."""
     return {
         "environment": "custom",
         "client_id": portal_setup.CLIENT_ID,
@@ -246,7 +247,7 @@ def _account(base_url: str) -> dict[str, Any]:
 
 
 def _polling(interval: int) -> dict[str, Any]:
-    """Return what is typed into the form of the options."""
+    """Return the input for the form of the options."""
     return {
         "poll_interval": interval,
         "request_rate": 4,
@@ -258,14 +259,14 @@ def _polling(interval: int) -> dict[str, Any]:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal; standard output is for the results."""
+    """Print to standard error; standard output is for the results."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 @contextmanager
 def _watched(promises: Promises, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Read the log, at its most talkative."""
+    """Check the log, at debug level, while the context lasts."""
     watch = Watch(promises)
     logging.getLogger().addHandler(watch)
     for name in LOGGERS:
@@ -283,7 +284,7 @@ def _watched(promises: Promises, loop: asyncio.AbstractEventLoop) -> Iterator[No
 
 @contextmanager
 def _blocking_calls_detected() -> Iterator[None]:
-    """Let Home Assistant complain of whatever blocks the event loop."""
+    """Make Home Assistant report blocking calls in the event loop while the context lasts."""
     block_async_io.enable()
     try:
         yield
@@ -293,8 +294,8 @@ def _blocking_calls_detected() -> Iterator[None]:
 
 
 async def _run(options: Namespace, folder: Path, url: str, promises: Promises) -> Soak:
-    """Run on a portal of its own."""
-    # How often a request that hangs looks for its client.
+    """Run the soak with its own portal."""
+    # The interval at which a hanging request checks whether its client is still connected.
     server._LOOK_SECONDS = 5  # noqa: SLF001
     number = options.sims + _spare(options.sims)
     async with MockPortal(portal_setup.scenario(Random(options.seed), number)) as portal:  # noqa: S311
@@ -309,12 +310,12 @@ async def _run(options: Namespace, folder: Path, url: str, promises: Promises) -
 
 
 def _soak(options: Namespace) -> Report:
-    """Run in a folder of its own, and return what it came to."""
+    """Run the soak in a temporary folder, and return the report."""
     global_random.seed(options.seed)
     loop = virtual.VirtualLoop()
     promises = Promises(clock=lambda: START + timedelta(seconds=loop.time()))
     began, worked = real_seconds(), time.process_time()
-    # In memory, where there is such a place: it is not the disk that is tried here.
+    # In memory where possible: the disk is not what is tested.
     memory = Path("/dev/shm")  # noqa: S108
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         folder = Path(name)
@@ -344,7 +345,7 @@ def _soak(options: Namespace) -> Report:
 
 
 def main() -> int:
-    """Run and report."""
+    """Run the soak and print the report."""
     parser = ArgumentParser(
         prog="scripts/soak", description=__doc__, formatter_class=RawDescriptionHelpFormatter
     )

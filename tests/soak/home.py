@@ -1,4 +1,4 @@
-"""A Home Assistant that starts from its files and stops, as often as needed, in one process."""
+"""A Home Assistant that can be started from its files and stopped repeatedly in one process."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,17 +37,17 @@ HOLDERS: Final = (
     *("homeassistant.helpers.", "homeassistant.components.", "aiohttp.web_app"),
     "mock_portal.",
 )
-# Home Assistant does not call off a wait of ten seconds after a refresh that somebody asked for.
+# Home Assistant does not cancel the ten-second cooldown of a requested refresh.
 ENDS_BY_ITSELF: Final = "/homeassistant/helpers/debounce.py"
 
 
 class Home:
-    """Home Assistant on one configuration folder, and what its event entities tell."""
+    """Home Assistant with one configuration folder."""
 
     hass: HomeAssistant
 
     def __init__(self, folder: Path, url: str, promises: Promises, told: Told) -> None:
-        """Say where its files and its server are, and who listens to the event entities."""
+        """Store the folder, the URL and the listener for events of event entities."""
         self._folder = folder
         self._promises = promises
         self._told = told
@@ -60,29 +60,29 @@ class Home:
 
     @property
     def entry(self) -> ConfigEntry[Any]:
-        """Return the account."""
+        """Return the config entry of the account."""
         (entry,) = self.hass.config_entries.async_entries(DOMAIN)
         return entry
 
     async def start(self) -> None:
-        """Start from what is in the files."""
+        """Start Home Assistant from its files."""
         self.hass = hass = HomeAssistant(str(self._folder))
         loader.async_setup(hass)
         hass.config_entries = ConfigEntries(hass, {})
-        # Its own looks for names on the network; the portal has none.
+        # Home Assistant's own resolver uses the network; the portal has no name to resolve.
         data: dict[Any, Any] = hass.data
         data[aiohttp_client.DATA_RESOLVER] = ThreadedResolver()
         await loader.async_get_custom_components(hass)
         await bootstrap.async_load_base_functionality(hass)
         hass.auth = await auth_manager_from_config(hass, [], [])
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._async_state_changed)
-        # Where the portal reports the end of an edit to.
+        # The address for the webhooks of bulk edits.
         hass.config.external_url = self._url
         await async_setup_component(hass, DOMAIN, {})
         await hass.async_start()
 
     async def cut_power(self, calls: set[asyncio.Task[None]]) -> None:
-        """End without a warning: what is on the disk now is all that stays, and nobody is told anything more."""
+        """Stop as a power cut would: restore the files as they are now, and report no further events."""
         loop = asyncio.get_running_loop()
         self._is_dark = True
         on_disk = await loop.run_in_executor(None, _read_files, self._folder)
@@ -95,7 +95,7 @@ class Home:
         self.power_cuts += 1
 
     async def stop(self, calls: set[asyncio.Task[None]]) -> None:
-        """Stop; calls that are under way end with the process."""
+        """Stop Home Assistant, and cancel the calls in progress, as the end of its process would."""
         stopped = weakref.ref(self.hass)
         await self.hass.async_stop()
         for call in calls:
@@ -104,15 +104,15 @@ class Home:
         timers = _take_timers()
         del self.hass
         with suppress(AttributeError):
-            # What tells threads that this loop has ended: here another Home Assistant takes it over.
+            # This attribute tells threads that the loop has ended; here the next Home Assistant reuses it.
             delattr(asyncio.get_running_loop(), _SHUTDOWN_RUN_CALLBACK_THREADSAFE)
-        # The portal lets go of the connections.
+        # The portal closes the connections.
         await asyncio.sleep(120)
         for left in (*timers, *_tasks()):
             self._promises.break_(Promise.NOTHING_LEAKS, f"left after a stop: {left}")
         forget_answers()
         gc.collect()
-        # Home Assistant itself remembers the one that was stopped last.
+        # Home Assistant itself keeps a reference to the one that was stopped last.
         for old in self._stopped:
             if old() is not None:
                 self._promises.break_(
@@ -123,7 +123,7 @@ class Home:
 
     @callback
     def _async_state_changed(self, event: Event[EventStateChangedData]) -> None:
-        """Pass on what an event entity tells; after a start it shows once more what it told last."""
+        """Pass on events of event entities, but not the last ones, which are restored at a start."""
         state = event.data["new_state"]
         if (
             self._is_dark
@@ -147,12 +147,12 @@ class Home:
         return state.state if state else None
 
     def sims(self) -> dict[str, str]:
-        """Return the ids of the subentries by ICCID."""
+        """Return the subentry IDs by ICCID."""
         return {sub.data["iccid"]: sub.subentry_id for sub in self.entry.subentries.values()}
 
 
 def prepare(folder: Path) -> str:
-    """Keep Home Assistant's own server on this machine, and return where; only the portal's reports need it."""
+    """Bind Home Assistant's server, which receives the portal's reports, to this machine, and return its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     content = {
@@ -173,7 +173,7 @@ def _read_files(folder: Path) -> dict[Path, bytes]:
 
 
 def _write_files(files: dict[Path, bytes]) -> None:
-    """Bring back files as they were, and take away those that were not there."""
+    """Restore the files, and delete any others."""
     for file in next(iter(files)).parent.iterdir():
         if file not in files:
             file.unlink()
@@ -182,14 +182,14 @@ def _write_files(files: dict[Path, bytes]) -> None:
 
 
 def forget_answers() -> None:
-    """Empty the caches that hold a Home Assistant or the portal's paths, as the end of a process would."""
+    """Clear the caches that hold a Home Assistant or the portal's paths, as the end of a process would."""
     for thing in gc.get_objects():
         if type(thing) is _lru_cache_wrapper and thing.__module__.startswith(HOLDERS):
             thing.cache_clear()
 
 
 def _tasks() -> list[str]:
-    """Return the tasks of Home Assistant and the integration that still run."""
+    """Return the unfinished tasks of Home Assistant and the integration."""
     return [
         repr(task)
         for task in asyncio.all_tasks()
@@ -198,9 +198,9 @@ def _tasks() -> list[str]:
 
 
 def _take_timers() -> list[str]:
-    """Call off what is still set, as the end of a process does; return what should not be.
+    """Cancel all timers, and return those that should not be left at the end of the process.
 
-    Home Assistant leaves it to the end of its process to call off what may be called off.
+    Home Assistant does not cancel timers marked `cancel_on_shutdown` before its process ends.
     """
     left = []
     for handle in get_scheduled_timer_handles(asyncio.get_running_loop()):
@@ -217,5 +217,5 @@ def _take_timers() -> list[str]:
 
 
 def _is_ours(code: CodeType) -> bool:
-    """Tell whether code is of Home Assistant or the integration, not of the portal or the soak."""
+    """Return whether code belongs to Home Assistant or the integration."""
     return any(f"/{name}/" in code.co_filename for name in OURS)

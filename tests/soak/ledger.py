@@ -1,4 +1,4 @@
-"""The book of what a person asked for, held against the portal's journal and the event entities."""
+"""The record of what a user requested, compared with the portal's journal and the event entities."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ from mock_portal.journal import Exchange
 
 from .promises import Promise, Promises
 
-# A day of patience, and some more for what is told at its end.
+# A write is followed for a day; the rest is for the event at its end.
 JUDGED_AFTER: Final = timedelta(hours=26)
 UNKNOWN: Final = "may have been carried out"
 
 
 class Kind(StrEnum):
-    """What can be asked for."""
+    """The kind of a requested write."""
 
     SMS = "SMS"
     STATUS = "status change"
@@ -30,12 +30,12 @@ class Kind(StrEnum):
 
 
 class Outcome(Enum):
-    """What the person was told of a request."""
+    """The response that the user got to a request."""
 
     DONE = auto()
     UNKNOWN = auto()
     REFUSED = auto()
-    # Home Assistant was stopped before it could tell.
+    # Home Assistant was stopped before it responded.
     CUT_OFF = auto()
 
 
@@ -52,7 +52,7 @@ ENDS: Final = {
 
 @dataclass(kw_only=True, slots=True)
 class Wish:
-    """Something that was asked for once, by the portal's name of the request: `word` is a text or a status."""
+    """A write that was requested once, under the portal's route; `word` is a text or a status."""
 
     iccid: str
     kind: Kind
@@ -68,16 +68,16 @@ class Wish:
     is_renewed: bool = False
 
     def spans(self, moment: datetime) -> bool:
-        """Tell whether it was being asked for at a moment."""
+        """Return whether the request was in progress at a moment."""
         return self.began <= moment and (self.over is None or moment <= self.over)
 
     @property
     def ends(self) -> list[str]:
-        """Return how it ended."""
+        """Return the events that ended it."""
         return [event for event in self.told if event in ENDS[self.kind]]
 
     def __str__(self) -> str:
-        """Describe it for a message."""
+        """Return a description for a message."""
         outcome = self.outcome.name if self.outcome else "under way"
         return (
             f"{self.kind} {self.word!r} by {self.route} to {self.iccid} at {self.began:%Y-%m-%d %H:%M:%S} "
@@ -87,7 +87,7 @@ class Wish:
 
 @dataclass(kw_only=True, slots=True)
 class Expected:
-    """Something that is to be told once, though nobody asked for it: an SMS from a SIM, a report of an edit."""
+    """An event that must come once without a request: an SMS from a SIM, or a report of a bulk edit."""
 
     since: datetime
     iccid: str = ""
@@ -97,10 +97,10 @@ class Expected:
 
 
 class Ledger:
-    """Everything that was asked for lately."""
+    """The recent requests and expected events."""
 
     def __init__(self, portal: MockPortal, promises: Promises) -> None:
-        """Start with an empty book."""
+        """Start without requests."""
         self._portal = portal
         self._promises = promises
         self._wishes: dict[str, list[Wish]] = {}
@@ -108,7 +108,7 @@ class Ledger:
 
     @contextmanager
     def asking(self, kind: Kind, route: str, word: str, *iccids: str) -> Iterator[None]:
-        """Note that something is asked for, and what the person is told."""
+        """Record a request, and its outcome when the context ends."""
         began = dt_util.utcnow()
         asked = [
             Wish(iccid=iccid, kind=kind, route=route, word=word, began=began) for iccid in iccids
@@ -127,7 +127,7 @@ class Ledger:
                 self._close(wish, outcome)
 
     def _close(self, wish: Wish, outcome: Outcome) -> None:
-        """Note what a person was told in the end."""
+        """Record the outcome of a request."""
         wish.outcome, wish.over = outcome, dt_util.utcnow()
         self._promises.note(
             f"{wish.kind} by {wish.route}: {outcome.name.lower().replace('_', ' ')}"
@@ -138,21 +138,21 @@ class Ledger:
                 other.is_renewed |= other is not wish and is_the_same
 
     def expect(self, name: str, *, iccid: str = "", text: str | None = None) -> None:
-        """Expect to be told of an SMS from a SIM by its id, or of a report by its queue id.
+        """Expect the event of an SMS from a SIM by its ID, or of a report by its queue ID.
 
-        A report can overtake the answer in which its queue id stands.
+        A report can arrive before the response that contains its queue ID.
         """
         self._expected.setdefault(name, Expected(since=dt_util.utcnow(), iccid=iccid, text=text))
 
     def sim_removed(self, iccid: str) -> None:
-        """Expect nothing more of a SIM that is gone."""
+        """Expect no further events of a removed SIM."""
         for wish in self._wishes.get(iccid, ()):
             wish.is_gone = True
         for expected in self._expected.values():
             expected.is_gone |= expected.iccid == iccid
 
     def told(self, iccid: str, key: str, state: State) -> None:
-        """Take down what an event entity tells."""
+        """Record an event of an event entity."""
         event = state.attributes["event_type"]
         self._promises.note(f"event: {key} {event}")
         if (name := self._name(key, state)) is not None:
@@ -173,14 +173,14 @@ class Ledger:
             self._check_end_of_sms(event, wish, state.attributes)
 
     def _name(self, key: str, state: State) -> str | None:
-        """Return the name of what may be expected."""
+        """Return the ID of an event that needs no request."""
         told = state.attributes
         if key == "bulk_edit":
             return str(told["queue_id"])
         return str(told["sms_id"]) if told["event_type"] == "received" else None
 
     def _told_of_itself(self, name: str, state: State) -> None:
-        """Take down what was told of something that may be expected: a report of a lost answer is not."""
+        """Record an event that needs no request; it may come before it is expected."""
         expected = self._expected.setdefault(name, Expected(since=dt_util.utcnow()))
         expected.told += 1
         message = state.attributes.get("message")
@@ -188,25 +188,25 @@ class Ledger:
             self._promises.break_(Promise.ENDED_ONCE, f"{state} for {expected}")
 
     def _check_end_of_sms(self, event: str, wish: Wish, told: Any) -> None:
-        """Insist that the portal has it too."""
+        """Check that the portal has the same end of an SMS."""
         sms = self._portal.state.sms[int(told["sms_id"])]
         if sms.text != wish.word or sms.status.lower() != event:
             self._promises.break_(Promise.TOLD_THE_TRUTH, f"{event} for {wish}: {sms}")
 
     def read_journal(self) -> None:
-        """Find who asked for each write, and let the journal start over."""
+        """Match each write in the journal to its request, and clear the journal."""
         for exchange in self._portal.journal:
             self._promises.note("requests")
             self._promises.note("faults", exchange.fault is not None)
-            # One that the line has spoilt is tried again.
+            # A log-in that failed due to a fault is repeated.
             self._promises.note("log-ins", exchange.route == "Login" and exchange.fault is None)
-            # A write that is refused for its token is repeated with another one.
+            # A write that is refused because of its token is repeated with a new one.
             if exchange.method == "PUT" and exchange.status != 401:
                 self._take(exchange)
         self._portal.journal.clear()
 
     def _take(self, exchange: Exchange) -> None:
-        """Find who asked for a write."""
+        """Match a write to its requests."""
         body = exchange.body
         assert isinstance(body, dict)
         update, iccids = body.get("update", body), body.get("iccids", [exchange.iccid])
@@ -217,7 +217,7 @@ class Ledger:
             self._take_for(str(iccid), words, exchange)
 
     def _take_for(self, iccid: str, words: set[Any], exchange: Exchange) -> None:
-        """Find who asked for a write to a SIM."""
+        """Match a write to a SIM's request."""
         found = self._find(
             iccid,
             lambda wish: (
@@ -237,7 +237,7 @@ class Ledger:
             self._promises.break_(Promise.WRITTEN_ONCE, str(wish))
 
     def judge(self, *, everything: bool = False) -> None:
-        """Look at what should have ended by now, and strike it from the book."""
+        """Check all requests that must have ended by now, and remove them."""
         before = dt_util.utcnow() - (timedelta() if everything else JUDGED_AFTER)
         self._forget_old(before)
         for iccid, wishes in self._wishes.items():
@@ -250,7 +250,7 @@ class Ledger:
                 self._judge_expected(name, self._expected.pop(name))
 
     def _forget_old(self, before: datetime) -> None:
-        """Let the portal's books grow no further than a day or two; what is judged is what was told."""
+        """Delete old SMS and bulk edits of the portal, so that its memory does not grow."""
         state = self._portal.state
         for sms in list(state.sms.values())[:-1]:
             if sms.modified <= before - JUDGED_AFTER:
@@ -258,7 +258,7 @@ class Ledger:
         state.bulk_edits[:] = [edit for edit in state.bulk_edits if edit.due > before]
 
     def _judge(self, wish: Wish) -> None:
-        """Hold what was asked for against what was told."""
+        """Compare a request with its events."""
         if wish.outcome is Outcome.DONE and not wish.carried_out:
             self._promises.break_(Promise.TOLD_THE_TRUTH, f"not carried out: {wish}")
         if wish.outcome is Outcome.REFUSED and wish.carried_out:
@@ -266,9 +266,9 @@ class Ledger:
         if wish.kind is Kind.NOTE or wish.is_gone or wish.outcome is Outcome.REFUSED:
             return
         if wish.outcome is Outcome.CUT_OFF and not wish.arrived and not wish.told:
-            # The power went before anything of it was on the disk.
+            # The power cut came before anything was stored.
             return
-        # Who asks for the same status again waits for the one that was asked for last.
+        # The events follow the last of several requests for the same status.
         if len(wish.ends) != 1 and not (wish.is_renewed and not wish.ends):
             self._promises.break_(Promise.ENDED_ONCE, str(wish))
         self._promises.note("followed to one end", len(wish.ends))
@@ -276,10 +276,10 @@ class Ledger:
             self._promises.break_(Promise.ENDED_ONCE, f"never told as sent: {wish}")
 
     def _judge_expected(self, name: str, expected: Expected) -> None:
-        """Insist that what nobody asked for was told."""
+        """Check that an expected event has come."""
         if not expected.told and not expected.is_gone:
             self._promises.break_(Promise.ENDED_ONCE, f"never told: {name} {expected}")
 
     def _find(self, iccid: str, fits: Callable[[Wish], bool]) -> list[Wish]:
-        """Return what was asked for a SIM and fits."""
+        """Return the requests for a SIM that match."""
         return [wish for wish in self._wishes.get(iccid, ()) if fits(wish)]

@@ -1,4 +1,4 @@
-"""Somebody who uses Home Assistant all day long, at random but by a seed."""
+"""A simulated user who acts at random intervals, reproducibly by a seed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -20,7 +20,7 @@ from .ledger import Kind, Ledger
 from .portal_setup import STATUSES, TERMINAL_STATUSES, live
 from .promises import Promises
 
-# How often a person tries again what the line has spoilt.
+# How often the user repeats what has failed.
 TRIES: Final = 20
 MOST_IN_BULK: Final = 6
 STATUS_CHANGES: Final = (
@@ -34,12 +34,12 @@ STATUS_CHANGES: Final = (
 
 
 class Person:
-    """Sends, asks, edits, presses, adds and removes; one thing at a time for each SIM."""
+    """A user who calls actions and adds and removes SIMs; each SIM has one action at a time."""
 
     def __init__(
         self, home: Home, portal: MockPortal, ledger: Ledger, promises: Promises, random: Random
     ) -> None:
-        """Sit down."""
+        """Store the Home Assistant, the portal and the records."""
         self._home = home
         self._portal = portal
         self._ledger = ledger
@@ -50,7 +50,7 @@ class Person:
         self.calls: set[asyncio.Task[None]] = set()
 
     async def act_for(self, seconds: float, *, actions_a_day: int) -> None:
-        """Do this and that for a while."""
+        """Act at random intervals for some seconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:
@@ -58,7 +58,7 @@ class Person:
             self._act()
 
     def _act(self) -> None:
-        """Do one thing, without waiting for its end."""
+        """Start one random action without waiting for its end."""
         sims = self._home.sims() if self._home.entry.subentries else {}
         free = sorted(sims.keys() - self._busy)
         if not free:
@@ -83,7 +83,7 @@ class Person:
             self._begin(self._edit_many(iccids), *iccids)
 
     def _begin(self, call: Coroutine[Any, Any, None], *iccids: str) -> None:
-        """Call without waiting, and leave the SIMs alone until the call is over."""
+        """Start a call, and mark its SIMs as busy until it ends."""
         self._busy.update(iccids)
         task = asyncio.create_task(call)
         self.calls.add(task)
@@ -95,7 +95,7 @@ class Person:
         task.add_done_callback(over)
 
     async def _call(self, domain: str, action: str, data: dict[str, Any]) -> Any:
-        """Call an action, and return what it answers where it does."""
+        """Call an action, and return its response if it has one."""
         self._promises.note("actions")
         services = self._home.hass.services
         answers = services.supports_response(domain, action) is not SupportsResponse.NONE
@@ -104,7 +104,7 @@ class Person:
         )
 
     def _devices(self, *iccids: str) -> dict[str, list[str]]:
-        """Return how an action names SIMs."""
+        """Return the action data that selects SIMs."""
         registry, entry_id = dr.async_get(self._home.hass), self._home.entry.entry_id
         devices = [
             registry.async_get_device_by_identifier((DOMAIN, iccid), entry_id) for iccid in iccids
@@ -112,11 +112,11 @@ class Person:
         return {ATTR_DEVICE_ID: [device.id if device else "" for device in devices]}
 
     def _entity(self, domain: str, iccid: str, key: str) -> str | None:
-        """Return an entity of a SIM, which may be new and not there yet."""
+        """Return the entity ID of a SIM's entity, or None if it does not exist yet."""
         return er.async_get(self._home.hass).async_get_entity_id(domain, DOMAIN, f"{iccid}_{key}")
 
     def _hear_from(self, iccid: str) -> None:
-        """Let a SIM send an SMS, when its first ones have been looked at."""
+        """Receive an SMS from a SIM, once its earlier SMS have been read."""
         if self._home.entry.runtime_data.account.memory.of(iccid).seen_sms is None:
             return
         text = f"Private words {next(self._numbers)}"
@@ -125,13 +125,13 @@ class Person:
         self._promises.note("SMS from SIMs")
 
     async def _send(self, iccid: str) -> None:
-        """Send an SMS by the action."""
+        """Send an SMS with the action."""
         text = f"Private words {next(self._numbers)}"
         with self._ledger.asking(Kind.SMS, "SendSMS", text, iccid):
             await self._call(DOMAIN, "send_sms", {**self._devices(iccid), "message": text})
 
     async def _notify(self, iccid: str) -> None:
-        """Send an SMS by the entity."""
+        """Send an SMS with the notify entity."""
         if (entity_id := self._entity("notify", iccid, "sms")) is None:
             return
         text = f"Private words {next(self._numbers)}"
@@ -140,26 +140,26 @@ class Person:
             await self._call("notify", "send_message", data)
 
     def _status(self) -> dict[str, Any]:
-        """Return a status to ask for, and let the portal take it as it likes; from some there is no way back."""
+        """Return a random status, and choose at random how the portal handles it; few are terminal."""
         self._portal.dialects["status_change"] = self._random.choice(STATUS_CHANGES)
         status = self._random.choice(STATUSES if self._random.randrange(20) else TERMINAL_STATUSES)
         return {"status": status, "confirm_terminal": status in TERMINAL_STATUSES}
 
     async def _ask(self, iccid: str) -> None:
-        """Ask for a status."""
+        """Request a status."""
         data = self._status()
         with self._ledger.asking(Kind.STATUS, "RequestStatusChange", data["status"], iccid):
             await self._call(DOMAIN, "request_status_change", self._devices(iccid) | data)
 
     async def _edit_status(self, iccid: str) -> None:
-        """Edit the status."""
+        """Edit the status of a SIM."""
         data = self._status()
         changes = {"changes": {"status": data.pop("status")}}
         with self._ledger.asking(Kind.STATUS, "EditDevice", changes["changes"]["status"], iccid):
             await self._call(DOMAIN, "edit_device", self._devices(iccid) | data | changes)
 
     async def _edit_many(self, iccids: list[str]) -> None:
-        """Edit the status of many SIMs at once, and wait for the report where one can come."""
+        """Edit the status of several SIMs, and expect the report."""
         data = self._status()
         changes = {"changes": {"status": data.pop("status")}}
         status = changes["changes"]["status"]
@@ -171,26 +171,26 @@ class Person:
             self._promises.note("edits of many SIMs")
 
     async def _note(self, iccid: str) -> None:
-        """Write a note on a SIM."""
+        """Write a note for a SIM."""
         note = f"Note {next(self._numbers)}"
         with self._ledger.asking(Kind.NOTE, "EditDevice", note, iccid):
             data = {**self._devices(iccid), "changes": {"simNotes": note}}
             await self._call(DOMAIN, "edit_device", data)
 
     async def _press(self, iccid: str) -> None:
-        """Press refresh."""
+        """Press the refresh button."""
         if (entity_id := self._entity("button", iccid, "refresh")) is not None:
             await self._call("button", "press", {ATTR_ENTITY_ID: entity_id})
 
     async def _get(self, iccid: str) -> None:
-        """Look at all that the portal tells."""
+        """Call get_sim."""
         try:
             await self._call(DOMAIN, "get_sim", self._devices(iccid))
         except HomeAssistantError:
             self._promises.note("get_sim: failed")
 
     async def add_account(self, data: dict[str, Any], options: dict[str, Any]) -> None:
-        """Add the account and set how it is polled."""
+        """Add the account and set its options."""
         flows = self._home.hass.config_entries.flow
         flow = await flows.async_init(DOMAIN, context={"source": "user"})
         for _ in range(TRIES):
@@ -205,7 +205,7 @@ class Person:
         await asyncio.sleep(60)
 
     async def add_sims(self, iccids: list[str]) -> None:
-        """Add SIMs below the account; a bad line may take some tries."""
+        """Add SIMs to the account, with retries."""
         flows = self._home.hass.config_entries.subentries
         for _ in range(TRIES):
             flow = await flows.async_init(
@@ -225,14 +225,14 @@ class Person:
             await asyncio.sleep(600)
 
     def remove_sim(self, iccid: str) -> None:
-        """Remove a SIM, whatever is under way."""
+        """Remove a SIM, whatever is in progress."""
         entry = self._home.entry
         self._ledger.sim_removed(iccid)
         self._home.hass.config_entries.async_remove_subentry(entry, self._home.sims()[iccid])
         self._promises.note("SIMs removed")
 
     async def give_new_key(self, key: str) -> int:
-        """Answer the request for a new key; return how many there were."""
+        """Enter the new key in all reauthentication flows, and return their number."""
         flows = self._home.hass.config_entries.flow
         waiting = flows.async_progress_by_handler(DOMAIN)
         for flow in waiting:

@@ -1,4 +1,4 @@
-"""The portal of a soak: a fleet that lives, and a bad line to it."""
+"""The mock portal of a soak: its fleet and its faults."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ CANARY: Final = "canary"
 CLIENT_ID: Final = "soak-client"
 KEY: Final = f"{CANARY}-secret-1"
 NEW_KEY: Final = f"{CANARY}-secret-2"
-# Documented statuses between which an account may change.
+# Documented statuses among which an account may change.
 STATUSES: Final = ("ACTIVATED", "DEACTIVATED", "ACTIVATION_READY", "TEST_READY")
 TERMINAL_STATUSES: Final = ("RETIRED", "PURGED")
 READS: Final = ("ctdUsage", "getStatus", "sessionInfo", "GetDevice", "GetSMS")
@@ -37,14 +37,14 @@ FAULTS: Final[tuple[Mapping[str, Any], ...]] = (
     {"kind": "slow_drip", "seconds": 2},
     {"kind": "hang"},
     {"kind": "oversized_body", "size": 1_100_000},
-    # What says that the SIM or the route is not there, which a log-in never says.
+    # Responses that say that the SIM or the route does not exist, which a log-in never gets.
     *({"kind": "status", "status": 404, "route": route} for route in READS),
     *({"kind": "status", "status": 403, "route": route} for route in ("sessionInfo", "GetDevice")),
 )
 
 
 def fleet(random: Random, number: int) -> dict[str, dict[str, Any]]:
-    """Return SIMs with cycles that begin on any day, and usage at any pace."""
+    """Return SIMs with random billing days and usage rates."""
     return {
         f"8931080000{random.randrange(10**4):04}{index:05}": {
             "status": random.choice(STATUSES),
@@ -59,7 +59,7 @@ def fleet(random: Random, number: int) -> dict[str, dict[str, Any]]:
 
 
 def scenario(random: Random, number: int) -> dict[str, Any]:
-    """Return what the portal starts with."""
+    """Return the scenario of the portal."""
     return {
         "accounts": {
             CLIENT_ID: {"secret_key": KEY, "api_token": f"{CANARY}-api-token"},
@@ -70,9 +70,9 @@ def scenario(random: Random, number: int) -> dict[str, Any]:
 
 
 def add_faults(portal: MockPortal, random: Random) -> None:
-    """Let every tenth request go wrong, in a way of its own."""
+    """Make every tenth request fail, with a random fault."""
     general = [fault for fault in FAULTS if "route" not in fault]
-    # One after the other they get the chance to strike.
+    # The faults are tried one after the other.
     each = 1 - (1 - FAULT_RATE) ** (1 / len(general))
     for fault in FAULTS:
         probability = each if fault in general else each / 5
@@ -81,7 +81,7 @@ def add_faults(portal: MockPortal, random: Random) -> None:
 
 @contextmanager
 def recognizable_tokens() -> Iterator[None]:
-    """Let the portal hand out tokens that can be found wherever they turn up."""
+    """Let the portal issue tokens that can be searched for, while the context lasts."""
     numbers = count(1)
     original = secrets.token_urlsafe
     secrets.token_urlsafe = lambda nbytes=None: f"{CANARY}-session-token-{next(numbers)}"
@@ -92,7 +92,7 @@ def recognizable_tokens() -> Iterator[None]:
 
 
 def live(sim: Sim, random: Random) -> None:
-    """Let something happen to a SIM that nobody here asked for."""
+    """Change something of a SIM that no user requested."""
     match random.randrange(10):
         case 0:
             sim.set_status(random.choice(STATUSES))

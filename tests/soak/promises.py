@@ -1,4 +1,4 @@
-"""What the integration promises, and what became of it."""
+"""The promises of the integration, and how they were kept."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ MOST_BROKEN: Final = 20
 
 
 class Promise(StrEnum):
-    """What must hold whatever happens."""
+    """A promise of the integration that must hold whatever happens."""
 
     WRITTEN_ONCE = "every write reaches the portal at most once"
     ENDED_ONCE = "every SMS and status change ends in exactly one event"
@@ -27,17 +27,17 @@ class Promise(StrEnum):
 
 @dataclass(kw_only=True)
 class Promises:
-    """Those that were broken, and when."""
+    """The broken promises, and the counts of a run."""
 
     clock: Callable[[], datetime]
     broken: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def break_(self, promise: Promise, how: str) -> None:
-        """Note a broken promise."""
+        """Record a broken promise."""
         if len(self.broken) < MOST_BROKEN:
             self.broken.append(f"{self.clock():%Y-%m-%d %H:%M:%S} {promise}: {how}")
 
     def note(self, what: str, number: int = 1) -> None:
-        """Count something."""
+        """Add to a count."""
         self.counts[what] += number

@@ -1,4 +1,4 @@
-"""What a soak came to, as a table for documents or as JSON."""
+"""The report of a soak, as a Markdown table or as JSON."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -9,10 +9,10 @@ from .ledger import ENDS, Kind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """What the process holds."""
+    """The memory of the process."""
 
     megabytes: float
-    # Of Python's own memory; unlike the megabytes no allocator rounds them up.
+    # Of Python's own allocator; unlike the megabytes they are not rounded up.
     blocks: int
 
 
@@ -33,11 +33,11 @@ class Report:
     broken: list[str]
 
     def as_json(self) -> str:
-        """Return everything that was counted."""
+        """Return all figures."""
         return json.dumps(asdict(self), indent=2)
 
     def as_table(self) -> str:
-        """Return what a reader wants to know."""
+        """Return a Markdown table of the main figures."""
         rows = [("virtual days", f"{self.days}, and a calm one"), *self._rows()]
         return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
@@ -80,7 +80,7 @@ class Report:
         ]
 
     def _wishes(self, kind: Kind) -> str:
-        """Return what was asked for and how it ended."""
+        """Return the number of requests of a kind, and how they ended."""
         key = "sms" if kind is Kind.SMS else "lifecycle"
         told = ", ".join(
             f"{self.counts.get(f'event: {key} {event}', 0)} "
@@ -90,7 +90,7 @@ class Report:
         return f"{self._asked(kind)}; {told}"
 
     def _asked(self, kind: Kind) -> str:
-        """Return how often something was asked for, and what the person was told."""
+        """Return the number of requests of a kind, by outcome."""
         outcomes: Counter[str] = Counter()
         for name, number in sorted(self.counts.items()):
             if name.startswith(f"{kind} by "):
@@ -99,14 +99,14 @@ class Report:
         return f"{outcomes.total():,} ({listed})"
 
     def _reports(self) -> str:
-        """Return how the edits of many SIMs ended."""
+        """Return the number of bulk edits by their end."""
         return ", ".join(
             f"{self.counts.get(f'event: bulk_edit {event}', 0)} {event.replace('_', ' ')}"
             for event in ("failed", "finished", "timed_out")
         )
 
     def _other_events(self) -> str:
-        """Return what happened to SIMs that nobody asked for."""
+        """Return the number of events that no user requested, by type."""
         prefix = "event: lifecycle "
         return ", ".join(
             f"{number} {name.removeprefix(prefix)}"
@@ -115,7 +115,7 @@ class Report:
         )
 
     def _log_lines(self) -> str:
-        """Return how much the integration said above debugging."""
+        """Return the number of the integration's log lines above debug level."""
         levels = ("error", "warning", "info")
         return ", ".join(
             f"{self.counts.get(f'own log lines: {level}', 0)} {level}" for level in levels

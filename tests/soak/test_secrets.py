@@ -1,4 +1,4 @@
-"""Secrets and personal data stay where they belong, through an eventful life with everything logged."""
+"""Secrets and personal data do not leak, whatever happens and with all logging enabled."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
@@ -44,7 +44,7 @@ NUMBERS = {
 }
 ADDRESS = "100.64.7.7"
 PERSONAL = (ICCID, OTHER_ICCID, THIRD_ICCID, *NUMBERS.values(), ADDRESS, TEXT)
-# Quick enough for a test, and longer than any answer that comes.
+# In seconds: short enough for a test, and longer than any response takes.
 PATIENCE = 0.25
 DETAILS: Mapping[str, Mapping[str, Any]] = {
     "delay": {"seconds": 2 * PATIENCE},
@@ -53,20 +53,20 @@ DETAILS: Mapping[str, Mapping[str, Any]] = {
 
 
 class Trail(logging.Handler):
-    """Everything that a life leaves behind, by place."""
+    """Everything that is logged, shown or returned, by place."""
 
     def __init__(self) -> None:
-        """Start without a trace."""
+        """Start empty."""
         super().__init__(logging.DEBUG)
         self.formatter = logging.Formatter("%(message)s")
         self.places: dict[str, list[str]] = {}
 
     def add(self, place: str, *things: object) -> None:
-        """Keep something."""
+        """Add things to a place."""
         self.places.setdefault(place, []).extend(map(str, things))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line of the log, with its traceback."""
+        """Add a log record with its traceback."""
         is_own = record.name.startswith("custom_components.iot_portal")
         text = self.format(record)
         self.add("log", text)
@@ -75,11 +75,11 @@ class Trail(logging.Handler):
 
     @callback
     def async_note(self, event: Event) -> None:
-        """Keep an event."""
+        """Add an event."""
         self.add("events", event.as_dict())
 
     def find(self, *words: str, places: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
-        """Return where words are: place, word and what stands around it."""
+        """Return the place, word and context of each occurrence of a word."""
         return [
             (place, word, text[max(0, text.index(word) - 80) :][:200])
             for place in places or self.places
@@ -91,7 +91,7 @@ class Trail(logging.Handler):
 
 @pytest.fixture
 def trail(hass: HomeAssistant) -> Iterator[Trail]:
-    """Keep all that is said and told."""
+    """Return a record of all logs and events."""
     trail = Trail()
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     logging.getLogger().addHandler(trail)
@@ -106,7 +106,7 @@ def trail(hass: HomeAssistant) -> Iterator[Trail]:
 
 @pytest.fixture
 async def portal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockPortal]:
-    """Return a portal with secrets that can be found anywhere, and a client that does not wait long."""
+    """Return a portal with recognizable secrets, and give the client a short timeout."""
     monkeypatch.setattr(
         way_to_the_portal, "IotPortalClient", partial(IotPortalClient, timeout=PATIENCE)
     )
@@ -123,16 +123,16 @@ async def portal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockPortal]:
 
 
 class Life:
-    """An account from its first log-in, through everything that can go well or wrong."""
+    """An account, from its first log-in through all kinds of success and failure."""
 
     def __init__(self, hass: HomeAssistant, portal: MockPortal, trail: Trail) -> None:
-        """Begin."""
+        """Store the Home Assistant, the portal and the record."""
         self._hass = hass
         self._portal = portal
         self._trail = trail
 
     async def add_account(self, *tries: Mapping[str, str]) -> ConfigEntry[Any]:
-        """Add an account with the last of some credentials."""
+        """Add an account, with several credentials of which the last are right."""
         flow = await self._hass.config_entries.flow.async_init(
             DOMAIN, context={"source": SOURCE_USER}
         )
@@ -144,12 +144,12 @@ class Life:
             result = await self._hass.config_entries.flow.async_configure(flow["flow_id"], form)
             self._trail.add("forms", result)
         entry: ConfigEntry[Any] = result["result"]
-        # The entry in the result is Home Assistant's own, to itself.
+        # The flow result contains the entry itself, which Home Assistant does not show.
         self._trail.places["forms"].pop()
         return entry
 
     async def add_sims(self, entry: ConfigEntry[Any], *iccids: str) -> None:
-        """Add SIMs below an account."""
+        """Add SIMs to an account."""
         flows = self._hass.config_entries.subentries
         flow = await flows.async_init((entry.entry_id, "sim"), context={"source": SOURCE_USER})
         result = await flows.async_configure(flow["flow_id"], {"iccids": " ".join(iccids)})
@@ -160,11 +160,11 @@ class Life:
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing is in progress."""
         await self._hass.async_block_till_done(wait_background_tasks=True)
 
     async def call(self, domain: str, action: str, data: Mapping[str, Any]) -> bool:
-        """Call an action and keep what it says; tell whether it succeeded."""
+        """Call an action, record its response and return whether it succeeded."""
         try:
             answer = await self._hass.services.async_call(
                 domain, action, dict(data), blocking=True, return_response=domain == DOMAIN
@@ -177,7 +177,7 @@ class Life:
         return True
 
     async def act(self, entry: ConfigEntry[Any]) -> list[bool]:
-        """Call every action and press everything; tell what succeeded."""
+        """Call every action and press every button; return whether each succeeded."""
         sim = {"device_id": device_id(self._hass, entry, ICCID)}
         return [
             await self.call(*each)
@@ -215,9 +215,9 @@ class Life:
     async def meet_faults(
         self, entry: ConfigEntry[Any], iccid: str, secret: str, *kinds: str
     ) -> None:
-        """Meet kinds of faults, while writing, reading and logging in."""
+        """Write, read and log in under each kind of fault."""
         sim = {"device_id": device_id(self._hass, entry, iccid)}
-        # So that the newest token is the one of this account.
+        # The newest token must be the one of this account.
         await self._hass.config_entries.async_reload(entry.entry_id)
         for kind in kinds:
             for route in ("SendSMS", "ctdUsage", "Login"):
@@ -235,10 +235,10 @@ class Life:
             await self.settle()
 
     async def ask_for_key(self, entry: ConfigEntry[Any]) -> None:
-        """Lose the key, and give first a wrong and then the right one."""
+        """Revoke the key, and enter first a wrong and then the right one."""
         self._portal.state.accounts["demo-client"].secret_key = NEW_KEY
         self._portal.state.revoke_tokens()
-        # A press of refresh is none of them: it always succeeds.
+        # Pressing refresh always succeeds.
         assert True not in (await self.act(entry))[:-1]
         await self.read(entry)
         await self.look_around(entry)
@@ -252,7 +252,7 @@ class Life:
             await self.settle()
 
     async def look_around(self, entry: ConfigEntry[Any]) -> None:
-        """Keep all that can be looked at or downloaded."""
+        """Record everything that can be viewed or downloaded."""
         hass, add = self._hass, self._trail.add
         add("states", *(state.as_dict() for state in hass.states.async_all()))
         add("repairs", *ir.async_get(hass).issues.values())
@@ -267,7 +267,7 @@ class Life:
             add("traces", *(trace.as_extended_dict() for trace in traces.all_traces()))
 
     async def lose_sim(self, entry: ConfigEntry[Any]) -> None:
-        """Have repairs raised: for a SIM that is gone and a route that is refused for all."""
+        """Raise the repair issues for a missing SIM and for a route that is refused for all SIMs."""
         self._portal.faults.add(
             "status", route="ctdUsage", status=404, body={"errorMessage": f"No SIM {ICCID}"}
         )
@@ -280,7 +280,7 @@ class Life:
 
 
 async def automate(hass: HomeAssistant) -> None:
-    """Have an automation that reads a SIM, so that there is a trace of it."""
+    """Set up an automation that reads a SIM, so that there is a trace of it."""
     automation = {
         "id": "read",
         "alias": "Read",
@@ -301,7 +301,7 @@ async def test_eventful_life(
     hass_storage: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever happens, a secret is in the entry's own file only, and a SIM is not given away."""
+    """Whatever happens, secrets are only in the file of config entries, and ICCIDs are masked."""
     for component in ("homeassistant", "repairs", "system_health", "diagnostics"):
         assert await async_setup_component(hass, component, {})
     await automate(hass)
@@ -318,7 +318,7 @@ async def test_eventful_life(
     await life.look_around(entry)
     await life.look_around(legacy)
     await life.meet_faults(entry, ICCID, KEY, *KINDS)
-    # The portal is not to tell one account the secrets of another, which it could not know to hide.
+    # The portal must not send one account the secrets of another, which its client cannot know.
     await hass.config_entries.async_unload(entry.entry_id)
     await life.meet_faults(legacy, THIRD_ICCID, API_TOKEN, "status")
     await hass.config_entries.async_setup(entry.entry_id)

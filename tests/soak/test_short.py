@@ -1,4 +1,4 @@
-"""The soak itself, for two days only: `scripts/soak` runs a month."""
+"""A soak of two days; `scripts/soak` runs a month."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def soak(*options: str) -> tuple[int, dict[str, Any], str]:
-    """Run a soak in a process of its own; return its exit status, its figures and what it said."""
+    """Run a soak in its own process; return its exit status, figures and error output."""
     run = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "tests.soak", "--json", *options],
         cwd=REPOSITORY,
@@ -27,7 +27,7 @@ def soak(*options: str) -> tuple[int, dict[str, Any], str]:
 
 @pytest.mark.timeout(110)
 def test_two_days() -> None:
-    """Eight SIMs live through two days of faults, restarts and a revoked key; every promise is kept."""
+    """Eight SIMs go through two days of faults, restarts and a revoked key, and every promise is kept."""
     status, report, said = soak("--days", "2", "--sims", "8")
 
     assert report["broken"] == [], said

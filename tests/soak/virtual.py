@@ -1,4 +1,4 @@
-"""Time that passes only while everybody waits: an event loop that jumps to the next alarm."""
+"""Virtual time: an event loop that jumps to the next timer when nothing else is to be done."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,26 +12,26 @@ from typing import Any, Final, override
 from homeassistant.helpers import event
 from homeassistant.util import dt as dt_util
 
-# How long another thread may take before the soak counts as stuck, in real seconds.
+# How many real seconds another thread may take before the soak counts as stuck.
 STUCK_AFTER: Final = 60.0
 
 
 class JumpingSelector(selectors.DefaultSelector):
-    """Looks at the sockets, and lets time jump instead of waiting for them."""
+    """A selector that advances the virtual time instead of waiting."""
 
     def __init__(self) -> None:
-        """Start at zero, in seconds."""
+        """Start at zero seconds."""
         super().__init__()
         self.now = 0.0
         self.jobs = 0
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what has happened; when nothing has, it is later."""
+        """Return the ready sockets; advance the time if there are none."""
         if (ready := super().select(0)) or timeout == 0:
             return ready
         if self.jobs or timeout is None:
-            # Another thread is at work, and time stands still for it.
+            # A job in another thread is running, and takes no virtual time.
             if not (ready := super().select(STUCK_AFTER)):
                 msg = "Nobody is left to wait for"
                 raise RuntimeError(msg)
@@ -44,22 +44,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in which a request takes no time and a day takes seconds."""
 
     def __init__(self) -> None:
-        """Start to count."""
+        """Create the loop with a selector of its own."""
         self._jumping = JumpingSelector()
         super().__init__(self._jumping)
-        # Less than this is lost when seconds are added up.
+        # The rounding error of added seconds is smaller.
         self._clock_resolution = 1e-6
 
     @override
     def time(self) -> float:
-        """Return the virtual seconds so far."""
+        """Return the virtual seconds since the start."""
         return self._jumping.now
 
     @override
     def run_in_executor[*ArgsT, T](
         self, executor: Executor | None, func: Callable[[*ArgsT], T], *args: *ArgsT
     ) -> asyncio.Future[T]:
-        """Run a job in another thread, for which time stands still."""
+        """Run a job in another thread, which takes no virtual time."""
         self._jumping.jobs += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._job_done)
@@ -75,13 +75,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._jumping.jobs -= 1
 
     def _job_done(self, _: asyncio.Future[Any]) -> None:
-        """Let time go on."""
+        """Let the virtual time continue."""
         self._jumping.jobs -= 1
 
 
 @contextmanager
 def virtual_time(loop: VirtualLoop, start: datetime) -> Iterator[None]:
-    """Let Home Assistant, the integration and the portal tell the time by a loop."""
+    """Make Home Assistant, the integration and the portal use the time of a loop."""
     epoch = start.timestamp()
 
     def timestamp() -> float:

@@ -1,4 +1,4 @@
-"""Reads the whole log: what must not be in it, and what must not be in it in plain words."""
+"""Check the whole log for warnings that must not occur, secrets and personal data."""
 
 import logging
 import re
@@ -16,22 +16,22 @@ FORBIDDEN: Final = {
     ),
     Promise.NO_EXCEPTION: ("Traceback", "Unexpected error", "Error doing job"),
 }
-# Of a SIM, its device or the person; what stands in the registries of Home Assistant is its own.
+# Personal data of a SIM, its device or the user; the registries of Home Assistant may hold it.
 PERSONAL: Final = re.compile(r"8931080000\d{9}|Private words|100\.64\.\d|20408\d{10}|3569380\d{8}")
 
 
 class Watch(logging.Handler):
-    """A log that is read and thrown away."""
+    """A log handler that checks each record."""
 
     def __init__(self, promises: Promises) -> None:
-        """Tell whoever wants to know."""
+        """Store where broken promises are recorded."""
         super().__init__(logging.DEBUG)
         self._promises = promises
         self._format = logging.Formatter("%(message)s")
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Read a line; how the portal's own server sees the faults is its own affair."""
+        """Check a log record; the portal's own server may log the faults."""
         if record.name == "aiohttp.server":
             return
         text = self._format.format(record)
@@ -48,7 +48,7 @@ class Watch(logging.Handler):
             self._read_warning(record, text)
 
     def _read_warning(self, record: logging.LogRecord, text: str) -> None:
-        """Find what must not happen."""
+        """Record a broken promise if a warning must not occur."""
         for promise, words in FORBIDDEN.items():
             if any(word in text for word in words):
                 self._promises.break_(promise, f"{record.name}: {text[-600:]}")
