@@ -4,7 +4,7 @@ The mock portal runs in a process of its own and answers after 20 ms. Home Assis
 integration, its pacer opened wide, reading an idle fleet and then an active one; with a `rest` sensor
 in YAML for status, data usage and address of each SIM; and with neither, which is what the memory of
 the others is compared with. A round asks for an update of all SIMs at once and waits until it is done.
-The floor is a loop of aiohttp that makes the requests of our integration and parses them.
+The baseline is a loop of aiohttp that makes the requests of our integration and parses them.
 """
 
 from argparse import Namespace

@@ -27,19 +27,16 @@ pytest.register_assert_rewrite(
     "tests.soak.ledger",
 )
 
-# The same examples in every run, so that a change is never blamed for what others have overlooked.
+# The same examples in every run, so that no change is blamed for an older bug.
 settings.register_profile("normal", derandomize=True, database=None)
-# New ones each time, and many: `scripts/test --profile nightly`.
+# Many new ones in each run: `scripts/test --profile nightly`.
 settings.register_profile("nightly", max_examples=5000, print_blob=True)
 settings.load_profile("normal")
 
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read only once and at any pace, so that a test waits neither for a turn nor for a second try.
-
-    Nor for a progress that nobody watches.
-    """
+    """Disable pacing, retries and the shortest progress, so that no test waits for them."""
     monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
     monkeypatch.setattr(portal, "Pacer", UnlimitedPacer)
     monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0)

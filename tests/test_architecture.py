@@ -1,4 +1,4 @@
-"""The dependency lines: who may import whom."""
+"""The layers of the packages: which module may import which."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 
-# A module may import from lines above its own only; modules of one line never import each other.
+# A module may only import from layers above its own.
 INTEGRATION_LINES = (
     ("api.const", "api.exceptions", "api.gsm"),
     ("api.connection", "api.models", "api.pacing"),
@@ -31,7 +31,7 @@ INTEGRATION_LINES = (
 
 
 def _modules(package: str) -> dict[str, ast.Module]:
-    """Return the syntax trees of a package by dotted name below it."""
+    """Return the syntax trees of a package by dotted name."""
     root = REPOSITORY / package
     return {
         ".".join(path.relative_to(root).with_suffix("").parts): ast.parse(path.read_text())
@@ -53,7 +53,7 @@ def _imports(tree: ast.Module, module: str, package: str) -> Iterator[str]:
 
 
 def _all_imports(package: str) -> dict[str, set[str]]:
-    """Return what every module of a package imports."""
+    """Return the imports of every module of a package."""
     name = package.replace("/", ".")
     return {module: set(_imports(tree, module, name)) for module, tree in _modules(package).items()}
 
@@ -70,7 +70,7 @@ def _all_imports(package: str) -> dict[str, set[str]]:
     ],
 )
 def test_strangers(package: str, stranger: str) -> None:
-    """The client and the mock are two readings, and the client knows no Home Assistant."""
+    """The client and the mock do not know each other, and the client does not know Home Assistant."""
     found = {
         module: sorted(names)
         for module, imports in _all_imports(package).items()
@@ -80,7 +80,7 @@ def test_strangers(package: str, stranger: str) -> None:
 
 
 def _line_of(name: str) -> int | None:
-    """Return on which line of the integration a module stands."""
+    """Return the number of a module's layer."""
     for number, line in enumerate(INTEGRATION_LINES):
         if name in line:
             return number
@@ -88,7 +88,7 @@ def _line_of(name: str) -> int | None:
 
 
 def test_integration_lines() -> None:
-    """Data flows one way: client, coordinator, entity; nobody imports __init__."""
+    """Imports only point to earlier layers, and nothing imports __init__."""
     package = "custom_components.iot_portal."
     wrong = []
     for module, imports in _all_imports("custom_components/iot_portal").items():

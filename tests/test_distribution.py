@@ -1,4 +1,4 @@
-"""What HACS, the Marketplace, hassfest and GitHub want of this repository."""
+"""The requirements of HACS, the Marketplace, hassfest and GitHub for this repository."""
 
 from collections.abc import Iterator
 import json
@@ -24,7 +24,7 @@ FLOOR = "2026.10.0"
 
 
 def load(path: Path | str) -> Any:
-    """Return what is in a JSON or YAML file."""
+    """Return the content of a JSON or YAML file."""
     return yaml.safe_load((REPOSITORY / path).read_text())
 
 
@@ -33,7 +33,7 @@ VERSION = load(MANIFEST)["version"]
 
 # --- HACS and the Marketplace
 
-# What HACS knows; it refuses any other key. The Marketplace reads some of them.
+# All keys that HACS accepts; the Marketplace reads some of them.
 HACS = vol.Schema(
     {
         vol.Required("name"): str,
@@ -51,12 +51,12 @@ HACS = vol.Schema(
 
 
 def test_hacs_json() -> None:
-    """HACS and the Marketplace find the integration in the repository, and offer releases only."""
+    """HACS and the Marketplace find the integration in the repository, and offer only releases."""
     hacs = HACS(load("hacs.json"))
     assert hacs["name"] == load(MANIFEST)["name"]
     assert hacs["hide_default_branch"]
     assert not hacs.get("content_in_root")
-    # Without it both take the files out of the repository, so that a commit can be tried as well.
+    # Without a zipped release both use the repository, so that users can install a commit, too.
     assert hacs.get("zip_release", False) == ("filename" in hacs)
     assert hacs.get("filename", ARCHIVE) == ARCHIVE
     folders = {
@@ -66,13 +66,13 @@ def test_hacs_json() -> None:
 
 
 def test_information() -> None:
-    """What both show of a repository is where they look for it."""
+    """README and licence are where HACS and the Marketplace expect them."""
     assert (REPOSITORY / "README.md").is_file()
     assert "Apache License" in (REPOSITORY / "LICENSE").read_text()[:200]
 
 
 def test_floor() -> None:
-    """The oldest Home Assistant is the same wherever it is named, and it is the one that is tested."""
+    """The oldest supported Home Assistant is the same everywhere, and it is tested."""
     assert AwesomeVersion(FLOOR).strategy == AwesomeVersionStrategy.CALVER
     assert load("hacs.json")["homeassistant"] == FLOOR
     series = FLOOR.rpartition(".")[0]
@@ -87,7 +87,7 @@ def test_floor() -> None:
 
 
 def test_newest() -> None:
-    """GitHub says which Home Assistant it tries beside the oldest, and the README knows of it."""
+    """The README and the workflow name the newest tested Home Assistant."""
     name = load(".github/workflows/checks.yml")["jobs"]["newest"]["name"]
     series = name.rpartition(" ")[2]
     assert f'"homeassistant=={series}.' in (REPOSITORY / "pyproject.toml").read_text()
@@ -98,7 +98,7 @@ IMAGES = {"icon": 256, "icon@2x": 512}
 
 
 def test_brand() -> None:
-    """The images have the names and sizes that Home Assistant asks for, see-through, without a margin."""
+    """The images have the names, sizes and transparency that Home Assistant requires, without a margin."""
     found = {path.name for path in (INTEGRATION / "brand").iterdir()}
     assert "icon.png" in found
     assert found <= set(ALLOWED_IMAGES)
@@ -109,7 +109,7 @@ def test_brand() -> None:
             left, top, right, bottom = image.getchannel("A").getbbox() or (0, 0, 0, 0)
             assert size in (right - left, bottom - top)
             assert image.getpixel((0, 0))[3] == 0  # type: ignore[index]
-    # A second copy in the repository is objected to.
+    # HACS objects to a second copy in the repository.
     assert not list(REPOSITORY.glob("*.png"))
 
 
@@ -135,7 +135,7 @@ MANIFEST_SCHEMA = vol.Schema(
 
 
 def test_manifest() -> None:
-    """The manifest has all keys that are demanded, no other, in the order that hassfest wants."""
+    """The manifest has all required keys, no others, in the order that hassfest requires."""
     manifest = json.loads((REPOSITORY / MANIFEST).read_text())
     MANIFEST_SCHEMA(manifest)
     assert list(manifest) == ["domain", "name", *sorted(manifest.keys() - {"domain", "name"})]
@@ -144,7 +144,7 @@ def test_manifest() -> None:
 
 
 def test_changelog() -> None:
-    """The changelog names the version of the manifest, and of each since when it is out, or that it is not."""
+    """The changelog has the version of the manifest, and a date or "unreleased" for each version."""
     headings = re.findall(r"^## (.*)$", (REPOSITORY / CHANGELOG).read_text(), re.MULTILINE)
     assert all(re.fullmatch(r"\S+ \((not released|\d{4}-\d\d-\d\d)\)", each) for each in headings)
     assert VERSION in {heading.partition(" ")[0] for heading in headings}
@@ -155,7 +155,7 @@ def test_changelog() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a checkout in which everything is ready for a release."""
+    """Return a checkout that is ready for a release."""
     root = tmp_path / "checkout"
     shutil.copytree(
         INTEGRATION,
@@ -172,7 +172,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def git(root: Path, *arguments: str) -> None:
-    """Run git as somebody, whatever the machine is set to."""
+    """Run git with a fixed configuration and identity."""
     person = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     subprocess.run(["git", *person, *arguments], cwd=root, check=True)  # noqa: S603, S607
 
@@ -184,14 +184,14 @@ def commit(root: Path) -> None:
 
 
 def run(root: Path, *options: str) -> Path:
-    """Run scripts/release on a checkout, and return the archive that it is to make."""
+    """Run scripts/release in a checkout, and return the path of the archive."""
     output = root.parent / "dist"
     release(["--root", str(root), "--output", str(output), *options])
     return output / ARCHIVE
 
 
 def refusal(root: Path, *options: str) -> str:
-    """Return why scripts/release refuses a checkout; it leaves nothing behind."""
+    """Return the message with which scripts/release refuses a checkout, and check that it leaves no files."""
     with pytest.raises(SystemExit) as refused:
         run(root, *options)
     assert not (root.parent / "dist").exists()
@@ -199,7 +199,7 @@ def refusal(root: Path, *options: str) -> str:
 
 
 def test_release(checkout: Path) -> None:
-    """A release holds all files of the integration, nothing else, and what is new in it."""
+    """A release has exactly the files of the integration, and the release notes."""
     cache = (checkout / MANIFEST).with_name("__pycache__")
     cache.mkdir()
     (cache / "sensor.pyc").touch()
@@ -217,7 +217,7 @@ def test_release(checkout: Path) -> None:
 
 
 def test_release_is_reproducible(checkout: Path) -> None:
-    """The same files make the same archive, whenever and in whatever order they were written."""
+    """The same files result in the same archive, whatever their time stamps and order."""
     first = run(checkout).read_bytes()
     for path in sorted((checkout / MANIFEST).parent.rglob("*.py"), reverse=True):
         content = path.read_bytes()
@@ -229,7 +229,7 @@ def test_release_is_reproducible(checkout: Path) -> None:
 
 
 def test_release_check(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A check tells that all is ready, and builds nothing."""
+    """A check reports success, and builds nothing."""
     assert not run(checkout, "--check").exists()
     assert f"{VERSION} can be released" in capsys.readouterr().out
 
@@ -241,7 +241,7 @@ def test_release_of_another_tag(checkout: Path) -> None:
 
 @pytest.mark.parametrize("version", ["99.0.0", "98.0.0", "0.0"])
 def test_release_without_a_date(checkout: Path, version: str) -> None:
-    """A version that the changelog does not name, or not as released, is refused."""
+    """A version that the changelog lacks, or lists without a date, is refused."""
     manifest = (checkout / MANIFEST).read_text().replace(f'"{VERSION}"', f'"{version}"')
     (checkout / MANIFEST).write_text(manifest)
     commit(checkout)
@@ -250,14 +250,14 @@ def test_release_without_a_date(checkout: Path, version: str) -> None:
 
 @pytest.mark.parametrize("name", [str(MANIFEST), str(MANIFEST.with_name("new.py")), "CHANGELOG.md"])
 def test_release_of_what_is_not_committed(checkout: Path, name: str) -> None:
-    """What is not committed is named and refused; nobody could find out later what was released."""
+    """Uncommitted files are named and refused, as the release could not be reproduced."""
     with (checkout / name).open("a") as file:
         file.write("\n")
     assert name in refusal(checkout, "--check")
 
 
 def test_release_outside_of_git(checkout: Path) -> None:
-    """Where git cannot tell what is committed, nothing is released."""
+    """Nothing is released where git cannot say what is committed."""
     shutil.rmtree(checkout / ".git")
     assert "git cannot tell" in refusal(checkout)
 
@@ -273,7 +273,7 @@ PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # (v\d+\.\d+\.\d+|main|master)
 
 
 def workflow(name: str) -> dict[str, Any]:
-    """Return a workflow; YAML takes its `on` for true."""
+    """Return a workflow; YAML reads its key `on` as true."""
     content: dict[str, Any] = load(GITHUB / "workflows" / name)
     content["on"] = content.pop(True)  # type: ignore[call-overload]
     return content
@@ -302,7 +302,7 @@ def test_workflows_are_all() -> None:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflow_is_frugal(name: str) -> None:
-    """A workflow may read only, has no secrets, does not run twice at once, and ends by itself."""
+    """A workflow has read permissions only, no secrets, no parallel runs, and a time limit."""
     content = workflow(name)
     assert content["permissions"] == {"contents": "read"}
     assert content["concurrency"]["group"].startswith(name.removesuffix(".yml"))
@@ -315,7 +315,7 @@ def test_workflow_is_frugal(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflow_steps(name: str) -> None:
-    """The actions are pinned, the scripts exist and can be run, and no text of others gets into a shell."""
+    """Actions are pinned, scripts exist and are executable, and no untrusted text reaches a shell."""
     text = (GITHUB / "workflows" / name).read_text()
     assert len(PINNED.findall(text)) == text.count("uses:")
     for step in steps(name):
@@ -329,7 +329,7 @@ def test_workflow_steps(name: str) -> None:
 
 
 def test_release_workflow() -> None:
-    """A tag releases what scripts/release has built and the tests have tried on both versions."""
+    """A tag releases the archive that scripts/release built and the tests checked on both versions."""
     content = workflow("release.yml")
     assert content["on"] == {"push": {"tags": ["v*"]}}
     called = [step["run"] for step in steps("release.yml") if "run" in step]
@@ -371,7 +371,7 @@ FORM = vol.Schema(
 
 @pytest.mark.parametrize("name", FORMS)
 def test_issue_form(name: str) -> None:
-    """GitHub can draw the form: every field has an id of its own, and a dropdown something to choose."""
+    """GitHub accepts the form: every field has a unique ID, and a dropdown has options."""
     form = FORM(load(GITHUB / "ISSUE_TEMPLATE" / name))
     fields = [element for element in form["body"] if element["type"] != "markdown"]
     identifiers = [field["id"] for field in fields]
@@ -381,7 +381,7 @@ def test_issue_form(name: str) -> None:
 
 
 def test_bug_report_asks_for_what_helps() -> None:
-    """Who reports a bug is asked for diagnostics, both versions and the log, and cannot pass them over."""
+    """A bug report requires diagnostics, both versions and the log."""
     assert FORMS == ["bug_report.yml", "feature_request.yml"]
     body = load(GITHUB / "ISSUE_TEMPLATE" / "bug_report.yml")["body"]
     required = {part["id"] for part in body if part.get("validations", {}).get("required")}
@@ -389,7 +389,7 @@ def test_bug_report_asks_for_what_helps() -> None:
 
 
 def test_issue_config() -> None:
-    """Nobody gets an empty page, and the links lead into this repository."""
+    """Blank issues are disabled, and the links lead to this repository."""
     config = load(GITHUB / "ISSUE_TEMPLATE" / "config.yml")
     assert config["blank_issues_enabled"] is False
     for link in config["contact_links"]:
@@ -402,14 +402,14 @@ def test_issue_config() -> None:
 
 
 def test_dependabot() -> None:
-    """Newer versions of the actions are proposed."""
+    """Dependabot proposes newer versions of the actions."""
     config = load(GITHUB / "dependabot.yml")
     assert config["version"] == 2
     assert [update["package-ecosystem"] for update in config["updates"]] == ["github-actions"]
 
 
 def test_dev_container() -> None:
-    """The container has the Python that we need, sets itself up, and shows the ports of scripts/develop."""
+    """The container has the required Python, runs scripts/setup, and forwards the ports of scripts/develop."""
     container = json.loads((REPOSITORY / ".devcontainer.json").read_text())
     assert container["image"] == "python:3.14"
     assert (REPOSITORY / container["postCreateCommand"]).is_file()

@@ -1,4 +1,4 @@
-"""The documentation holds: what it names exists, links lead somewhere, and somebody tries every example."""
+"""The documentation is correct: files and links exist, and every example is tested."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ PAGES = sorted(
 TEXTS = {page: (REPOSITORY / page).read_text() for page in PAGES}
 
 HERE = "tests/test_docs.py"
-# Who tries the examples of a page in a language. `console` is what only the reader can do.
+# The test of the examples of a page and language; `console` blocks are for readers only.
 TRIED = {
     ("CONTRIBUTING.md", "diff"): HERE,
     ("CONTRIBUTING.md", "sh"): HERE,
@@ -38,7 +38,7 @@ TRIED = {
 }
 FIRST_TEST = "tests/integration/test_billing.py"
 CHECKS = ".github/workflows/checks.yml"
-# Where each command is run that a page promises to work.
+# Where each command of a page is run.
 RUN = {
     "scripts/develop": (CHECKS, "- run: scripts/develop --check\n"),
     "scripts/lint": (CHECKS, "- run: scripts/lint\n"),
@@ -48,7 +48,7 @@ RUN = {
 
 
 class Block(NamedTuple):
-    """An example."""
+    """A code block."""
 
     page: str
     language: str
@@ -56,7 +56,7 @@ class Block(NamedTuple):
 
 
 def blocks() -> Iterator[Block]:
-    """Yield the examples of all pages."""
+    """Yield the code blocks of all pages."""
     for page, text in TEXTS.items():
         for indent, language, block in re.findall(
             r"^( *)```(\S*)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE
@@ -68,12 +68,12 @@ BLOCKS = list(blocks())
 
 
 def prose(page: str) -> str:
-    """Return a page without its examples."""
+    """Return a page without its code blocks."""
     return re.sub(r"^( *)```.*?^\1```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
 
 
 def test_every_example_is_tried() -> None:
-    """Each example says what it is, and a test that knows its page tries it; or it is the reader's own."""
+    """Each code block has a language, and is tested by a file that knows its page, unless only readers can run it."""
     found = {(page, language) for page, language, _ in BLOCKS if language != "console"}
     assert found == TRIED.keys()
     for (page, _), test in TRIED.items():
@@ -81,7 +81,7 @@ def test_every_example_is_tried() -> None:
 
 
 def test_commands() -> None:
-    """A command in a block that is marked `sh` is run by a test or on GitHub."""
+    """Each command in an `sh` block is run by a test or a workflow."""
     promised = {
         line.partition("#")[0].strip()
         for page, language, text in BLOCKS
@@ -95,12 +95,12 @@ def test_commands() -> None:
 
 # --- Links and paths
 
-# A pull request shows its template, and has no page that a link could start from.
+# A pull request shows the content of its template, where relative links do not work.
 OURS = "https://github.com/seed-8fbb6451/ha-iot-portal/blob/main/"
 
 
 def anchors(page: str) -> set[str]:
-    """Return what can be linked to in a page, as GitHub names it."""
+    """Return the anchors of a page's headings, as GitHub creates them."""
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
@@ -109,7 +109,7 @@ def anchors(page: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links(page: str) -> None:
-    """Every link to this repository leads to a file that is there, and to a heading that it has."""
+    """Every link to this repository leads to an existing file and heading."""
     wrong = []
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         target, _, anchor = link.partition("#")
@@ -136,14 +136,14 @@ FOLDERS = "|".join(
 
 @pytest.mark.parametrize("page", PAGES)
 def test_paths(page: str) -> None:
-    """Every file and folder of this repository that a page names is there."""
-    # A command's arguments follow its path.
+    """Every file and folder of this repository that a page names exists."""
+    # The arguments of a command follow its path.
     named = re.findall(rf"`((?:{FOLDERS})/[^\s`:]*)", prose(page))
     assert [path for path in named if not list(REPOSITORY.glob(path))] == []
 
 
 def test_promises() -> None:
-    """Every test that is said to hold a promise is there; without its file it is in the one before."""
+    """Every test that is quoted for a promise exists; a test without a file is in the one before."""
     missing, file = [], ""
     for named, test in re.findall(
         r"`(?:(tests/[\w/]+\.py)(?:::)?)?(test_\w+)?`", TEXTS["docs/reliability.md"]
@@ -163,7 +163,7 @@ PICTURE = re.compile(
 
 
 def test_pictures() -> None:
-    """Every picture is shown, in light and dark, with words for those who cannot see it, and is soon there."""
+    """Every image is shown in light and dark, has an alternative text, and is small."""
     shown = [
         ((REPOSITORY / page).parent / f"{name}-{theme}.png").resolve()
         for page in PAGES
@@ -182,7 +182,7 @@ ARCHITECTURE = TEXTS["docs/architecture.md"]
 
 
 def modules(root: Path) -> list[str]:
-    """Return the modules of a package."""
+    """Return the names of the modules of a package."""
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
 
 
@@ -195,13 +195,13 @@ def modules(root: Path) -> list[str]:
     ids=["integration", "mock"],
 )
 def test_modules(heading: str, root: Path) -> None:
-    """Every module has its line, once, and no line is about a module that is gone."""
+    """Every module has exactly one line in the document, and every line has a module."""
     (section,) = re.findall(rf"^## {heading}\n(.*?)^## ", ARCHITECTURE, re.DOTALL | re.MULTILINE)
     assert sorted(re.findall(r"^\| `(\S+\.py)` \| \S", section, re.MULTILINE)) == modules(root)
 
 
 def test_picture() -> None:
-    """The picture's arrows connect all of its boxes and nothing else, and it names modules that are there."""
+    """The diagram's arrows connect all of its boxes, and the boxes name existing modules."""
     (picture,) = (text for _, language, text in BLOCKS if language == "mermaid")
     kind, *lines = (line.strip() for line in picture.splitlines() if line)
     assert kind == "flowchart LR"
@@ -223,7 +223,7 @@ def test_picture() -> None:
 
 
 def edit(root: Path, diff: str) -> None:
-    """Carry out a change of one line, as a reader would: find the line, and replace it."""
+    """Apply a diff of one line."""
     (path,) = re.findall(r"^\+\+\+ b/(\S+)$", diff, re.MULTILINE)
     (old,) = re.findall(r"^-(?!--)(.*)$", diff, re.MULTILINE)
     (new,) = re.findall(r"^\+(?!\+\+)(.*)$", diff, re.MULTILINE)
@@ -233,7 +233,7 @@ def edit(root: Path, diff: str) -> None:
 
 
 def passes(root: Path, test: str) -> bool:
-    """Run a test file in a copy of the repository."""
+    """Return whether a test file passes in a copy of the repository."""
     return not subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
         cwd=root,
@@ -243,7 +243,7 @@ def passes(root: Path, test: str) -> bool:
 
 
 def test_first_change(tmp_path: Path) -> None:
-    """A newcomer who does what CONTRIBUTING.md says sees the test fail, and then pass."""
+    """The change in CONTRIBUTING.md first makes a test fail, and then pass, as it says."""
     for name in ("custom_components", "mock_portal", "scripts", "tests"):
         shutil.copytree(
             REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")

@@ -1,4 +1,4 @@
-"""What the integration says of its own quality is complete, and what can be checked of it holds."""
+"""The declared quality scale is complete and, as far as it can be checked, correct."""
 
 import ast
 import json
@@ -86,7 +86,7 @@ def test_complete() -> None:
 
 
 def test_manifest() -> None:
-    """The manifest claims what the list bears out."""
+    """The manifest claims the level that the list supports."""
     assert MANIFEST["quality_scale"] == "platinum"
     assert MANIFEST["requirements"] == []
     assert all(owner.startswith("@") for owner in MANIFEST["codeowners"])
@@ -97,7 +97,7 @@ def test_manifest() -> None:
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.startswith("docs-")])
 def test_docs(rule: str) -> None:
-    """Every rule about documents names the section that shows it, and the section says something."""
+    """Every documentation rule names an existing section that is not empty."""
     said = SCALE[rule]
     if said["status"] == "exempt":
         return
@@ -123,13 +123,13 @@ def _constants(module: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_parallel_updates(platform: str) -> None:
-    """Every platform says how many of its entities may work at once: one where they write."""
+    """Every platform limits parallel updates: to one where it writes."""
     writes = platform in ("button", "notify", "switch")
     assert _constants(platform)["PARALLEL_UPDATES"] == int(writes)
 
 
 def test_brands() -> None:
-    """The icons are there, in the sizes that Home Assistant serves."""
+    """The icons exist in the sizes that Home Assistant serves."""
     for name, size in (("icon.png", 256), ("icon@2x.png", 512)):
         header = (INTEGRATION / "brand" / name).read_bytes()[:24]
         assert header.startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""What the code names has words in every language, and no words are left over."""
+"""Every text that the code uses exists in every language, and no text is unused."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -49,12 +49,12 @@ STATES: dict[tuple[str, str], set[str]] = {
 SOURCES = {path.stem: path.read_text() for path in sorted(INTEGRATION.glob("*.py"))}
 SOURCE = "\n".join(SOURCES.values())
 TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
-# The most of a language that may read like English: Status, SMS, IMEI and the like.
+# The largest share of texts that may equal English, such as Status, SMS and IMEI.
 SAME_AS_ENGLISH = 0.15
 
 
 def flat(texts: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text by its dotted path."""
+    """Yield every text with its dotted path."""
     for key, value in texts.items():
         if isinstance(value, str):
             yield f"{path}{key}", value
@@ -63,7 +63,7 @@ def flat(texts: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def placeholders(*texts: str) -> set[str]:
-    """Return the names of the gaps in texts."""
+    """Return the names of the placeholders in texts."""
     return {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
 
 
@@ -86,7 +86,7 @@ def names(call: ast.Call) -> set[str]:
 
 
 def keys(*nodes: ast.AST) -> set[str]:
-    """Return the literal keys of the dicts in some code."""
+    """Return the literal keys of the dicts in syntax trees."""
     return {
         str(key.value)
         for node in nodes
@@ -98,7 +98,7 @@ def keys(*nodes: ast.AST) -> set[str]:
 
 
 def returned(function: str) -> set[str]:
-    """Return the texts that a function of the dialogs returns, by themselves or at the end of a tuple."""
+    """Return the literal strings that a function of the dialogs returns, alone or at the end of a tuple."""
     (found,) = [
         node
         for node in ast.walk(TREES["config_flow"])
@@ -110,13 +110,13 @@ def returned(function: str) -> set[str]:
 
 
 def test_all_languages() -> None:
-    """There is a file for each language, and no other."""
+    """Every language has a file, and there are no other files."""
     assert {path.stem for path in TRANSLATIONS.iterdir()} == set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_language(language: str) -> None:
-    """Every language has the same keys and gaps as English, and words of its own."""
+    """Every language has the same keys and placeholders as English, and its own texts."""
     english = dict(flat(TEXTS))
     texts = dict(flat(json.loads((TRANSLATIONS / f"{language}.json").read_text())))
 
@@ -130,14 +130,14 @@ def test_language(language: str) -> None:
 
 
 def test_entities() -> None:
-    """Every entity has a name and an icon, and every name and icon an entity."""
+    """Every entity has a name and an icon, and no name or icon is unused."""
     for told in (TEXTS["entity"], ICONS["entity"]):
         assert {platform: set(entities) for platform, entities in told.items()} == ENTITIES
     assert all(text["name"] for texts in TEXTS["entity"].values() for text in texts.values())
 
 
 def test_states() -> None:
-    """Every state that an entity can have has words, and icons are for states that there are."""
+    """Every state of an enumeration has a text, and every icon of a state has a state."""
     for platform, entities in TEXTS["entity"].items():
         for key, texts in entities.items():
             assert set(texts.get("state", ())) == STATES.get((platform, key), set())
@@ -146,7 +146,7 @@ def test_states() -> None:
 
 
 def test_attributes() -> None:
-    """Every attribute of an event and every kind of it has words, and none is left over."""
+    """Every attribute and type of an event has a text, and no text is unused."""
     told = TEXTS["entity"]["event"]
     kinds = {"lifecycle": Lifecycle, "sms": SmsProgress, "bulk_edit": BulkEditEnd}
     given = {
@@ -171,7 +171,7 @@ def test_attributes() -> None:
 
 
 def test_exceptions() -> None:
-    """Every error that is raised has words that use what it brings, and all words belong to one."""
+    """Every error has a text with its placeholders, and no text is unused."""
     shared = {"subject", "error"}
     brings: dict[str, set[str]] = {key: shared for _, key in _TRANSLATION_KEYS}
     brings["portal_error"] = shared
@@ -194,7 +194,7 @@ def test_exceptions() -> None:
 
 
 def test_issues() -> None:
-    """Every repair has words that use what it brings, and all words belong to one."""
+    """Every repair issue has a text with its placeholders, and no text is unused."""
     assert TEXTS["issues"].keys() == set(Issue)
     for call in calls("async_raise_issue"):
         issue = call.args[1]
@@ -204,12 +204,12 @@ def test_issues() -> None:
 
 
 def test_system_health() -> None:
-    """Every line of the system health page has words."""
+    """Every line of the system health page has a text."""
     assert TEXTS["system_health"]["info"].keys() == keys(TREES["system_health"])
 
 
 def test_services() -> None:
-    """Every action and field has a name, a description and an icon, and is one that the code takes."""
+    """Every action and field has a name, a description and an icon, and is accepted by the code."""
     assert TEXTS["services"].keys() == SERVICES.keys() == ICONS["services"].keys()
     assert SERVICES.keys() == services.ACTIONS.keys()
     for name, service in SERVICES.items():
@@ -222,7 +222,7 @@ def test_services() -> None:
 
 
 def test_selectors() -> None:
-    """Every option that can be chosen has words, and all words belong to one."""
+    """Every option of a selector has a text, and no text is unused."""
     options = SERVICES["request_status_change"]["fields"]["status"]["selector"]["select"]["options"]
 
     assert {key: set(texts["options"]) for key, texts in TEXTS["selector"].items()} == {
@@ -233,17 +233,17 @@ def test_selectors() -> None:
 
 
 def test_common() -> None:
-    """The dashboard takes its words from here, and all of them."""
+    """The dashboard's texts come from here, and no text is unused."""
     assert TEXTS["common"].keys() == set(re.findall(r"\bcommon\.(\w+)", SOURCES["dashboard"]))
 
 
 def fields_of(schema: Any) -> set[str]:
-    """Return the fields of a form."""
+    """Return the names of the fields of a form."""
     return {str(key) for key in schema.schema}
 
 
 def test_forms() -> None:
-    """Every field of a form has a name and a description, and all words belong to one."""
+    """Every field of a form has a name and a description, and no text is unused."""
     account = fields_of(config_flow.ACCOUNT_SCHEMA)
     other = fields_of(config_flow.OTHER_SCHEMA)
     sims = TEXTS["config_subentries"]["sim"]["step"]
@@ -263,12 +263,12 @@ def test_forms() -> None:
 
 
 def test_flow_steps() -> None:
-    """Every step of a dialog has words, and what a progress is about has too."""
+    """Every step of a dialog and every progress has a text."""
     account, sims = SOURCES["config_flow"].split("class SimSubentryFlow")
     account, options = account.split("class IotPortalOptionsFlow")
     steps = TEXTS["config_subentries"]["sim"]["step"]
 
-    # The first step of a reauthentication only leads on, and the last one of a check decides.
+    # The first step of a reauthentication and the last step of a check show no form.
     assert TEXTS["config"]["step"].keys() | {"reauth"} == set(
         re.findall(r"def async_step_(\w+)", account)
     )
@@ -281,7 +281,7 @@ def test_flow_steps() -> None:
 
 
 def test_flow_errors() -> None:
-    """Every error and every end of a dialog has words, and all words belong to one."""
+    """Every error and abort reason of a dialog has a text, and no text is unused."""
     shared = returned("_error_key")
     sims = TEXTS["config_subentries"]["sim"]
     assigned = set(re.findall(r'self\._error = "(\w+)"', SOURCES["config_flow"]))
@@ -296,7 +296,7 @@ def test_flow_errors() -> None:
 
 
 def test_flow_gaps() -> None:
-    """Words of a dialog only have gaps that the dialog fills."""
+    """Texts of a dialog only have placeholders that the dialog provides."""
     filled = keys(
         *(
             keyword.value
@@ -305,7 +305,7 @@ def test_flow_gaps() -> None:
             if keyword.arg == "description_placeholders"
         )
     )
-    # A failure and the end bring their own, and Home Assistant the account that logs in again.
+    # Failures and aborts provide their own, and Home Assistant adds the account at a reauthentication.
     filled |= {"iccid", "reason", "count", "name"}
 
     for part in ("config", "config_subentries", "options"):
@@ -313,18 +313,18 @@ def test_flow_gaps() -> None:
 
 
 def test_icon_keys() -> None:
-    """An icon stands where Home Assistant looks for it: the usual one, and others by state."""
+    """An icon is where Home Assistant looks for it: the default one, and others by state."""
     for entities in ICONS["entity"].values():
         for icons in entities.values():
             assert "default" in icons
             assert icons.keys() <= {"default", "state"}
-            # One that repeats the usual one is refused by Home Assistant's own checks.
+            # Home Assistant's own checks refuse an icon that equals the default one.
             assert icons["default"] not in icons.get("state", {}).values()
     assert all(icons.keys() == {"service"} for icons in ICONS["services"].values())
 
 
 def test_icons_exist() -> None:
-    """Every icon is one that Home Assistant's frontend can draw."""
+    """Every icon exists in Home Assistant's frontend."""
     drawn = {
         icon["name"]
         for icon in json.loads((Path(where()) / "static" / "mdi" / "iconList.json").read_text())

@@ -1,4 +1,4 @@
-"""Certificates, good and bad, for servers on this machine."""
+"""Valid and invalid certificates for servers on this machine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,13 +29,13 @@ _MAY_SIGN = x509.KeyUsage(
 
 
 def _name(common_name: str) -> x509.Name:
-    """Return the name of whom a certificate is about."""
+    """Return the X.509 name of a subject."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 @dataclass(kw_only=True)
 class Authority:
-    """Signs certificates."""
+    """A certificate authority."""
 
     folder: Path
     name: str = "An authority"
@@ -51,7 +51,7 @@ class Authority:
         lasts: timedelta = DAY,
         begins: timedelta = -2 * DAY,
     ) -> bytes:
-        """Sign a certificate that is valid from a time to another, both seen from now."""
+        """Return a signed certificate; its validity is relative to the current time."""
         now = datetime.now(UTC)
         own, signing = key.public_key(), self.key.public_key()
         is_authority = key is self.key
@@ -81,7 +81,7 @@ class Authority:
         lasts: timedelta = DAY,
         begins: timedelta = -2 * DAY,
     ) -> ssl.SSLContext:
-        """Return what a server with a certificate of this authority needs."""
+        """Return the TLS context of a server with a certificate of this authority."""
         key = ec.generate_private_key(ec.SECP256R1())
         pem = self.certificate(
             key, "portal", *(names or (HERE, LOCALHOST)), lasts=lasts, begins=begins
@@ -89,16 +89,16 @@ class Authority:
         return self._context(key, pem)
 
     def self_signed(self) -> ssl.SSLContext:
-        """Return what a server needs that vouches for itself."""
+        """Return the TLS context of a server with a self-signed certificate."""
         return self._context(self.key, self.certificate(self.key, self.name, HERE, LOCALHOST))
 
     def trusting(self) -> ssl.SSLContext:
-        """Return what a client needs that trusts this authority."""
+        """Return the TLS context of a client that trusts this authority."""
         pem = self.certificate(self.key, self.name)
         return ssl.create_default_context(cadata=pem.decode())
 
     def _context(self, key: ec.EllipticCurvePrivateKey, pem: bytes) -> ssl.SSLContext:
-        """Return what a server with a key and its certificate needs."""
+        """Return the TLS context of a server with a key and its certificate."""
         file = self.folder / "server.pem"
         file.write_bytes(
             pem
@@ -113,7 +113,7 @@ class Authority:
         return context
 
 
-# What a server can show, and what a person reads of it.
+# The TLS context and host of a server for each problem, with the text that describes it to a user.
 BAD_CERTIFICATES: dict[str, tuple[Callable[[Authority], ssl.SSLContext], str, str]] = {
     "self-signed": (Authority.self_signed, "127.0.0.1", "127.0.0.1 is self-signed"),
     "unknown authority": (

@@ -1,4 +1,4 @@
-"""The versions of Home Assistant that we name, each with a Python that runs it."""
+"""The supported versions of Home Assistant, each with a Python that runs it."""
 
 import fcntl
 from pathlib import Path
@@ -17,9 +17,9 @@ OLDEST, NEXT = (
 
 
 def the_next() -> Path:
-    """Return the Python of the next version of Home Assistant, which is installed when it is missing."""
+    """Return the Python of the next version of Home Assistant, and install it if necessary."""
     tools = REPOSITORY / ".tools"
-    # Tests run side by side, and both would install it.
+    # Tests may run in parallel, and both would install it.
     with (tools / "homeassistant-next.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         result = subprocess.run(  # noqa: S603

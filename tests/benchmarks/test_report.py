@@ -1,4 +1,4 @@
-"""What benchmarks print."""
+"""The output of benchmarks."""
 
 from argparse import Namespace
 from dataclasses import dataclass
@@ -9,27 +9,27 @@ from benchmarks._report import as_json, medians, table
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What a round said."""
+    """The results of a round."""
 
     cpu: float
     stall: float
 
 
 def test_medians() -> None:
-    """Each field has a median of its own."""
+    """The median is taken for each field alone."""
     samples = [Sample(cpu=1, stall=30), Sample(cpu=3, stall=10), Sample(cpu=2, stall=20)]
     assert medians(samples) == Sample(cpu=2, stall=20)
 
 
 def test_table() -> None:
-    """A table in Markdown; numbers stand at the right."""
+    """A table is in Markdown, with numbers aligned to the right."""
     assert table(["a poll of", "CPU"], [["idle fleet", "1 ms"], ["`rest`", "3 ms"]]) == (
         "| a poll of | CPU |\n|---|---:|\n| idle fleet | 1 ms |\n| `rest` | 3 ms |"
     )
 
 
 def test_json() -> None:
-    """All samples are told, with the options and the versions that were measured."""
+    """The JSON has all samples, with the options and the measured versions."""
     results = {"idle fleet": [Sample(cpu=1, stall=2)]}
     told = json.loads(as_json(results, Namespace(sims=1), {"Home Assistant": "2026.10.4"}))
     assert told["results"] == {"idle fleet": [{"cpu": 1, "stall": 2}]}

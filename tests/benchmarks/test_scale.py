@@ -1,11 +1,11 @@
-"""How the growth with the fleet is told."""
+"""The growth of costs with the size of a fleet."""
 
 from benchmarks._home_assistant import Holding
 from benchmarks.scale import Result, Sample, _as_table, _sizes
 
 
 def test_growth() -> None:
-    """Every figure is told a SIM, with how often it is that of the fleet closest to a hundred."""
+    """Every figure is given a SIM, with its ratio to that of the fleet closest to a hundred."""
     results = {
         size: Result(
             samples=[Sample(requests=1, cpu=cpu, stall=size / 10)],
@@ -23,5 +23,5 @@ def test_growth() -> None:
 
 
 def test_sizes() -> None:
-    """Sizes are measured once each, whatever their order."""
+    """Each size is measured once, whatever their order."""
     assert _sizes("1000,10,100,10") == [10, 100, 1000]

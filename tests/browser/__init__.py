@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests in a browser."""

@@ -1,4 +1,4 @@
-"""A person in front of a browser: what they see is looked at, and what the browser complains of is kept."""
+"""A browser that checks the texts and icons of each page, and collects errors."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from playwright.async_api import ConsoleMessage, Error, Page, Route, async_playw
 
 NO_CHROMIUM = "There is no Chromium on the PATH; on Debian: apt-get install chromium"
 FLAGS = (
-    "--no-sandbox",  # which Chromium refuses to use as root; it sees loopback only
+    "--no-sandbox",  # which Chromium refuses to use as root; it only visits loopback addresses
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--disable-gpu",
     "--disable-quic",
@@ -22,15 +22,15 @@ FLAGS = (
 TIMEOUT = 20_000
 expect.set_options(timeout=TIMEOUT)
 
-# Texts that were meant for a translator, and values that were meant for a program.
+# Untranslated keys, placeholders and values of programs.
 RAW = re.compile(
     r"\b(?:component|ui|state|state_attributes|config|config_subentries|options|services|entity|selector"
     r"|exceptions|issues)\.\w+\.[\w.]+"
     r"|\bundefined\b|\bNaN\b|\[object \w+\]|(?<!\{)\{\w+\}(?!\})"
 )
-# In a dialog nobody has to read the name of a field.
+# In a dialog the names of fields have translations.
 KEY = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
-# Icons that have a name and nothing to draw.
+# Icons that have a name but no shape.
 EMPTY_ICONS = """() => {
   const empty = [];
   const walk = (root) => root.querySelectorAll("*").forEach((element) => {
@@ -45,16 +45,16 @@ EMPTY_ICONS = """() => {
 
 
 def find_chromium() -> str | None:
-    """Return the program, under the name that the distribution gives it."""
+    """Return the path of Chromium under any of its names in distributions."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next(filter(None, map(shutil.which, names)), None)
 
 
 class Visit:
-    """What a person does and sees at one Home Assistant."""
+    """A user's session in a browser at one Home Assistant."""
 
     def __init__(self, page: Page, url: str, folder: Path) -> None:
-        """Remember where Home Assistant is, and where pictures go."""
+        """Store the page, the URL of Home Assistant and the folder for screenshots."""
         self.page = page
         self.complaints: list[str] = []
         self._url = url
@@ -63,22 +63,22 @@ class Visit:
         page.on("pageerror", self._note_error)
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        """Note an error that was written to the console."""
+        """Record an error on the console."""
         if message.type == "error":
             self.complaints.append(f"{message.text} ({message.location.get('url')})")
 
     def _note_error(self, error: Error) -> None:
-        """Note an error that nobody has caught."""
-        # Home Assistant's long lists say this of themselves whenever one of them goes away.
+        """Record an uncaught error."""
+        # Home Assistant's virtual lists raise this whenever one is removed.
         if error.message != "disconnected":
             self.complaints.append(error.stack or error.message)
 
     async def open(self, path: str) -> None:
-        """Open a page by its address."""
+        """Open a page by its path."""
         await self.page.goto(self._url + path)
 
     async def log_in(self, user: str, password: str) -> None:
-        """Log in on the page that Home Assistant shows to strangers."""
+        """Log in on the login page."""
         await self.open("/")
         await self.page.get_by_role("textbox", name="Username").fill(user)
         await self.page.get_by_role("textbox", name="Password").fill(password)
@@ -86,7 +86,7 @@ class Visit:
         await self.page.locator("home-assistant-main").wait_for()
 
     async def look(self, name: str) -> None:
-        """Look at the whole page: every text is for people and every icon is drawn; keep a picture of it."""
+        """Check every text and icon of the page, and take a screenshot."""
         await self._wait_for_icons()
         await self.page.screenshot(path=self._folder / f"{name}.png", animations="disabled")
         found = RAW.findall(await self._text("body"))
@@ -95,7 +95,7 @@ class Visit:
         assert not found, found
 
     async def _text(self, selector: str) -> str:
-        """Return all texts in a part of the page as assistive technology gets them; nothing when it is not there."""
+        """Return all texts in a part of the page as assistive technology gets them; empty if it does not exist."""
         part = self.page.locator(selector)
         if not await part.count():
             return ""
@@ -112,7 +112,7 @@ class Visit:
 
 
 async def _serve_brand(route: Route) -> None:
-    """Let Home Assistant serve our own brand; it would look for those of others on the internet."""
+    """Serve the integration's own brand images; Home Assistant would load those of others from the internet."""
     if "/iot_portal/" in route.request.url:
         await route.continue_()
     else:
@@ -122,7 +122,7 @@ async def _serve_brand(route: Route) -> None:
 
 @asynccontextmanager
 async def visiting(url: str, chromium: str, folder: Path, **context: Any) -> AsyncIterator[Visit]:
-    """Open a fresh browser at a Home Assistant; more is said about the window in Playwright's words."""
+    """Open a fresh browser at a Home Assistant, with further options for Playwright's browser context."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         window = await browser.new_context(

@@ -7,7 +7,7 @@ from .browser import NO_CHROMIUM, find_chromium
 
 @pytest.fixture
 def chromium() -> str:
-    """Return the browser's program."""
+    """Return the path of Chromium."""
     program = find_chromium()
     if program is None:
         pytest.fail(NO_CHROMIUM, pytrace=False)

@@ -1,24 +1,24 @@
-"""Pages and dialogs of Home Assistant, as far as an account with its SIMs needs them."""
+"""Page objects for the pages and dialogs of Home Assistant that an account with SIMs uses."""
 
 import re
 
 from playwright.async_api import Download, Locator, Page, expect
 
-# What is open of all lists to choose from.
+# The open one of all drop-down lists.
 OPEN_LIST = "ha-picker-combo-box:visible"
 
 
 async def pick(options: Locator, text: str) -> None:
-    """Pick from an open list, and wait until it is closed."""
+    """Choose an item from an open list, and wait until the list is closed."""
     await options.get_by_text(text, exact=True).click()
     await expect(options).to_have_count(0)
 
 
 class Dialog:
-    """The dialog that sets something up, step by step."""
+    """The dialog of a configuration flow."""
 
     def __init__(self, page: Page) -> None:
-        """Find it on the page."""
+        """Locate the dialog on the page."""
         self._page = page
         self._root = page.locator("dialog-data-entry-flow")
 
@@ -43,15 +43,15 @@ class Dialog:
         await self._root.get_by_role("menuitem", name=option).click()
 
     async def open_section(self, name: str) -> None:
-        """Open a section that is closed at first."""
+        """Expand a collapsed section."""
         await self._root.get_by_role("button", name=name).click()
 
     async def press(self, button: str) -> None:
-        """Press a button below the fields, or beside the title where there is none."""
+        """Press a button in the footer, or in the header if there is none."""
         await self._root.get_by_role("button", name=button).last.click()
 
     async def close(self, button: str) -> None:
-        """Press the button that ends the dialog, and wait until it is gone."""
+        """Press the button that ends the dialog, and wait until it is closed."""
         await self.press(button)
         await expect(self._root.get_by_role("button")).to_have_count(0)
 
@@ -62,11 +62,11 @@ class IntegrationsPage:
     PATH = "/config/integrations/dashboard"
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
 
     async def add(self, name: str) -> Dialog:
-        """Find an integration among all that there are, and begin to add it."""
+        """Search for an integration and start to add it."""
         await self._page.get_by_role("button", name="Add integration").click()
         brands = self._page.locator("dialog-add-integration")
         await brands.get_by_role("textbox").fill(name)
@@ -74,7 +74,7 @@ class IntegrationsPage:
         return Dialog(self._page)
 
     async def mend(self) -> Dialog:
-        """Begin to enter new credentials where Home Assistant asks for them."""
+        """Start to enter new credentials where Home Assistant asks for them."""
         await self._page.get_by_role("button", name="Reconfigure").click()
         return Dialog(self._page)
 
@@ -85,7 +85,7 @@ class IntegrationPage:
     PATH = "/config/integrations/integration/iot_portal"
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
         self.account = page.locator("ha-config-entry-row")
         self.sims = page.locator("ha-config-sub-entry-row")
@@ -95,17 +95,17 @@ class IntegrationPage:
         return self.sims.filter(has_text=name)
 
     async def open_device(self, name: str) -> DevicePage:
-        """Open the device of a SIM."""
+        """Open the device page of a SIM."""
         await self._page.get_by_role("button", name=f"{name} SIM card").click()
         return DevicePage(self._page)
 
     async def configure(self, row: Locator, button: str) -> Dialog:
-        """Press the gear beside an account or a SIM."""
+        """Press the gear of an account or a SIM."""
         await row.get_by_role("button", name=button).first.click()
         return Dialog(self._page)
 
     async def choose(self, row: Locator, item: str) -> None:
-        """Choose from the menu beside an account or a SIM."""
+        """Choose from the menu of an account or a SIM."""
         await row.get_by_role("button", name="Menu").first.click()
         await self._page.get_by_role("menuitem", name=item).click()
 
@@ -116,26 +116,26 @@ class IntegrationPage:
         return await download.value
 
     async def confirm(self) -> None:
-        """Confirm that something may be deleted."""
+        """Confirm a deletion."""
         await self._page.locator("dialog-box").get_by_role("button", name="Delete").click()
 
 
 class DevicePage:
-    """The page of one SIM."""
+    """The device page of a SIM."""
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
 
     def row(self, name: str) -> Locator:
-        """Return the row of an entity, or of both when there are two of that name."""
+        """Return the row of an entity, or both rows if two entities have that name."""
         return self._page.locator(f'hui-generic-entity-row:has(.info:text-is("{name}"))')
 
     async def expect(self, **shown: str) -> None:
         """Wait until entities show states."""
         for key, state in shown.items():
             name = key.replace("_", " ")
-            # What stands on the right comes first in the page; a space of it may be one that does not break.
+            # The right column comes first in the page; spaces may be non-breaking.
             words = r"\s".join(map(re.escape, state.split()))
             text = re.compile(rf"\b{words}\s+{name}\s*$")
             await expect(self.row(name).last).to_have_text(text)
@@ -151,13 +151,13 @@ class ActionsPage:
     PATH = "/config/tools/action"
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
         self._fields = page.locator("ha-service-control")
         self._list = page.locator(OPEN_LIST)
 
     async def choose_action(self, name: str) -> None:
-        """Find an action among all that there are."""
+        """Search for an action and choose it."""
         await self._page.locator("ha-service-picker").click()
         await self._list.get_by_role("textbox").fill(name)
         await pick(self._list, name)
@@ -169,16 +169,16 @@ class ActionsPage:
         await expect(self._fields.get_by_text(name, exact=True)).to_be_visible()
 
     async def choose_option(self, name: str) -> None:
-        """Choose from the one list of fixed words."""
+        """Choose from the only list of fixed options."""
         await self._fields.locator("ha-selector-select").click()
         await pick(self._list, name)
 
     async def write(self, text: str) -> None:
-        """Write a text of several lines."""
+        """Enter a text in a text area."""
         await self._fields.locator("textarea").fill(text)
 
     async def perform(self) -> str:
-        """Perform the action, and return its answer."""
+        """Perform the action, and return its response."""
         await self._page.get_by_role("button", name="Perform action").click()
         answer = self._page.locator("ha-yaml-editor .cm-content")
         await expect(answer).to_contain_text(":")
@@ -191,41 +191,41 @@ class BlueprintsPage:
     PATH = "/config/blueprint/dashboard"
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
         self._dialog = page.locator("ha-dialog-import-blueprint")
 
     async def preview(self, url: str) -> None:
-        """Fetch a blueprint."""
+        """Enter the URL of a blueprint, and wait for its preview."""
         await self._page.get_by_role("button", name="Import blueprint").click()
         await self._dialog.get_by_role("textbox", name="Blueprint address").fill(url)
         await self._dialog.get_by_role("button", name="Preview").click()
         await expect(self._dialog.get_by_role("textbox", name="Blueprint path")).to_be_visible()
 
     async def take_over(self) -> None:
-        """Import what is previewed."""
+        """Import the previewed blueprint."""
         await self._dialog.get_by_role("button", name="Import blueprint").click()
 
     async def create_automation(self, name: str) -> AutomationPage:
-        """Make an automation from a blueprint."""
+        """Create an automation from a blueprint."""
         await self._page.get_by_text(name, exact=True).click()
         return AutomationPage(self._page)
 
 
 class AutomationPage:
-    """The page on which an automation is made."""
+    """The editor of an automation."""
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
 
     async def choose_entity(self, device: str) -> None:
-        """Choose the entity of a device for the first field that wants one."""
+        """Choose an entity of a device in the first empty field for entities."""
         await self._page.get_by_text("Select an entity").first.click()
         await pick(self._page.locator(OPEN_LIST), device)
 
     async def save(self) -> None:
-        """Save the automation; it is there when it can have traces."""
+        """Save the automation, and wait until it can have traces."""
         await self._page.get_by_role("button", name="Save").click()
         await expect(self._page.get_by_text("Traces")).to_be_visible()
 
@@ -236,15 +236,15 @@ class DashboardsPage:
     PATH = "/config/lovelace/dashboards"
 
     def __init__(self, page: Page) -> None:
-        """Remember the page."""
+        """Store the page."""
         self._page = page
 
     async def offer(self) -> None:
-        """Begin to add a dashboard."""
+        """Open the dialog that adds a dashboard."""
         await self._page.get_by_role("button", name="Add dashboard").click()
 
     async def add(self, name: str) -> None:
-        """Add a dashboard of those that are offered, as it is suggested."""
+        """Add one of the suggested dashboards with its defaults."""
         await self._page.locator("ha-dialog-new-dashboard").get_by_text(name, exact=True).click()
         await self._page.get_by_role("button", name="Create").click()
 
@@ -258,5 +258,5 @@ class DashboardPage:
     """The dashboard of the SIMs."""
 
     def __init__(self, page: Page) -> None:
-        """Find the table on the page; its first row has the headings."""
+        """Locate the table, whose first row has the headings."""
         self.rows = page.locator("hui-markdown-card tr")

@@ -1,4 +1,4 @@
-"""Takes the pictures of the README and the docs: the demo SIMs after a month, in light and dark."""
+"""Take the screenshots of the README and the docs: the demo SIMs after a month, in light and dark."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ DAYS = 30
 
 
 async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
-    """Add the demo SIMs with a month behind them, and a dashboard."""
+    """Add the demo SIMs with a month of statistics, and a dashboard."""
     sims = [iccid for iccid in portal.sims if iccid != GATEWAY]
     await add_demo(hass, portal, *sims)
     states = await wait_for_states(hass, sims)
@@ -50,7 +50,7 @@ async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
 
 
 async def let_something_happen(hass: HomeAssistantProcess, portal: MockPortal) -> None:
-    """Give the events something to tell: a SIM in another device, a session, an SMS, a status that is waited for."""
+    """Cause events: a SIM in another device, a session, an SMS, a pending status change."""
     portal.sims[PUMP_HOUSE].swap_imei("3569380012345678")
     portal.sims[WEATHER_STATION].open_session("100.126.61.101")
     for name in ("pump_house", "weather_station"):
@@ -68,7 +68,7 @@ async def let_something_happen(hass: HomeAssistantProcess, portal: MockPortal) -
 
 
 async def remember_month(hass: HomeAssistantProcess, entity_id: str, usage: float) -> None:
-    """Give Home Assistant's statistics a month in which the use grew to what it is."""
+    """Import a month of statistics, in which the usage grew to its current value."""
     random = Random(entity_id)  # noqa: S311  the same month each time
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     grown = [0.0]
@@ -97,7 +97,7 @@ async def remember_month(hass: HomeAssistantProcess, entity_id: str, usage: floa
 
 
 async def make_dashboard(hass: HomeAssistantProcess) -> None:
-    """Make the dashboard of the docs, as its page tells people to."""
+    """Create the dashboard as docs/dashboard.md describes it."""
     await hass.command(
         "lovelace/dashboards/create", url_path=DASHBOARD, title="SIM cards", icon="mdi:sim"
     )
@@ -105,7 +105,7 @@ async def make_dashboard(hass: HomeAssistantProcess) -> None:
     await hass.command("lovelace/config/save", url_path=DASHBOARD, config=config)
 
 
-# --- The pictures
+# --- The screenshots
 
 
 async def show_sims(visit: Visit) -> None:
@@ -139,7 +139,7 @@ async def show_account_dialog(visit: Visit) -> None:
 
 
 async def show_summary(visit: Visit) -> None:
-    """Show what is told of SIMs that cannot all be added."""
+    """Show the summary for SIMs that cannot all be added."""
     await visit.open(IntegrationPage.PATH)
     await visit.page.get_by_role("button", name="Add SIMs").click()
     dialog = Dialog(visit.page)
@@ -148,7 +148,7 @@ async def show_summary(visit: Visit) -> None:
     await dialog.expect("Some SIMs cannot be added yet")
 
 
-# How each is shown, and how wide and high the window is for it.
+# The function that shows each, and the size of the window.
 PICTURES = {
     "dashboard": (show_dashboard, 1140, 1260),
     "sims": (show_sims, 1140, 850),
@@ -161,7 +161,7 @@ PICTURES = {
 async def take_pictures(
     hass: HomeAssistantProcess, chromium: str, theme: str, folder: Path
 ) -> None:
-    """Take every picture in one theme."""
+    """Take every screenshot in one theme."""
     async with visiting(
         hass.url, chromium, folder, color_scheme=theme, device_scale_factor=SCALE
     ) as visit:
@@ -170,14 +170,14 @@ async def take_pictures(
         for name, (show, width, height) in PICTURES.items():
             await visit.page.set_viewport_size({"width": width, "height": height})
             await show(visit)
-            # Charts are drawn a moment after they are there.
+            # Charts are drawn with a delay.
             await visit.page.wait_for_timeout(1500)
             await visit.look(f"{name}-{theme}")
             shrink(folder / f"{name}-{theme}.png")
 
 
 def shrink(path: Path) -> None:
-    """Make a picture small enough for a slow line."""
+    """Reduce the file size of a screenshot."""
     with Image.open(path) as picture:
         picture.convert("RGB").quantize(
             256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
@@ -185,7 +185,7 @@ def shrink(path: Path) -> None:
 
 
 async def take_all(chromium: str, folder: Path) -> None:
-    """Set everything up, and take all pictures."""
+    """Set everything up, and take all screenshots."""
     with TemporaryDirectory() as config:
         hass = HomeAssistantProcess(Path(config) / "config", port=unused_port())
         hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())

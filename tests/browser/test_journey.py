@@ -1,4 +1,4 @@
-"""What a new user does, from the first click to the last, in a real browser at a real Home Assistant."""
+"""The first steps of a new user, in a real browser with a real Home Assistant."""
 
 from collections.abc import AsyncIterator
 import json
@@ -34,13 +34,13 @@ BLUEPRINTS = REPOSITORY / "blueprints" / "automation" / "iot_portal"
 SCENARIO = {
     "extends": "demo",
     "dialects": {"status_change": "after_seconds"},
-    # Longer than it takes to go to the device and see that it is pending.
+    # Long enough to open the device page while the change is pending.
     "timings": {"status_seconds": 8, "sms_seconds": 2},
 }
 
 
 class Journey(NamedTuple):
-    """What the steps share."""
+    """The values that all steps share."""
 
     visit: Visit
     portal: MockPortal
@@ -49,7 +49,7 @@ class Journey(NamedTuple):
 
 @pytest.fixture
 async def blueprints(socket_enabled: None) -> AsyncIterator[str]:
-    """Serve the blueprints at an address that Home Assistant can fetch."""
+    """Serve the blueprints, and return the URL of their folder."""
 
     async def file(request: web.Request) -> web.Response:
         return web.Response(text=(BLUEPRINTS / request.url.name).read_text())
@@ -59,7 +59,7 @@ async def blueprints(socket_enabled: None) -> AsyncIterator[str]:
 
 
 async def gets_the_key_wrong(journey: Journey) -> None:
-    """They add the integration with a wrong key, and are told so."""
+    """Add the integration with a wrong key, which is reported."""
     visit = journey.visit
     await visit.open(IntegrationsPage.PATH)
     dialog = await IntegrationsPage(visit.page).add("IoT Portal")
@@ -77,7 +77,7 @@ async def gets_the_key_wrong(journey: Journey) -> None:
 
 
 async def adds_the_account(journey: Journey) -> None:
-    """They correct the key, and are led on to their SIMs."""
+    """Correct the key, after which the dialog for SIMs follows."""
     dialog = Dialog(journey.visit.page)
     await dialog.fill("Secret key", "demo-secret")
     await dialog.press("Submit")
@@ -86,7 +86,7 @@ async def adds_the_account(journey: Journey) -> None:
 
 
 async def mistypes_an_iccid(journey: Journey) -> None:
-    """They paste three ICCIDs of which one is wrong, and are shown which."""
+    """Enter three ICCIDs of which one is wrong, which is reported."""
     dialog = Dialog(journey.visit.page)
     await dialog.fill("ICCIDs", f"{WEATHER_STATION}\n{PUMP_HOUSE}, {MISTYPED}")
     await dialog.press("Submit")
@@ -98,7 +98,7 @@ async def mistypes_an_iccid(journey: Journey) -> None:
 
 
 async def adds_the_sims(journey: Journey) -> None:
-    """They correct it, and all three are added."""
+    """Correct the ICCID, after which all three SIMs are added."""
     dialog = Dialog(journey.visit.page)
     await dialog.fill("ICCIDs to correct", BOAT_TRACKER)
     await dialog.press("Submit")
@@ -108,7 +108,7 @@ async def adds_the_sims(journey: Journey) -> None:
 
 
 async def sees_the_devices(journey: Journey) -> None:
-    """They find their SIMs on the integration's page."""
+    """Find the SIMs on the page of the integration."""
     await journey.visit.open(IntegrationPage.PATH)
     page = IntegrationPage(journey.visit.page)
     for name in ("Weather station", "Pump house", "Boat tracker"):
@@ -117,7 +117,7 @@ async def sees_the_devices(journey: Journey) -> None:
 
 
 async def reads_the_sensors(journey: Journey) -> None:
-    """They open a SIM, and read what the portal reports."""
+    """Open a SIM, and read the data from the portal."""
     device = await IntegrationPage(journey.visit.page).open_device("Pump house")
     await device.expect(
         Status="Activated",
@@ -133,7 +133,7 @@ async def reads_the_sensors(journey: Journey) -> None:
 
 
 async def sends_an_sms(journey: Journey) -> None:
-    """They send an SMS, and get the id that the portal gave it."""
+    """Send an SMS, and get the ID from the portal."""
     await journey.visit.open(ActionsPage.PATH)
     page = ActionsPage(journey.visit.page)
     await page.choose_action("Send SMS")
@@ -148,7 +148,7 @@ async def sends_an_sms(journey: Journey) -> None:
 
 
 async def changes_the_status(journey: Journey) -> None:
-    """They ask for another status, and watch how it is pending and then there."""
+    """Request a status, and see that it is pending and then confirmed."""
     await journey.visit.open(ActionsPage.PATH)
     page = ActionsPage(journey.visit.page)
     await page.choose_action("Request status change")
@@ -166,13 +166,13 @@ async def changes_the_status(journey: Journey) -> None:
 
 
 async def open_device(journey: Journey, name: str) -> DevicePage:
-    """Go to the page of a SIM."""
+    """Open the device page of a SIM."""
     await journey.visit.open(IntegrationPage.PATH)
     return await IntegrationPage(journey.visit.page).open_device(name)
 
 
 async def logs_in_again(journey: Journey) -> None:
-    """Their key is revoked: nothing can be read until they enter the new one, which they mistype once."""
+    """Revoke the key, see that nothing can be read, and enter first a wrong and then the new key."""
     device = await open_device(journey, "Weather station")
     await device.expect(Status="Activated")
     journey.portal.state.accounts["demo-client"].secret_key = NEW_SECRET
@@ -200,7 +200,7 @@ async def logs_in_again(journey: Journey) -> None:
 
 
 async def changes_options(journey: Journey) -> None:
-    """They let the SIMs be read more often, and it is remembered; a SIM gets an allowance of its own."""
+    """Poll the SIMs more often, find the setting stored, and set an allowance of one SIM."""
     await journey.visit.open(IntegrationPage.PATH)
     page = IntegrationPage(journey.visit.page)
     dialog = await page.configure(page.account, "Configure")
@@ -218,7 +218,7 @@ async def changes_options(journey: Journey) -> None:
 
 
 async def gives_a_sim_an_allowance(journey: Journey) -> None:
-    """They know the plan of a SIM better than the portal."""
+    """Set the plan of a SIM where the portal does not know it."""
     page = IntegrationPage(journey.visit.page)
     dialog = await page.configure(page.sim("Weather station"), "Change SIM settings")
     await dialog.expect("Settings of Weather station")
@@ -231,7 +231,7 @@ async def gives_a_sim_an_allowance(journey: Journey) -> None:
 
 
 async def downloads_diagnostics(journey: Journey) -> None:
-    """They download what helps to mend; nothing in it says who they are."""
+    """Download the diagnostics, which hold no personal data."""
     download = await IntegrationPage(journey.visit.page).download_diagnostics()
     text = (await download.path()).read_text()
     assert len(json.loads(text)["data"]["sims"]) == 3
@@ -240,7 +240,7 @@ async def downloads_diagnostics(journey: Journey) -> None:
 
 
 async def imports_a_blueprint(journey: Journey) -> None:
-    """They import the data cap guard by its address, and make an automation of it."""
+    """Import the data cap guard by its URL, and create an automation from it."""
     await journey.visit.open(BlueprintsPage.PATH)
     page = BlueprintsPage(journey.visit.page)
     await page.preview(f"{journey.blueprints}/data_cap_guard.yaml")
@@ -253,7 +253,7 @@ async def imports_a_blueprint(journey: Journey) -> None:
 
 
 async def is_warned(journey: Journey) -> None:
-    """The SIM uses nine tenths of its allowance, and the automation warns them."""
+    """Use nine tenths of an allowance, and get a warning from the automation."""
     device = await open_device(journey, "Weather station")
     journey.portal.sims[WEATHER_STATION].data_usage = 900_000_000
     await device.press("Refresh")
@@ -267,14 +267,14 @@ async def is_warned(journey: Journey) -> None:
 
 
 async def adds_the_dashboard(journey: Journey) -> None:
-    """They add the dashboard that Home Assistant offers, and see at a glance which SIM needs a look."""
+    """Add the suggested dashboard, and see which SIM needs attention."""
     await journey.visit.open(DashboardsPage.PATH)
     page = DashboardsPage(journey.visit.page)
     await page.offer()
     await journey.visit.look("add_dashboard")
     await page.add("SIM cards")
     dashboard = await page.open("SIM cards")
-    # In the order in which somebody has to look at them.
+    # In order of urgency.
     for place, shown in enumerate(
         (
             r"Pump house\s+Deactivated\s+96\s%\s+2\d\sh\sago",
@@ -288,7 +288,7 @@ async def adds_the_dashboard(journey: Journey) -> None:
 
 
 async def removes_a_sim(journey: Journey) -> None:
-    """They remove a SIM, and its device goes with it."""
+    """Remove a SIM, after which its device is gone."""
     await journey.visit.open(IntegrationPage.PATH)
     page = IntegrationPage(journey.visit.page)
     await page.choose(page.sim("Boat tracker"), "Delete")
@@ -300,13 +300,13 @@ async def removes_a_sim(journey: Journey) -> None:
 
 
 async def removes_the_account(journey: Journey) -> None:
-    """They remove the account, and nothing of it is left."""
+    """Remove the account, after which no entity of it is left."""
     page = IntegrationPage(journey.visit.page)
     await page.choose(page.account, "Delete")
     await journey.visit.look("remove_account")
     await page.confirm()
     await expect(page.account).to_have_count(0)
-    # The page has counted the entities while they went, and shows what it counted.
+    # The page counted the entities during the removal, and still shows that count.
     await journey.visit.open(IntegrationPage.PATH)
     await expect(journey.visit.page.get_by_text("No entries")).to_be_visible()
     await expect(journey.visit.page.get_by_text("entities")).to_have_count(0)
@@ -336,7 +336,7 @@ STEPS = (
 
 @pytest.mark.timeout(900)  # the first run may install another Home Assistant
 async def test_journey(tmp_path: Path, chromium: str, blueprints: str, python: Path) -> None:
-    """Everything that a user wants is found and done, step by step, and nothing is complained of."""
+    """A user finds and does everything step by step, without errors."""
     hass = HomeAssistantProcess(tmp_path / "config", port=unused_port(), python=python)
     hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
     async with MockPortal(SCENARIO) as portal, hass:

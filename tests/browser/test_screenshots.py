@@ -1,4 +1,4 @@
-"""The pictures of the README and the docs can be taken anew."""
+"""The screenshots of the README and the docs can be taken again."""
 
 from pathlib import Path
 
@@ -14,6 +14,6 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.timeout(600)
 async def test_screenshots(tmp_path: Path, chromium: str, socket_enabled: None) -> None:
-    """The pictures that are taken are those that are kept."""
+    """Exactly the screenshots in the repository are taken."""
     await take_all(chromium, tmp_path)
     assert names(tmp_path) == names(FOLDER)

@@ -1,1 +1,1 @@
-"""The client and the integration against every assumption that docs/api.md names."""
+"""The client and the integration under every assumption in docs/api.md."""

@@ -1,1 +1,1 @@
-"""Tests."""
+"""End-to-end tests with a real Home Assistant process."""

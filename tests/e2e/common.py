@@ -1,4 +1,4 @@
-"""What the end-to-end tests share."""
+"""Functions that several end-to-end tests share."""
 
 import asyncio
 import time
@@ -12,14 +12,14 @@ WAIT = 90
 
 
 async def add_demo(hass: HomeAssistantProcess, portal: MockPortal, *iccids: str) -> None:
-    """Create the user, and add the portal's account and some of its SIMs, as a user would do it."""
+    """Create the user, and add the portal's account and some of its SIMs."""
     await hass.create_user("demo", "demo")
     account = await hass.add_account(portal.url, client_id="demo-client", secret_key="demo-secret")
     await hass.add_sims(account["result"]["entry_id"], list(iccids))
 
 
 async def read_again(hass: HomeAssistantProcess, entity_id: str) -> None:
-    """Read the SIM of an entity, as an automation does it that does not wait for the next poll."""
+    """Read the SIM of an entity without waiting for the next poll, as an automation can."""
     await hass.request(
         "POST", "/api/services/homeassistant/update_entity", {"entity_id": entity_id}
     )
@@ -28,7 +28,7 @@ async def read_again(hass: HomeAssistantProcess, entity_id: str) -> None:
 async def wait_for(
     hass: HomeAssistantProcess, iccid: str, key: str, state: str
 ) -> dict[str, dict[str, Any]]:
-    """Wait until an entity of a SIM has a state, and return all of the SIM."""
+    """Wait until an entity of a SIM has a state, and return all states of the SIM."""
     until = time.monotonic() + WAIT
     while (states := (await hass.states()).get(iccid, {})).get(key, {}).get("state") != state:
         assert time.monotonic() < until, states
@@ -37,12 +37,12 @@ async def wait_for(
 
 
 def complaints(hass: HomeAssistantProcess, *names: str) -> list[str]:
-    """Return the warnings and errors in the log in which one of the names stands."""
+    """Return the warnings and errors in the log that contain one of the names."""
     return [
         line
         for line in hass.log_file.read_text().splitlines()
         if (" WARNING " in line or " ERROR " in line)
         and any(name in line for name in names)
-        # Home Assistant says this of every custom integration.
+        # Home Assistant logs this for every custom integration.
         and "has not been tested" not in line
     ]

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own."""
+"""A temporary PostgreSQL server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,17 +21,17 @@ PASSWORD = "only-for-this-test"
 
 
 def find_programs() -> Path | None:
-    """Return the folder of PostgreSQL's programs; Debian keeps them off the PATH."""
+    """Return the folder of PostgreSQL's programs, which Debian does not put on the PATH."""
     places = [os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
     initdb = shutil.which("initdb", path=os.pathsep.join(places))
-    # A link to initdb may stand alone; the programs that it needs are beside the file itself.
+    # The link to initdb may be alone in its folder; the other programs are beside its target.
     return Path(initdb).resolve().parent if initdb else None
 
 
 @contextmanager
 def running_server(programs: Path) -> Iterator[str]:
-    """Run a server with nothing in it on loopback, and yield the address of its database."""
-    # Not pytest's folder: PostgreSQL refuses to run as root, and nobody else may look into that one.
+    """Run an empty server on loopback, and yield the URL of its database."""
+    # Not pytest's folder: PostgreSQL refuses to run as root, and other users cannot read that folder.
     with TemporaryDirectory(prefix="postgresql-") as name:
         folder, port = Path(name), unused_port()
         account = _account(folder)
@@ -55,13 +55,13 @@ def running_server(programs: Path) -> Iterator[str]:
             _wait_until_ready(server, url, folder / "log")
             yield url
         finally:
-            # This means at once, whoever is still connected.
+            # This signal stops the server at once, whoever is still connected.
             server.send_signal(signal.SIGINT)
             server.wait(WAIT)
 
 
 def _account(folder: Path) -> dict[str, Any]:
-    """Return who is to run PostgreSQL, and give the folder to them."""
+    """Return the user that is to run PostgreSQL, and give them the folder."""
     if os.geteuid() != 0:
         return {}
     shutil.chown(folder, "postgres", "postgres")
@@ -69,7 +69,7 @@ def _account(folder: Path) -> dict[str, Any]:
 
 
 def _create(programs: Path, folder: Path, account: dict[str, Any]) -> None:
-    """Lay out the files of a server with one user."""
+    """Create the files of a server with one user."""
     password = folder / "password"
     password.write_text(PASSWORD)
     subprocess.run(  # noqa: S603
@@ -86,7 +86,7 @@ def _create(programs: Path, folder: Path, account: dict[str, Any]) -> None:
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Wait until the server lets somebody in."""
+    """Wait until the server accepts connections."""
     until = time.monotonic() + WAIT
     while not _is_ready(url):
         assert server.poll() is None, log.read_text()
@@ -95,7 +95,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> N
 
 
 def _is_ready(url: str) -> bool:
-    """Tell whether the server lets somebody in."""
+    """Return whether the server accepts connections."""
     with suppress(psycopg2.OperationalError):
         psycopg2.connect(url).close()
         return True

@@ -1,4 +1,4 @@
-"""Home Assistant dies in the middle of a write: nothing is sent twice, and the user is told."""
+"""Home Assistant is killed during a write: nothing is sent twice, and the user learns the outcome."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,20 +20,20 @@ SIMS = [ICCID, EDITED, IN_BULK]
 SCENARIO = {
     "extends": "documented",
     "sims": {iccid: {"status": "INVENTORY"} for iccid in (EDITED, IN_BULK)},
-    # The queue comes to an edit of many only after Home Assistant is there again.
+    # The portal carries out a bulk edit only after Home Assistant has been started again.
     "timings": {"bulk_seconds": 90},
 }
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(WAIT):
         while not is_so():  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.05)
 
 
 async def until_told(hass: HomeAssistantProcess, iccid: str, key: str, event_type: str) -> None:
-    """Wait until an event entity of a SIM tells something."""
+    """Wait until an event entity of a SIM shows an event type."""
     told = None
     async with asyncio.timeout(WAIT):
         while told != event_type:
@@ -43,17 +43,17 @@ async def until_told(hass: HomeAssistantProcess, iccid: str, key: str, event_typ
 
 
 def sent(portal: MockPortal) -> list[str]:
-    """Return what was written to the portal."""
+    """Return the paths of all writes that the portal received."""
     return sorted(call.path for call in portal.journal if call.method == "PUT")
 
 
 async def kill_during(
     hass: HomeAssistantProcess, portal: MockPortal, *actions: tuple[str, str, dict[str, Any]]
 ) -> None:
-    """Take actions on SIMs, and kill Home Assistant before any of them is answered."""
+    """Call actions for SIMs, and kill Home Assistant before any of them is answered."""
     before = len(sent(portal))
     devices = await hass.device_ids()
-    # The portal acts on the request, and the answer comes when nobody waits for it any more.
+    # The portal carries out the request, and answers after Home Assistant was killed.
     portal.faults.add("delay", method="PUT", seconds=60)
     writes = [
         asyncio.create_task(
@@ -71,7 +71,7 @@ async def kill_during(
 
 @pytest.mark.timeout(300)
 async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled: None) -> None:
-    """An SMS is told as not confirmed after the crash, statuses are waited for; each write is sent once."""
+    """After the crash an SMS is unconfirmed, status changes are followed, and each write was sent once."""
     port = unused_port()
     hass = HomeAssistantProcess(tmp_path, port=port)
     hass.prepare("config:\n")
@@ -81,7 +81,7 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
         async with hass:
             await add_demo(hass, portal, *SIMS)
             entries = tmp_path / ".storage" / "core.config_entries"
-            # Home Assistant writes down a new account a second later, and who its SIMs are.
+            # Home Assistant stores a new account and its SIMs a second later.
             await until(
                 lambda: entries.exists() and all(iccid in entries.read_text() for iccid in SIMS)
             )
@@ -105,7 +105,7 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
 
         async with hass:
             await until_told(hass, EDITED, "lifecycle_event", "status_change_confirmed")
-            # The polls look for what was asked of many, and the next one is far away.
+            # Only a poll would notice the bulk edit, and the next one is far away.
             states = await wait_for(hass, IN_BULK, "change_pending", "on")
             portal.clock.advance(120)
             await read_again(hass, states["status"]["entity_id"])

@@ -1,4 +1,4 @@
-"""The main job on real parts: a Home Assistant process, a socket, the mock portal."""
+"""The main job with real parts: a Home Assistant process, a socket, the mock portal."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ logger:
 
 @pytest.mark.timeout(240)
 async def test_first_light(tmp_path: Path, socket_enabled: None) -> None:
-    """A SIM from the portal, an SMS back, and a status that changes, as a user would do it."""
+    """A user adds a SIM, sends an SMS and changes a status."""
     hass = HomeAssistantProcess(tmp_path, port=unused_port())
     hass.prepare(CONFIGURATION)
     async with MockPortal("documented") as portal, hass:
@@ -44,5 +44,5 @@ async def test_first_light(tmp_path: Path, socket_enabled: None) -> None:
     assert not complaints(hass, "iot_portal")
     log = hass.log_file.read_text()
     assert "demo-secret" not in log
-    # What set-up installed is all that a start needs.
+    # A start needs no packages but those that scripts/setup installed.
     assert "Attempting install" not in log

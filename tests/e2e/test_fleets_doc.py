@@ -1,4 +1,4 @@
-"""What docs/fleets.md tells people to expect and to write down holds."""
+"""The numbers and examples of docs/fleets.md are correct."""
 
 from pathlib import Path
 import re
@@ -26,22 +26,22 @@ SCHEMAS = {
 
 
 def rows(pattern: str) -> list[tuple[str, ...]]:
-    """Return the cells of the rows of a table that look like this."""
+    """Return the cells of the table rows that match a pattern."""
     return [match.groups() for match in re.finditer(rf"^\| {pattern} \|", TEXT, re.MULTILINE)]
 
 
 def whole(number: str) -> int:
-    """Return a number that is written for people."""
+    """Return the integer for a number with thousands separators."""
     return int(number.replace(",", ""))
 
 
 def configurations() -> list[dict[str, Any]]:
-    """Return what stands in the YAML of the document."""
+    """Return the content of the document's YAML blocks."""
     return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
 
 
 def validated(domain: str) -> list[dict[str, Any]]:
-    """Return the examples for a part of Home Assistant, as it takes them."""
+    """Return the examples for an integration of Home Assistant, validated by its schema."""
     return [
         SCHEMAS[domain](configuration)[domain]
         for configuration in configurations()
@@ -50,7 +50,7 @@ def validated(domain: str) -> list[dict[str, Any]]:
 
 
 def queried() -> list[tuple[str, list[str]]]:
-    """Return what the queries choose: a metric each, and which of our entities they find in it."""
+    """Return the metric of each query, and the pattern of the entities that it selects."""
     return [
         (
             metric,
@@ -65,7 +65,7 @@ def queried() -> list[tuple[str, list[str]]]:
 
 
 def minutes(sims: int, requests: int, rate: float) -> float:
-    """Return the interval at which an account with so many SIMs is polled."""
+    """Return the poll interval of an account with a number of SIMs."""
     schedule = PollSchedule(wanted=DEFAULT_POLL_INTERVAL * 60, rate=rate)
     for number in range(sims):
         schedule.add(str(number))
@@ -74,7 +74,7 @@ def minutes(sims: int, requests: int, rate: float) -> float:
 
 
 def test_intervals() -> None:
-    """The table of intervals is what the formula gives."""
+    """The table of intervals follows from the formula."""
     table = [[whole(cell) for cell in row] for row in rows(r"([\d,]+)" + r" \| (\d+) min" * 4)]
     assert [row[0] for row in table] == [50, 100, 250, 500, 1000, 2000, 3000]
     for sims, *shown in table:
@@ -84,7 +84,7 @@ def test_intervals() -> None:
 
 
 def test_limits() -> None:
-    """The limits of Home Assistant and of the integration are those of their code."""
+    """The quoted limits are those of Home Assistant and the integration."""
     assert f"{MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY:,} enabled entities" in TEXT
     assert f"about {MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY // 9 // 100 * 100:,} SIMs" in TEXT
     assert f"{DEFAULT_POLL_INTERVAL} minutes by default" in TEXT
@@ -93,7 +93,7 @@ def test_limits() -> None:
 
 
 def test_rows_a_day() -> None:
-    """What a thousand SIMs with two changing sensors write adds up."""
+    """The number of rows that a thousand SIMs write a day is correct."""
     day = 24 * 60
     assert [whole(number) for (number,) in rows(r"st[^|]+ \| ([\d,]+)")] == [
         0,
@@ -104,7 +104,7 @@ def test_rows_a_day() -> None:
 
 
 def test_examples_are_valid() -> None:
-    """Home Assistant takes every example, and there is none of anything else but of Prometheus itself."""
+    """Home Assistant accepts every example; only those for Prometheus itself are not checked here."""
     domains = [domain for configuration in configurations() for domain in configuration]
     assert set(domains) == {*SCHEMAS, "scrape_configs"}
     for domain in SCHEMAS:
@@ -112,7 +112,7 @@ def test_examples_are_valid() -> None:
 
 
 def test_queries() -> None:
-    """Every query finds SIMs in a metric of the exporter, and the filter lets them through."""
+    """Every query selects SIMs in an exported metric, and the filter exports them."""
     [exporter] = validated("prometheus")
     assert len(queried()) == 4
     for metric, entity_ids in queried():
@@ -123,12 +123,12 @@ def test_queries() -> None:
 
 
 def test_metrics() -> None:
-    """The table names every metric that the exporter tells of a SIM, and only such."""
+    """The table names exactly the metrics that are exported for SIMs."""
     assert {metric for (metric,) in rows(r"`(homeassistant_\w+)`[^\n]*")} == {*GAUGES} - {UPDATED}
 
 
 def test_recorder_keeps_what_it_says() -> None:
-    """The example for the recorder leaves out what it names, and keeps the data use of each SIM."""
+    """The recorder example excludes what it names, and keeps the data usage of each SIM."""
     [keeps] = [
         convert_include_exclude_filter(example)
         for example in validated("recorder")
@@ -142,7 +142,7 @@ def test_recorder_keeps_what_it_says() -> None:
 
 
 def test_influxdb_is_told_no_address() -> None:
-    """Home Assistant raises no repair for the example of InfluxDB: the connection is not in YAML."""
+    """Home Assistant raises no repair issue for the InfluxDB example, as it configures no connection in YAML."""
     [example] = validated("influxdb")
     connection = {str(key.schema) for key in COMPONENT_CONFIG_SCHEMA_CONNECTION}
     assert {"host", "token", "bucket"} < connection

@@ -1,4 +1,4 @@
-"""What a user installs works: the release's files alone, in the versions of Home Assistant that we name."""
+"""A release works when its files are installed in each supported version of Home Assistant."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ config:
 logger:
   default: info
 """
-# Does with the archive of a whole repository what the Marketplace does, by its own code.
+# Do with the archive of a repository what the Marketplace does, with its own code.
 MARKETPLACE = """
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ archive.extract_directory(folder, Path(sys.argv[2]) / manifest["domain"])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files of a folder."""
+    """Return the contents of all files in a folder."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -62,7 +62,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 async def wait_for_event(hass: HomeAssistantProcess, iccid: str, key: str, kind: str) -> None:
-    """Wait until an event entity of a SIM tells an event of a kind."""
+    """Wait until an event entity of a SIM shows an event type."""
     until = time.monotonic() + WAIT
     state: dict[str, Any] = {}
     while state.get("attributes", {}).get("event_type") != kind:
@@ -73,7 +73,7 @@ async def wait_for_event(hass: HomeAssistantProcess, iccid: str, key: str, kind:
 
 @pytest.fixture
 def downloaded(tmp_path: Path) -> Path:
-    """Return the folder into which a user has unpacked the release."""
+    """Return the folder in which a user has unpacked the release."""
     release(["--draft", "--output", str(tmp_path)])
     folder = tmp_path / "iot_portal"
     with zipfile.ZipFile(tmp_path / ARCHIVE) as archive:
@@ -85,7 +85,7 @@ def downloaded(tmp_path: Path) -> Path:
 async def test_install(
     tmp_path: Path, socket_enabled: None, downloaded: Path, python: Path
 ) -> None:
-    """Unpacked into a bare configuration it does its main job, is unloaded, and nothing is complained of."""
+    """In an empty configuration the release does its main job and can be unloaded, without warnings."""
     hass = HomeAssistantProcess(tmp_path / "config", port=unused_port(), python=python)
     hass.prepare(CONFIGURATION, downloaded)
     async with MockPortal("documented") as portal, hass:
@@ -113,13 +113,13 @@ async def test_install(
     assert not complaints(hass, "iot_portal")
     log = hass.log_file.read_text()
     assert "demo-secret" not in log
-    # What set-up installed is all that a start needs.
+    # A start needs no packages but those that scripts/setup installed.
     assert "Attempting install" not in log
 
 
 @pytest.mark.timeout(900)
 def test_marketplace(tmp_path: Path, downloaded: Path) -> None:
-    """The Marketplace takes our hacs.json and manifest, and gets the same files as the release holds."""
+    """The Marketplace accepts hacs.json and the manifest, and gets the same files as a release has."""
     python = the_next()
     root = tmp_path / "github" / "ha-iot-portal-0.1.0"
     shutil.copytree(

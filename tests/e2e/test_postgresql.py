@@ -1,4 +1,4 @@
-"""The recorder on a real PostgreSQL server: what our sensors showed is kept there, over a restart too."""
+"""The recorder with a real PostgreSQL server: states are stored and survive a restart."""
 
 import asyncio
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ recorder:
   db_url: {url}
   commit_interval: 1
 """
-# Oldest first, with the attributes that are kept once for all states which share them.
+# Oldest first, with their attributes, which are stored once for equal sets.
 KEPT = """
 SELECT states_meta.entity_id, states.state, state_attributes.shared_attrs::json ->> 'unit_of_measurement'
 FROM states JOIN states_meta USING (metadata_id) LEFT JOIN state_attributes USING (attributes_id)
@@ -38,7 +38,7 @@ WHERE states_meta.entity_id IN %s ORDER BY states.last_updated_ts
 
 @pytest.fixture
 def database(socket_enabled: None) -> Iterator[str]:
-    """Run PostgreSQL, and return the address of a database."""
+    """Run PostgreSQL, and return the URL of a database."""
     programs = find_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
@@ -47,7 +47,7 @@ def database(socket_enabled: None) -> Iterator[str]:
 
 
 def read_kept(url: str, *entity_ids: str) -> dict[str, list[tuple[str, str | None]]]:
-    """Return the states of entities that are in the database, oldest first, with their units."""
+    """Return the stored states of entities with their units, oldest first."""
     kept: dict[str, list[tuple[str, str | None]]] = {entity_id: [] for entity_id in entity_ids}
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(KEPT, [entity_ids])
@@ -57,7 +57,7 @@ def read_kept(url: str, *entity_ids: str) -> dict[str, list[tuple[str, str | Non
 
 
 async def wait_until_kept(url: str, wanted: dict[str, list[tuple[str, str | None]]]) -> None:
-    """Wait until the database has these states of entities, and no others."""
+    """Wait until exactly these states of entities are stored."""
     until = time.monotonic() + WAIT
     while (kept := read_kept(url, *wanted)) != wanted:
         assert time.monotonic() < until, kept
@@ -65,7 +65,7 @@ async def wait_until_kept(url: str, wanted: dict[str, list[tuple[str, str | None
 
 
 async def statistics_of(hass: HomeAssistantProcess, entity_id: str) -> dict[str, Any]:
-    """Return what Home Assistant's statistics know of an entity."""
+    """Return the statistics of an entity."""
     [known] = [
         item
         for item in await hass.command("recorder/list_statistic_ids")
@@ -75,7 +75,7 @@ async def statistics_of(hass: HomeAssistantProcess, entity_id: str) -> dict[str,
 
 
 async def history_of(hass: HomeAssistantProcess, entity_id: str) -> list[str]:
-    """Return the states that the history page draws of the last hour."""
+    """Return the states of the last hour for the history page."""
     since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
     [states] = await hass.request(
         "GET", f"/api/history/period/{since}?filter_entity_id={entity_id}"
@@ -85,7 +85,7 @@ async def history_of(hass: HomeAssistantProcess, entity_id: str) -> list[str]:
 
 @pytest.mark.timeout(300)
 async def test_recorder(tmp_path: Path, database: str) -> None:
-    """The states of the SIMs are in PostgreSQL with their units, and in the history after a restart."""
+    """The states are stored with their units, and shown in the history after a restart."""
     hass = HomeAssistantProcess(tmp_path, port=unused_port())
     hass.prepare(CONFIGURATION.format(url=database))
     async with MockPortal("demo") as portal:

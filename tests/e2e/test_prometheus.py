@@ -1,4 +1,4 @@
-"""What Home Assistant's exporter tells Prometheus of our SIMs, read from a real process."""
+"""The metrics that a real Home Assistant process exports to Prometheus."""
 
 import asyncio
 from pathlib import Path
@@ -34,16 +34,16 @@ prometheus:
 
 
 class Scrape:
-    """What Home Assistant answers to Prometheus."""
+    """A response of Home Assistant to Prometheus."""
 
     def __init__(self, text: str) -> None:
-        """Read it as Prometheus does."""
+        """Parse the text as Prometheus does."""
         self.families: dict[str, Metric] = {
             family.name: family for family in text_string_to_metric_families(text)
         }
 
     def samples(self, entity_id: str) -> dict[str, Sample]:
-        """Return what is told of an entity, by the metric."""
+        """Return the samples of an entity by metric."""
         return {
             metric: sample
             for metric, family in self.families.items()
@@ -52,7 +52,7 @@ class Scrape:
         }
 
     def values(self, wanted: Values) -> Values:
-        """Return what is told of entities in metrics, None where they are not in it."""
+        """Return the values of entities in metrics, None where a metric lacks them."""
         return {
             (entity_id, metric): getattr(self.samples(entity_id).get(metric), "value", None)
             for entity_id, metric in wanted
@@ -60,7 +60,7 @@ class Scrape:
 
 
 async def scrape(hass: HomeAssistantProcess, wanted: Values) -> Scrape:
-    """Do what Prometheus does, until it gets what is wanted."""
+    """Scrape repeatedly until the wanted values are exported."""
     until = time.monotonic() + WAIT
     while (told := Scrape(await hass.text("/api/prometheus"))).values(wanted) != wanted:
         assert time.monotonic() < until, told.values(wanted)
@@ -70,7 +70,7 @@ async def scrape(hass: HomeAssistantProcess, wanted: Values) -> Scrape:
 
 @pytest.mark.timeout(240)
 async def test_metrics(tmp_path: Path, socket_enabled: None) -> None:
-    """Prometheus gets the portal's numbers under these names, and sees which SIM is away."""
+    """The portal's numbers are exported under these names, and unavailable SIMs are visible."""
     hass = HomeAssistantProcess(tmp_path, port=unused_port())
     hass.prepare(CONFIGURATION)
     async with MockPortal("demo") as portal, hass:
@@ -87,7 +87,7 @@ async def test_metrics(tmp_path: Path, socket_enabled: None) -> None:
                 "domain": "sensor",
                 "friendly_name": "Boat tracker Data usage",
             }
-        # A status is a word, so there is no number of it.
+        # A status is text, so there is no metric of it.
         assert not [metric for metric in told.samples(STATUS) if "sensor" in metric]
 
         portal.faults.add("status", status=500, iccid=IN_SESSION)

@@ -1,1 +1,1 @@
-"""What a user notices when the portal fails, in every way and everywhere it can."""
+"""What a user notices of each kind of failure of the portal."""

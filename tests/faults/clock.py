@@ -1,4 +1,4 @@
-"""Two clocks: one on the wall, which can be set, and that of timers, which only ever goes on."""
+"""A settable wall clock beside the monotonic clock of timers."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,10 +10,10 @@ import pytest
 
 
 class WallClock:
-    """The clock on the wall, and a way to let time pass by both."""
+    """A wall clock that can be set, and a way to advance both clocks."""
 
     def __init__(self, hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Show the real time. Sockets need it to go on, which freezegun would prevent."""
+        """Show the real time, and keep it running, unlike freezegun, because sockets need it."""
         self._hass = hass
         self._offset = timedelta()
         self._passed = 0.0
@@ -23,22 +23,22 @@ class WallClock:
         monkeypatch.setattr(dt_util, "now", self._now)
 
     def jump(self, time: timedelta) -> None:
-        """Show another time at once; no time passes."""
+        """Set the wall clock forward or back; timers do not notice."""
         self._offset += time
 
     async def wait(self, time: timedelta) -> None:
-        """Let time pass: what is due within it comes once."""
+        """Advance both clocks; each timer that is due fires once."""
         self.jump(time)
         self._passed += time.total_seconds()
-        # The loop looks at its timers once a round.
+        # The loop checks its timers once an iteration.
         for _ in range(3):
             await asyncio.sleep(0)
         await self._hass.async_block_till_done(wait_background_tasks=True)
 
     def _utcnow(self) -> datetime:
-        """Return the time that is shown."""
+        """Return the time of the wall clock."""
         return datetime.now(UTC) + self._offset
 
     def _now(self, time_zone: Any = None) -> datetime:
-        """Return it as it is read somewhere."""
+        """Return the time of the wall clock in a time zone."""
         return self._utcnow().astimezone(time_zone or dt_util.get_default_time_zone())

@@ -1,4 +1,4 @@
-"""Fixtures: Home Assistant with a portal that is about to fail, and a clock on the wall that can jump."""
+"""Fixtures: Home Assistant with a portal that can fail, and a wall clock that can jump."""
 
 from collections.abc import Sequence
 from typing import Any, override
@@ -41,20 +41,20 @@ def clock(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> WallClock:
 
 @pytest.fixture(autouse=True)
 def quick_loop(hass: HomeAssistant) -> None:
-    """Be five times as fast, and silent about slow steps of a busy machine."""
+    """Turn off the event loop's debug mode, which is five times slower and warns on a busy machine."""
     hass.loop.set_debug(False)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
-    """Let the client wait no longer than a test can, where no answer will come."""
+    """Give the client a short timeout for requests that will get no answer."""
 
     class ImpatientClient(IotPortalClient):
-        """A client that foresees which answers will not come."""
+        """A client that knows which requests will get no answer."""
 
         @override
         async def _send(self, method: str, path: Sequence[str], *args: Any) -> Any:
-            """Put one request on the wire."""
+            """Send a request."""
             is_in_vain = any(
                 fault.route == path[0] and (fault.kind is FaultKind.HANG or fault.seconds == LONG)
                 for fault in portal.faults
@@ -74,7 +74,7 @@ async def harness(
     set_up: SetUp,
     all_entities: None,
 ) -> FaultHarness:
-    """Return everything around an account; what Home Assistant keeps when that has gone is loaded."""
+    """Return the harness of an account; components that outlive the account are loaded before."""
     for component in (*PLATFORMS, DOMAIN):
         assert await async_setup_component(hass, component, {})
     await hass.async_block_till_done()

@@ -1,4 +1,4 @@
-"""Home Assistant, the portal and what of them a user, or whoever looks after them, can see."""
+"""An account under faults: what can be done with it, and what a user or maintainer can see."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,14 +30,14 @@ from .clock import WallClock
 from .rules import Keys
 
 PACKAGE = "custom_components.iot_portal"
-# Beyond the interval of the polls and any place within it, and beyond what is read every few hours only.
+# Longer than the poll interval with its spread, and than the interval of data read every few hours.
 A_POLL = timedelta(minutes=24)
 HOURS = timedelta(hours=7)
 DAY = timedelta(days=1)
 
 
 class FaultHarness:
-    """Everything around one account with two SIMs, of which the first is to be hit."""
+    """An account with two SIMs, of which the first is affected by faults."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class FaultHarness:
         caplog: pytest.LogCaptureFixture,
         set_up: SetUp,
     ) -> None:
-        """Note how things are before there is an account."""
+        """Store the parts, and record the state before there is an account."""
         self.hass = hass
         self.portal = portal
         self.clock = clock
@@ -57,33 +57,33 @@ class FaultHarness:
         self._set_up = set_up
         caplog.clear()
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._note_event)
-        # It stays when the account has gone.
+        # It outlives the account.
         self._session = async_get_clientsession(hass)
         self._listeners = self._count_listeners()
 
     async def set_up(self, options: dict[str, Any]) -> None:
-        """Set the account up."""
+        """Set up the account."""
         self.entry: MockConfigEntry = await self._set_up(ICCID, OTHER_ICCID, options=options)
 
     async def poll(self) -> None:
-        """Let one poll of each SIM come, at a time at which all of it is read."""
+        """Advance time by one poll of each SIM, in which everything is read."""
         self.clock.jump(HOURS)
         await self.clock.wait(A_POLL)
 
     async def reload(self) -> None:
-        """Do what Home Assistant does once somebody has logged in again."""
+        """Reload the account, as Home Assistant does after a reauthentication."""
         await self.hass.config_entries.async_reload(self.entry.entry_id)
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
     async def refresh(self) -> None:
-        """Press the button of the first SIM."""
+        """Press the refresh button of the first SIM."""
         await self.hass.services.async_call(
             "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
         )
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
     async def act(self, action: str, data: Mapping[str, Any]) -> HomeAssistantError | None:
-        """Take an action on the first SIM, or on its account; return what a person is told that went wrong."""
+        """Call an action for the first SIM or its account; return the error, if any."""
         subject: dict[str, Any] = (
             {"config_entry_id": self.entry.entry_id}
             if action == "update_rule"
@@ -96,11 +96,11 @@ class FaultHarness:
         return None
 
     def writes(self, route: str) -> int:
-        """Return how many requests the portal can have acted on; one that is refused for its token is none."""
+        """Return the number of writes that the portal can have carried out; 401 refuses a write."""
         return sum(call.status != 401 for call in self.portal.journal.find("PUT", route=route))
 
     def shown(self, owner: str) -> Keys:
-        """Return the entities of a SIM that show something, as `platform.key`."""
+        """Return the available entities of a SIM as `platform.key`."""
         entries = er.async_entries_for_config_entry(er.async_get(self.hass), self.entry.entry_id)
         return frozenset(
             f"{item.domain}.{item.unique_id.removeprefix(f'{owner}_')}"
@@ -108,43 +108,43 @@ class FaultHarness:
             if item.unique_id.startswith(f"{owner}_")
             and (state := self.hass.states.get(item.entity_id)) is not None
             and state.state != STATE_UNAVAILABLE
-            # It comes with the first SMS.
+            # This entity has no state before the first SMS.
             and not item.unique_id.endswith("last_sms_status")
         )
 
     def log(self) -> list[str]:
-        """Return what stands in the log since the last look: all of ours, and what troubles anybody else."""
+        """Return new log messages: the integration's from info level on, and others' from warning level on."""
         lines = [
             record.getMessage()
             for record in self._caplog.get_records("call")
-            # The mock minds when a client hangs up.
+            # The mock's server logs clients that disconnect.
             if (record.levelno >= logging.WARNING and record.name != "aiohttp.server")
             or (record.name.startswith(PACKAGE) and record.levelno >= logging.INFO)
         ]
-        # Home Assistant and asyncio mind a machine that stands still for a moment.
+        # Home Assistant and asyncio warn of a slow machine.
         lines = [line for line in lines if not re.search(r" took \d+\.\d+ seconds", line)]
         self._caplog.clear()
         return lines
 
     @property
     def log_in_requests(self) -> int:
-        """Return how many times a person is asked to log in again."""
+        """Return the number of reauthentication flows."""
         return len(self.hass.config_entries.flow.async_progress_by_handler(DOMAIN))
 
     @property
     def repairs(self) -> list[str]:
-        """Return what a person is asked to repair."""
+        """Return the IDs of the repair issues."""
         return [issue for domain, issue in ir.async_get(self.hass).issues if domain == DOMAIN]
 
     async def unload(self) -> None:
-        """Let go of the account, and see that it leaves nothing behind."""
+        """Unload the account, and check that no listener, task, timer or request remains."""
         account = getattr(self.entry, "runtime_data", None)
         assert await self.hass.config_entries.async_unload(self.entry.entry_id)
         await self.hass.async_block_till_done(wait_background_tasks=True)
         assert not self._left_behind()
         connector = self._session.connector
         assert connector is not None
-        # Those that are not in use stay with Home Assistant's own session, for whoever comes next.
+        # Idle connections remain in Home Assistant's shared session.
         assert not connector._acquired  # noqa: SLF001  aiohttp tells nobody
         if account is not None:
             for coordinator in (account.account, *account.sims.values()):
@@ -155,14 +155,14 @@ class FaultHarness:
         assert self._count_listeners() == self._listeners
 
     def _count_listeners(self) -> dict[Any, int]:
-        """Return how many listen to which events."""
+        """Return the number of listeners of each event."""
         counts: dict[Any, int] = dict(self.hass.bus.async_listeners())
-        # Home Assistant's registries have something to write.
+        # Home Assistant's registries listen while they have changes to write.
         counts.pop(EVENT_HOMEASSISTANT_FINAL_WRITE, None)
         return counts
 
     def _left_behind(self) -> list[str]:
-        """Return the tasks and timers of ours."""
+        """Return the tasks and timers of the integration."""
         left = [repr(task) for task in asyncio.all_tasks()]
         timers: list[Any] = get_scheduled_timer_handles(self.hass.loop)
         left += [
@@ -175,11 +175,11 @@ class FaultHarness:
 
     @callback
     def _note_event(self, event: Event[EventStateChangedData]) -> None:
-        """Keep what the event entities of the first SIM tell."""
+        """Record the events of the first SIM's event entities."""
         state = event.data["new_state"]
         if state is None or not state.entity_id.startswith(f"event.sim_{ICCID}_"):
             return
-        # The state is the moment; after a restart the entity shows the last one again.
+        # The state is the time of the event; after a restart the last one is restored.
         if state.state not in {STATE_UNAVAILABLE, STATE_UNKNOWN, *self._moments}:
             self._moments.add(state.state)
             self.told.append(state.attributes["event_type"])

@@ -1,6 +1,6 @@
-"""What a fault means and what hangs on a route: the expectations of the matrix, from two tables.
+"""The expectations of the fault matrix, in two tables: what a fault means, and what depends on a route.
 
-They are written to docs/api.md and to what a user is promised, not to the integration's code.
+They follow docs/api.md and the promises to users, not the integration's code.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ from mock_portal.routes import ROUTES
 
 type Keys = frozenset[str]
 
-# In seconds; a client waits for something in between.
+# In seconds; the timeout of the client is between the two.
 SHORT: Final = 0.001
 LONG: Final = 5.0
 
 
 class Meaning(StrEnum):
-    """What a fault comes to for whoever asked."""
+    """The meaning of a fault for the client."""
 
     HARMLESS = "harmless"
     LOST = "lost"
@@ -47,7 +47,7 @@ _BY_STATUS: Final = {
     504: Meaning.GATEWAY,
 }
 
-# The first table: every kind of fault, with the details that make it mean different things.
+# The first table: every kind of fault, with details for each meaning that it can have.
 FAULTS: Final[Mapping[FaultKind, tuple[tuple[Meaning, dict[str, Any]], ...]]] = {
     FaultKind.DELAY: (
         (Meaning.HARMLESS, {"seconds": SHORT}),
@@ -77,7 +77,7 @@ FAULTS: Final[Mapping[FaultKind, tuple[tuple[Meaning, dict[str, Any]], ...]]] = 
 
 
 class Phase(StrEnum):
-    """When a fault strikes."""
+    """The time at which a fault occurs."""
 
     SET_UP = "set-up"
     POLL = "poll"
@@ -85,7 +85,7 @@ class Phase(StrEnum):
 
 
 def _keys(platform: str, *keys: str) -> Keys:
-    """Return entities of a SIM."""
+    """Return keys of entities of a SIM."""
     return frozenset(f"{platform}.{key}" for key in keys)
 
 
@@ -105,14 +105,14 @@ DEVICE: Final = BUDGET | _keys(
     "sensor", "rate_plan", "date_activated", "communication_plan", "customer", "fixed_ip"
 )
 SIM: Final = STATUS | USAGE | SESSION | DEVICE | _keys("binary_sensor", "change_pending")
-# What a person acts with stays at hand, once the SIM has been read.
+# These stay available once the SIM has been read.
 HANDS: Final = _keys("button", "refresh") | _keys("notify", "sms")
 EVENTS: Final = _keys("event", "lifecycle", "sms")
 NOTHING: Final[Keys] = frozenset()
 
 
 class Recovery(Enum):
-    """What it takes, once the fault is over."""
+    """What is needed for a recovery once the fault has ended."""
 
     BY_ITSELF = auto()
     BY_A_REFRESH = auto()
@@ -124,17 +124,17 @@ _REFUSALS: Final = frozenset({Meaning.FORBIDDEN, Meaning.NOT_OFFERED})
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What hangs on a route; `fails` is what cannot be shown without it.
+    """The effects of a route; `fails` are the entities that are unavailable without it.
 
-    `failing_action` holds what becomes of the action that needs it where that is not what the fault means
-    for any request; a part of `get_sim` is only missing.
+    The action succeeds in spite of the meanings in `tolerated`; `error_keys` are its errors that differ from those of
+    other requests.
     """
 
     action: str
     data: Mapping[str, Any] = field(default_factory=dict)
     fails: Keys = NOTHING
     refused: Keys = NOTHING
-    # A SIM that never had a session has none to be found.
+    # The entities that a 404 makes unavailable; for sessions it only means that there was none.
     missing: Keys = NOTHING
     asks_daily: bool = False
     absent: Keys = NOTHING
@@ -164,7 +164,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "sessionInfo": Row(
         action="get_sim", fails=SESSION, refused=SESSION, asks_daily=True, forgives=_PART
     ),
-    # Asked for in a poll where a network tells no usage.
+    # A poll asks for this if the network reports no usage.
     "getStatus": Row(
         action="get_sim",
         fails=SIM,
@@ -225,7 +225,7 @@ _WORDS: Final[Mapping[Meaning, str]] = {
     Meaning.UNREADABLE: "portal_error",
     Meaning.BLANK: "portal_error",
 }
-# What is no word on the credentials is an error of the portal's like any other.
+# A response that says nothing about the credentials is an ordinary error of the portal.
 _LOGIN_WORDS: Final = {
     Meaning.BAD_REQUEST: "authentication_failed",
     Meaning.UNAUTHORIZED: "authentication_failed",
@@ -237,7 +237,7 @@ _LOGIN_WORDS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One route, one fault, one moment; and what follows from the tables."""
+    """One route, fault and phase, with the expectations that follow from the tables."""
 
     route: str
     kind: FaultKind
@@ -252,27 +252,27 @@ class Cell:
 
     @property
     def row(self) -> Row:
-        """Return what hangs on the route."""
+        """Return the effects of the route."""
         return ROWS[self.route]
 
     @property
     def is_write(self) -> bool:
-        """Tell whether the route changes something."""
+        """Return whether the route is a write."""
         return ROUTES[self.route].method == "PUT"
 
     @property
     def hits_everybody(self) -> bool:
-        """Tell whether all SIMs of the account are hit; others are spared by their ICCID."""
+        """Return whether the fault affects all SIMs of the account."""
         return self.route == "Login"
 
     @property
     def present(self) -> Keys:
-        """Return the entities of the SIM when all is well."""
+        """Return the entities of the SIM without the fault."""
         return (SIM | HANDS | EVENTS) - self.row.absent
 
     @property
     def lost(self) -> Keys:
-        """Return what can be shown no more while the fault lasts."""
+        """Return the entities that are unavailable during the fault."""
         if self.phase is Phase.ACTION or self.meaning is Meaning.HARMLESS:
             return NOTHING
         row = self.row
@@ -289,23 +289,23 @@ class Cell:
 
     @property
     def is_outage(self) -> bool:
-        """Tell whether the SIM as a whole is away, which is what the log tells of."""
+        """Return whether the whole SIM is unavailable, which is logged."""
         return self.lost >= STATUS
 
     @property
     def lines(self) -> int:
-        """Return how much the log says while the fault lasts; Home Assistant adds a line at every try to start."""
+        """Return the number of log messages during the fault; Home Assistant logs each setup retry."""
         tries_again = (self.route, self.phase) == ("Login", Phase.SET_UP)
         return int(self.is_outage) * (2 if tries_again and not self.refuses_credentials else 1)
 
     @property
     def refuses_credentials(self) -> bool:
-        """Tell whether the portal says that the credentials are wrong."""
+        """Return whether the portal refuses the credentials."""
         return self.route == "Login" and _LOGIN_WORDS.get(self.meaning) == "authentication_failed"
 
     @property
     def recovery(self) -> Recovery:
-        """Return what it takes after the fault."""
+        """Return what is needed for a recovery."""
         if self.refuses_credentials:
             return Recovery.BY_A_LOG_IN
         if self.row.asks_daily and self.meaning in _REFUSALS:
@@ -314,7 +314,7 @@ class Cell:
 
     @property
     def tells_of_its_end(self) -> bool:
-        """Tell whether the log says that it is over; nothing is said of an account that starts."""
+        """Return whether the recovery is logged; the setup of an account logs none."""
         starts = self.recovery is Recovery.BY_A_LOG_IN or (self.route, self.phase) == (
             "Login",
             Phase.SET_UP,
@@ -323,7 +323,7 @@ class Cell:
 
     @property
     def error(self) -> str | None:
-        """Return what a person is told whose action needs the route, by its translation key."""
+        """Return the translation key of the action's error."""
         if self.meaning is Meaning.HARMLESS or self.meaning in self.row.forgives:
             return None
         words = _LOGIN_WORDS if self.route == "Login" else self.row.words
@@ -331,12 +331,12 @@ class Cell:
 
     @property
     def is_carried_out(self) -> bool:
-        """Tell whether the portal acts on a write, whatever it says of it."""
+        """Return whether the portal carries out a write, whatever it answers."""
         return KINDS[self.kind].lets_through
 
     @property
     def events(self) -> list[str]:
-        """Return what is told in the end, by the entities for events."""
+        """Return the event types that are expected in the end."""
         match self.route, self.phase:
             case "SendSMS", _:
                 return self._events_of_an_sms
@@ -347,13 +347,13 @@ class Cell:
             case "GetSMS" | "GetSMSIds", Phase.POLL:
                 return ["received"]
             case "sessionInfo", Phase.SET_UP if self.meaning is Meaning.MISSING:
-                # The portal said that there had never been one.
+                # The portal had said that there was never a session.
                 return ["session_started", "session_ended"]
         return []
 
     @property
     def _events_of_an_sms(self) -> list[str]:
-        """Return what is told of an SMS to a SIM in inventory: its id, by which it is followed, may be lost."""
+        """Return the event types of an SMS to a SIM in inventory; without an ID it cannot be followed."""
         match self.meaning:
             case Meaning.HARMLESS:
                 return ["sent", "failed"]
@@ -365,12 +365,12 @@ class Cell:
 
 
 def phases(route: str) -> tuple[Phase, ...]:
-    """Return when a route is asked: nothing is written but by an action."""
+    """Return the phases in which a route is used; writes are made by actions only."""
     return (Phase.ACTION,) if ROUTES[route].method == "PUT" else tuple(Phase)
 
 
 def _cells() -> Iterator[Cell]:
-    """Yield every route under every fault whenever it is asked, as the mock has them."""
+    """Yield every route under every fault in every phase."""
     for route in ROUTES:
         for phase in phases(route):
             for kind in FaultKind:

@@ -1,4 +1,4 @@
-"""A clock on the wall that is set: nothing is asked for in a burst, nothing stops, every change ends once."""
+"""The system clock is set forward or back: there is no burst of requests, polling goes on, each write ends once."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,14 +27,14 @@ def jump(request: pytest.FixtureRequest) -> timedelta:
 
 
 def asked(portal: MockPortal, iccid: str = ICCID) -> list[str | None]:
-    """Return what was asked about a SIM since the last look."""
+    """Return the requests for a SIM since the last call."""
     routes = [call.route for call in portal.journal if call.iccid == iccid]
     portal.journal.clear()
     return routes
 
 
 async def test_polls(harness: FaultHarness, portal: MockPortal, jump: timedelta) -> None:
-    """The SIMs are polled as before, each once an interval; of what is read seldom, once is enough."""
+    """The SIMs are still polled once an interval; data read every few hours may be read at once."""
     await harness.set_up({})
     asked(portal)
     harness.clock.jump(jump)
@@ -54,7 +54,7 @@ async def test_polls(harness: FaultHarness, portal: MockPortal, jump: timedelta)
 async def test_seldom_reads_go_on(
     harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:
-    """Plan and owner are read within the usual hours, whatever the clock has said before."""
+    """Plan and owner are read within the usual hours, whatever the clock showed before."""
     await harness.set_up({})
     harness.clock.jump(jump)
     portal.sims[ICCID].device["ratePlan"] = "Another"
@@ -65,7 +65,7 @@ async def test_seldom_reads_go_on(
 
 
 async def test_refusals_end(harness: FaultHarness, portal: MockPortal, jump: timedelta) -> None:
-    """A refused route is asked for again a day later at the latest, whatever the clock has said before."""
+    """A refused route is tried again after a day at the latest, whatever the clock showed before."""
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     await harness.set_up({})
     portal.sims[ICCID].refused_routes = frozenset()
@@ -78,7 +78,7 @@ async def test_refusals_end(harness: FaultHarness, portal: MockPortal, jump: tim
 
 
 async def test_token_ends(harness: FaultHarness, portal: MockPortal, jump: timedelta) -> None:
-    """A token that the portal holds for an hour is renewed when the portal says so."""
+    """A token that the portal holds for an hour is renewed when the portal refuses it."""
     portal.dialects["token_life"] = "one_hour"
     await harness.set_up({})
     harness.clock.jump(jump)
@@ -95,7 +95,7 @@ async def test_token_ends(harness: FaultHarness, portal: MockPortal, jump: timed
 async def test_pending_change_that_comes(
     harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:
-    """A change that is under way when the clock is set is found, and told of once."""
+    """A status change in progress is confirmed by one event."""
     portal.dialects["status_change"] = "after_seconds"
     await harness.set_up({})
     assert await harness.act("request_status_change", {"status": "activated"}) is None
@@ -113,7 +113,7 @@ async def test_pending_change_that_comes(
 async def test_pending_write_that_never_ends(
     harness: FaultHarness, portal: MockPortal, jump: timedelta, action: str
 ) -> None:
-    """What is waited for in vain is given up after a day at the latest, once, and is not asked for in a burst."""
+    """A write without a result times out once, after a day at the latest, without a burst of requests."""
     portal.dialects["status_change"] = "never"
     portal.state.timings.sms_seconds = 10**8
     data: dict[str, Any] = {"message": "Hello"} if action == "send_sms" else {"status": "activated"}
@@ -135,7 +135,7 @@ async def test_pending_write_that_never_ends(
 async def test_restart_with_another_clock(
     harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:
-    """A machine that starts with a wrong clock follows a change to its one end all the same."""
+    """After a restart with a wrong clock a status change still ends once."""
     portal.dialects["status_change"] = "never"
     await harness.set_up({})
     assert await harness.act("request_status_change", {"status": "activated"}) is None
@@ -152,7 +152,7 @@ async def test_restart_with_another_clock(
 async def test_bulk_edit_without_a_report(
     harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:
-    """A machine that starts with a wrong clock waits for a report no longer than a day."""
+    """After a restart with a wrong clock a bulk edit times out after a day at the latest."""
     portal.dialects["bulk_webhook"] = "silent"
     harness.hass.config.external_url = "https://home.example"
     await harness.set_up({})
@@ -169,7 +169,7 @@ async def test_bulk_edit_without_a_report(
 
 
 async def test_hour_meter(hass: HomeAssistant, clock: WallClock) -> None:
-    """The requests of the last hour stay counted, and none for longer, when the clock is set."""
+    """The counter for requests in the last hour keeps counting correctly."""
     pacer = Pacer()
     pacer.record_request()
     for jump in AHEAD_AND_BACK:

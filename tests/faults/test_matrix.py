@@ -1,4 +1,4 @@
-"""Every route under every fault, at set-up, in a poll and in an action: what a user notices of it."""
+"""Every route under every fault, during set-up, polls and actions."""
 
 from itertools import product
 
@@ -17,7 +17,7 @@ from .rules import CELLS, EVENTS, HANDS, NOTHING, SIM, Cell, Phase, Recovery
 async def test_fault(
     harness: FaultHarness, portal: MockPortal, impatient: None, cell: Cell
 ) -> None:
-    """What hangs on the route is unavailable and nothing else, it is said once, all comes back by itself."""
+    """Only the entities that depend on the route become unavailable, it is logged once, and all recover."""
     if cell.row.absent:
         portal.sims[ICCID].refused_routes = frozenset({"ctdUsage"})
 
@@ -39,16 +39,16 @@ async def test_fault(
 
 
 def hit(harness: FaultHarness, cell: Cell) -> Fault:
-    """Let the fault lie in wait for the first SIM, or for all where nothing tells one from the others."""
+    """Add the fault for the first SIM, or for all where the route has no ICCID."""
     iccid = ICCID if ROUTES[cell.route].has_iccid else None
     return harness.portal.faults.add(cell.kind, route=cell.route, iccid=iccid, **cell.details)
 
 
 async def strike_at_set_up(harness: FaultHarness, cell: Cell) -> Fault:
-    """Set the account up while the portal fails, and poll it once more."""
+    """Set up the account during the fault, and poll it once more."""
     options = {"watch_sms": cell.row.watches_sms}
     if cell.route == "GetSMS":
-        # Nobody asks for an SMS at set-up but for one that was under way before.
+        # Set-up only reads an SMS that was being followed before.
         await harness.set_up(options)
         await harness.act("send_sms", {"message": "Hello"})
         harness.portal.clock.advance(60)
@@ -66,7 +66,7 @@ async def strike_at_set_up(harness: FaultHarness, cell: Cell) -> Fault:
 
 
 async def strike_in_polls(harness: FaultHarness, cell: Cell) -> Fault:
-    """Poll an account that works, twice while the portal fails."""
+    """Poll a working account twice during the fault."""
     await harness.set_up({"watch_sms": cell.row.watches_sms})
     assert harness.shown(ICCID) == cell.present
     assert not harness.log()
@@ -82,7 +82,7 @@ async def strike_in_polls(harness: FaultHarness, cell: Cell) -> Fault:
 
 
 async def strike_an_action(harness: FaultHarness, cell: Cell) -> Fault:
-    """Act while the portal fails."""
+    """Call an action during the fault."""
     await harness.set_up({})
     harness.portal.state.receive_sms(ICCID, "Hello")
     if cell.route == "Login":
@@ -105,25 +105,25 @@ STRIKE = {
 
 
 def see_what_is_lost(harness: FaultHarness, cell: Cell) -> None:
-    """Compare what is shown of both SIMs with what the tables say."""
+    """Compare the available entities of both SIMs with the tables."""
     assert harness.shown(ICCID) == cell.present - cell.lost
     spared = SIM | HANDS | EVENTS
     assert harness.shown(OTHER_ICCID) == spared - (cell.lost if cell.hits_everybody else NOTHING)
 
 
 async def recover(harness: FaultHarness, cell: Cell) -> None:
-    """Do what it takes to have everything back: wait for one poll, if possible."""
+    """Do what is needed for a recovery: one poll, if possible."""
     if cell.recovery is Recovery.BY_A_LOG_IN:
         await harness.reload()
     elif cell.recovery is Recovery.BY_A_REFRESH:
         await harness.refresh()
-    # What was asked for takes effect within a minute.
+    # The portal carries out writes within a minute.
     harness.portal.clock.advance(60)
     await harness.poll()
 
 
 def test_complete() -> None:
-    """No route and no fault of the mock is left out; docs/reliability.md quotes the number."""
+    """Every route and fault of the mock is covered; docs/reliability.md quotes the number."""
     assert {(cell.route, cell.kind) for cell in CELLS} == set(product(ROUTES, FaultKind))
     assert {cell.phase for cell in CELLS} == set(Phase)
     assert len(CELLS) == 624

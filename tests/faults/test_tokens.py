@@ -1,4 +1,4 @@
-"""Tokens that end, keys that are withdrawn, and log-ins that fail for another reason."""
+"""Expired tokens, revoked keys, and log-ins that fail for other reasons."""
 
 import asyncio
 from datetime import timedelta
@@ -33,12 +33,12 @@ async def refresh_all(entry: MockConfigEntry) -> None:
 async def test_expires_in_the_middle(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A token that ends while fifty SIMs are read is renewed once, and nobody notices."""
+    """A token that expires while fifty SIMs are read is renewed once, without an effect on the states."""
     in_session = {"session_started": "-1h", "session_count": 1}
     portal.load({"extends": "documented", "sims": dict.fromkeys(FLEET, in_session)})
     entry = await set_up(*FLEET)
     portal.journal.clear()
-    # Half of them are slow, and have their sessions yet to be read when the token ends.
+    # Half of them are slow, and their sessions are still to be read when the token expires.
     portal.faults.add("delay", route="ctdUsage", seconds=0.2, times=25)
 
     reads = hass.async_create_task(refresh_all(entry))
@@ -57,7 +57,7 @@ async def test_expires_in_the_middle(
 async def test_key_is_withdrawn(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
 ) -> None:
-    """A refused key is tried once and asked for once, whatever is polled or done, until there is another."""
+    """A refused key is tried once and asked for once until a new one is entered, whatever polls and actions run."""
     entry = await set_up(ICCID, OTHER_ICCID)
     demo = portal.state.accounts["demo-client"]
     demo.secret_key = "changed"
@@ -88,7 +88,7 @@ async def test_key_is_withdrawn(
 async def test_key_is_good_again(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
 ) -> None:
-    """Who has mended it in the portal reloads the account."""
+    """A user who has restored the key in the portal can reload the account."""
     entry = await set_up(ICCID)
     portal.faults.add("status", route="Login", status=401)
     portal.state.revoke_tokens()
@@ -105,10 +105,10 @@ async def test_key_is_good_again(
 async def test_somebody_else_logs_in(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
 ) -> None:
-    """Where only the newest token counts, another program of the account takes ours; that is no wrong key."""
+    """Where only the newest token is valid, another program's log-in does not look like a wrong key."""
     portal.dialects["token_life"] = "newest_only"
     await set_up(ICCID)
-    # The other one is always quicker.
+    # The other program is always faster.
     portal.faults.add("status", route="ctdUsage", status=401, times=2)
 
     await clock.wait(A_POLL)
@@ -127,7 +127,7 @@ async def test_somebody_else_logs_in(
 async def test_new_account(
     hass: HomeAssistant, portal: MockPortal, impatient: None, cell: Cell
 ) -> None:
-    """Who adds an account is told that the key is wrong only where the portal has said so."""
+    """A user who adds an account is told of a wrong key only if the portal has said so."""
     portal.faults.add(cell.kind, route="Login", **cell.details)
     form: dict[str, Any] = {
         "environment": "custom",

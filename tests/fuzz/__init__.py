@@ -1,1 +1,1 @@
-"""Whatever comes in, from the portal, from a person or from the disk."""
+"""Random input from the portal, from users and from the disk."""

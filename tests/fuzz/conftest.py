@@ -1,4 +1,4 @@
-"""Fixtures: a way to await something between two examples, and Home Assistant with a portal of any answer."""
+"""Fixtures: a way to await in synchronous tests, and Home Assistant with a fake session."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,7 +22,7 @@ type Run = Callable[[Awaitable[Any]], Any]
 
 @pytest.fixture
 async def run() -> Run:
-    """Return a way to await something from a test that is no coroutine."""
+    """Return a function that awaits an awaitable in a synchronous test."""
     loop = asyncio.get_running_loop()
 
     async def wait(call: Awaitable[Any]) -> Any:
@@ -38,7 +38,7 @@ def fake_session(
     no_waiting: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> FakeSession:
-    """Let the integration talk to a portal of any answer, and show all it has to show."""
+    """Return the session of the integration's client, which answers as it is told, and enable all entities."""
     session = FakeSession()
     monkeypatch.setattr(portal_module, "async_get_clientsession", lambda _: session.client_session)
     monkeypatch.setattr(
@@ -49,7 +49,7 @@ def fake_session(
 
 @pytest.fixture
 def entry(hass: HomeAssistant) -> MockConfigEntry:
-    """Return an account with a SIM, whose SMS are watched; it has yet to be set up."""
+    """Return an account with a SIM whose SMS are watched; it is not set up yet."""
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="demo-client",
@@ -67,22 +67,22 @@ def entry(hass: HomeAssistant) -> MockConfigEntry:
 
 
 class Complaints(logging.Handler):
-    """Notes what is logged with a traceback, and errors of Home Assistant."""
+    """A log handler that collects tracebacks, and errors of Home Assistant."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without lines."""
         super().__init__(logging.ERROR)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note one; what the integration itself has to say of an answer is no complaint."""
+        """Collect a record, unless it is an ordinary error that the integration logs."""
         if record.exc_info or not record.name.startswith("custom_components"):
             self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_info}")
 
 
 @pytest.fixture
 def complaints() -> Iterator[Complaints]:
-    """Return what is complained about in the log."""
+    """Return the collected log lines."""
     complaints = Complaints()
     logging.getLogger().addHandler(complaints)
     yield complaints

@@ -1,4 +1,4 @@
-"""A portal without a socket that answers whatever it is told to."""
+"""A client session that answers as it is told, without a socket."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,18 +16,18 @@ from .strategies import Reply, good_reply
 
 
 class FakeSession:
-    """Stands in for a session of aiohttp, and answers by route."""
+    """A stand-in for an aiohttp session that answers by route."""
 
     json_serialize = staticmethod(json.dumps)
 
     def __init__(self) -> None:
-        """Answer as a portal should."""
+        """Start with correct replies for all routes."""
         self.replies: dict[str, Reply] = {}
         self.requests: list[str] = []
 
     @asynccontextmanager
     async def request(self, method: str, url: URL, **_: Any) -> AsyncIterator[Any]:
-        """Answer a request."""
+        """Return the reply to a request."""
         self.requests.append(f"{method} {url}")
         route = next((part for part in url.parts if part in ROUTES), "")
         reply = self.replies.get(route) or good_reply(route)
@@ -42,11 +42,11 @@ class FakeSession:
 
     @property
     def client_session(self) -> ClientSession:
-        """Return it as what the client takes it for."""
+        """Return itself, typed as an aiohttp session."""
         return cast(ClientSession, self)
 
     def client(self) -> IotPortalClient:
-        """Return a client of it."""
+        """Return a client that uses this session."""
         return IotPortalClient(
             self.client_session,
             "https://portal.example/api",

@@ -1,4 +1,4 @@
-"""What can come in: anything, and what looks right but for a detail."""
+"""Hypothesis strategies: arbitrary input, and correct input with some details changed."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -54,7 +54,7 @@ VALUES = st.recursive(
 
 
 def examples(part: float) -> settings:
-    """Return settings for a part of the examples that the profile asks for."""
+    """Return settings with a share of the examples of the current profile."""
     profile = settings()
     return settings(
         max_examples=max(1, round(part * profile.max_examples)),
@@ -64,7 +64,7 @@ def examples(part: float) -> settings:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every place in a value: what holds it, and under which key."""
+    """Yield every container and key in a value."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield value, key
@@ -73,7 +73,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @st.composite
 def spoiled(draw: st.DrawFn, good: Any) -> Any:
-    """Return something good of which details are missing or something else."""
+    """Return a correct value with details missing or replaced."""
     value = deepcopy(good)
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(value))
@@ -89,7 +89,7 @@ def spoiled(draw: st.DrawFn, good: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An answer as it comes over the wire."""
+    """An HTTP response."""
 
     status: int = 200
     body: bytes = b""
@@ -97,12 +97,12 @@ class Reply:
 
 
 def good_reply(route: str) -> Reply:
-    """Return what a portal answers that has nothing to complain about."""
+    """Return a correct response."""
     return Reply(body=json.dumps(GOOD.get(route, {})).encode())
 
 
 def replies(route: str) -> st.SearchStrategy[Reply]:
-    """Return answers to a request: any bytes, any JSON, and nearly good ones, under any status."""
+    """Return responses with any status: any bytes, any JSON, and nearly correct ones."""
     good = GOOD.get(route, {})
     bodies = (
         st.binary(max_size=300)

@@ -1,4 +1,4 @@
-"""Whatever comes instead of an answer: the client returns a model or raises an error of its own."""
+"""Whatever is received, the client returns a model or raises an error of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[Call, type | tuple[type, ...]]] = {
 
 @pytest.mark.parametrize("route", CALLS)
 def test_answers(route: str, run: Run) -> None:
-    """Any answer, of the log-in too, ends in a model or an error of the client's own."""
+    """Any response, also to a log-in, ends in a model or an error of the client."""
     call, kinds = CALLS[route]
     session = FakeSession()
 
@@ -57,7 +57,7 @@ def test_answers(route: str, run: Run) -> None:
         with suppress(IotPortalError):
             answer = run(call(session.client()))
             assert isinstance(answer, kinds)
-            # Home Assistant can keep it, and answer an action with it.
+            # Home Assistant can store it, and return it from an action.
             json_bytes(getattr(answer, "raw", answer))
 
     check()
@@ -65,21 +65,21 @@ def test_answers(route: str, run: Run) -> None:
 
 @pytest.mark.parametrize("route", CALLS)
 def test_good_answers(route: str, run: Run) -> None:
-    """What the answers above are spoiled copies of is read: they reach what they are to try."""
+    """The correct responses that are varied above can be read, so the variations reach the parser."""
     call, kinds = CALLS[route]
 
     assert isinstance(run(call(FakeSession().client())), kinds)
 
 
 class RawServer:
-    """A server that sends any bytes at all."""
+    """A server that sends arbitrary bytes."""
 
     def __init__(self) -> None:
-        """Send nothing yet."""
+        """Start without content."""
         self.content = b""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Send, and hang up."""
+        """Send the content and close the connection."""
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(self.content)
@@ -89,7 +89,7 @@ class RawServer:
 
 @pytest.fixture
 async def raw_server(socket_enabled: None) -> AsyncIterator[tuple[RawServer, IotPortalClient]]:
-    """Return a server of any bytes and a client of it."""
+    """Return a server of arbitrary bytes and a client of it."""
     raw = RawServer()
     server = await asyncio.start_server(raw.answer, "127.0.0.1")
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -130,7 +130,7 @@ BODIES = st.binary(max_size=60) | st.sampled_from(
 
 
 def test_bytes(raw_server: tuple[RawServer, IotPortalClient], run: Run) -> None:
-    """Any bytes on the wire end in a token or an error of the client's own."""
+    """Any bytes on the wire end in a token or an error of the client."""
     server, client = raw_server
 
     @examples(0.4)
@@ -159,7 +159,7 @@ def test_models(value: Any) -> None:
 @examples(0.2)
 @given(st.text(), st.text(), st.dictionaries(st.text(), VALUES))
 def test_what_is_asked_for(identifier: str, text: str, changes: dict[str, Any]) -> None:
-    """Whatever is to be sent, nothing but the path that was meant is asked for."""
+    """Whatever is to be sent, only the intended path is requested."""
     session = FakeSession()
     client = session.client()
 
@@ -187,5 +187,5 @@ def test_what_is_asked_for(identifier: str, text: str, changes: dict[str, Any]) 
 
 
 def test_routes() -> None:
-    """Every route is tried."""
+    """Every route is covered."""
     assert CALLS.keys() >= GOOD.keys()

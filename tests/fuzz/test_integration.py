@@ -1,4 +1,4 @@
-"""Whatever comes in, from the portal, from a person or from the disk: nothing is logged as unexpected."""
+"""Whatever the portal, a user or the disk provides, no unexpected error is logged."""
 
 from contextlib import suppress
 from typing import Any
@@ -47,7 +47,7 @@ SIMS = st.text(max_size=60) | st.lists(
 
 
 def settled(hass: HomeAssistant, run: Run, complaints: Complaints) -> None:
-    """Wait until nothing is under way, and see that nobody has complained."""
+    """Wait until nothing is in progress, and check that nothing was logged."""
     run(hass.async_block_till_done(wait_background_tasks=True))
     lines, complaints.lines = complaints.lines, []
     assert lines == []
@@ -60,7 +60,7 @@ def test_polls(
     run: Run,
     complaints: Complaints,
 ) -> None:
-    """Whatever the portal answers to the requests of a poll is shown as far as it goes, and kept."""
+    """Whatever the portal answers to a poll, valid parts are shown and stored."""
     run(hass.config_entries.async_setup(entry.entry_id))
     settled(hass, run, complaints)
     answers = {route: replies(route) | st.just(good_reply(route)) for route in READ_ROUTES}
@@ -92,7 +92,7 @@ def test_writes(
     run: Run,
     complaints: Complaints,
 ) -> None:
-    """Whatever the portal answers to a write, it ends in an answer or an error in words."""
+    """Whatever the portal answers to a write, the action ends in a response or a translated error."""
     run(hass.config_entries.async_setup(entry.entry_id))
     settled(hass, run, complaints)
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ICCID), entry.entry_id)
@@ -127,7 +127,7 @@ def test_writes(
 
 
 async def finish(hass: HomeAssistant, flows: Any, result: Any) -> Any:
-    """Wait for the end of a progress, and take what comes then."""
+    """Wait for the end of a progress step and return the next step."""
     while result["type"] is FlowResultType.SHOW_PROGRESS:
         await hass.async_block_till_done(wait_background_tasks=True)
         result = await flows.async_configure(result["flow_id"])
@@ -137,7 +137,7 @@ async def finish(hass: HomeAssistant, flows: Any, result: Any) -> Any:
 def test_account_form(
     hass: HomeAssistant, fake_session: FakeSession, run: Run, complaints: Complaints
 ) -> None:
-    """Whatever is typed into the form of an account, and answered to it: an entry, or words that say why not."""
+    """Whatever is entered for an account and answered to it, the result is an entry or a translated error."""
     flows = hass.config_entries.flow
     texts = st.text(max_size=30)
     sections = st.fixed_dictionaries({}, optional={"base_url": ADDRESSES, "api_token": texts})
@@ -173,7 +173,7 @@ def test_sim_form(
     run: Run,
     complaints: Complaints,
 ) -> None:
-    """Whatever is pasted as ICCIDs, and answered to them: SIMs, or words that say why not."""
+    """Whatever is pasted as ICCIDs and answered to them, the result is SIMs or a translated error."""
     run(hass.config_entries.async_setup(entry.entry_id))
     settled(hass, run, complaints)
     (first,) = entry.subentries
@@ -210,7 +210,7 @@ def test_other_forms(
     run: Run,
     complaints: Complaints,
 ) -> None:
-    """Whatever is set for a SIM, and typed as a new secret, can be worked with or is refused by the form."""
+    """Whatever is entered as options of a SIM or as a new secret is usable, or refused by the form."""
     run(hass.config_entries.async_setup(entry.entry_id))
     settled(hass, run, complaints)
     (subentry,) = entry.subentries.values()
@@ -255,9 +255,9 @@ def test_files(
     run: Run,
     complaints: Complaints,
 ) -> None:
-    """Whatever the files of an account hold, it starts, and shows what the portal tells."""
+    """Whatever the stored files of an account contain, it starts and shows the portal's data."""
     memories = spoiled(MEMORY) | VALUES
-    # Those at the ends of time are a test of their own.
+    # Dates at the limits are tested below.
     reads = spoiled(READS) | VALUES
     versions = st.sampled_from([1, 1, 1, 2, 0, "1", None])
 
@@ -273,7 +273,7 @@ def test_files(
             try:
                 hass_storage[name] = json_loads(json_bytes(file))
             except TypeError:
-                # No file can hold that.
+                # JSON cannot hold lone surrogates.
                 reject()
         run(hass.config_entries.async_setup(entry.entry_id))
         settled(hass, run, complaints)
@@ -295,7 +295,7 @@ async def test_ends_of_time(
     complaints: Complaints,
     instant: str,
 ) -> None:
-    """An instant in the file of what was read that nothing can be added to costs a request."""
+    """A stored time at the limits of datetime costs no more than a request."""
     key = f"{DOMAIN}.{entry.entry_id}.reads"
     data = {ICCID: READS[ICCID] | {"device_read_at": instant}}
     hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": data}

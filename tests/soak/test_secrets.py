@@ -301,7 +301,7 @@ async def test_eventful_life(
     hass_storage: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever happens, secrets are only in the file of config entries, and ICCIDs are masked."""
+    """Whatever happens, secrets are only in the file of config entries, and diagnostics hold no personal data."""
     for component in ("homeassistant", "repairs", "system_health", "diagnostics"):
         assert await async_setup_component(hass, component, {})
     await automate(hass)
