@@ -12,7 +12,7 @@ from custom_components.iot_portal import config_flow, portal
 from custom_components.iot_portal.api import client
 
 from .common import UnlimitedPacer
-from .versions import NEXT, OLDEST, the_next, version
+from .versions import NEXT, OLDEST, next_python, version
 
 # Failed asserts of helper modules show values, as those of test modules do.
 pytest.register_assert_rewrite(
@@ -23,7 +23,7 @@ pytest.register_assert_rewrite(
     "tests.faults.harness",
     "tests.integration.helpers",
     "tests.mock_portal.helpers",
-    "tests.soak.home",
+    "tests.soak.home_assistant",
     "tests.soak.ledger",
 )
 
@@ -45,6 +45,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=[OLDEST, NEXT])
 def python(request: pytest.FixtureRequest) -> Path:
     """Return the Python of each version of Home Assistant."""
-    program = the_next() if request.param == NEXT else Path(sys.executable)
+    program = next_python() if request.param == NEXT else Path(sys.executable)
     assert version(program) == request.param
     return program

@@ -22,7 +22,7 @@ TEXTS = {page: (REPOSITORY / page).read_text() for page in PAGES}
 
 HERE = "tests/test_docs.py"
 # The test of the examples of a page and language; `console` blocks are for readers only.
-TRIED = {
+TESTED_BY = {
     ("CONTRIBUTING.md", "diff"): HERE,
     ("CONTRIBUTING.md", "sh"): HERE,
     ("README.md", "sh"): HERE,
@@ -39,7 +39,7 @@ TRIED = {
 FIRST_TEST = "tests/integration/test_billing.py"
 CHECKS = ".github/workflows/checks.yml"
 # Where each command of a page is run.
-RUN = {
+RUN_BY = {
     "scripts/develop": (CHECKS, "- run: scripts/develop --check\n"),
     "scripts/lint": (CHECKS, "- run: scripts/lint\n"),
     "scripts/test": (CHECKS, "- run: scripts/test\n"),
@@ -75,8 +75,8 @@ def prose(page: str) -> str:
 def test_every_example_is_tried() -> None:
     """Each code block has a language, and is tested by a file that knows its page, unless only readers can run it."""
     found = {(page, language) for page, language, _ in BLOCKS if language != "console"}
-    assert found == TRIED.keys()
-    for (page, _), test in TRIED.items():
+    assert found == TESTED_BY.keys()
+    for (page, _), test in TESTED_BY.items():
         assert Path(page).name in (REPOSITORY / test).read_text()
 
 
@@ -85,11 +85,11 @@ def test_commands() -> None:
     promised = {
         line.partition("#")[0].strip()
         for page, language, text in BLOCKS
-        if language == "sh" and TRIED[page, language] == HERE
+        if language == "sh" and TESTED_BY[page, language] == HERE
         for line in text.splitlines()
     }
-    assert promised == RUN.keys()
-    for path, text in RUN.values():
+    assert promised == RUN_BY.keys()
+    for path, text in RUN_BY.values():
         assert text in (REPOSITORY / path).read_text()
 
 

@@ -16,7 +16,7 @@ OLDEST, NEXT = (
 )
 
 
-def the_next() -> Path:
+def next_python() -> Path:
     """Return the Python of the next version of Home Assistant, and install it if necessary."""
     tools = REPOSITORY / ".tools"
     # Tests may run in parallel, and both would install it.

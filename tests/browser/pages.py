@@ -73,7 +73,7 @@ class IntegrationsPage:
         await brands.get_by_role("button", name=name).click()
         return Dialog(self._page)
 
-    async def mend(self) -> Dialog:
+    async def reauthenticate(self) -> Dialog:
         """Start to enter new credentials where Home Assistant asks for them."""
         await self._page.get_by_role("button", name="Reconfigure").click()
         return Dialog(self._page)
@@ -202,7 +202,7 @@ class BlueprintsPage:
         await self._dialog.get_by_role("button", name="Preview").click()
         await expect(self._dialog.get_by_role("textbox", name="Blueprint path")).to_be_visible()
 
-    async def take_over(self) -> None:
+    async def import_previewed(self) -> None:
         """Import the previewed blueprint."""
         await self._dialog.get_by_role("button", name="Import blueprint").click()
 

@@ -44,12 +44,12 @@ async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
     states = await wait_for_states(hass, sims)
     for iccid in sims:
         usage = states[iccid]["data_usage"]
-        await remember_month(hass, usage["entity_id"], float(usage["state"]))
+        await import_month_of_statistics(hass, usage["entity_id"], float(usage["state"]))
     await make_dashboard(hass)
-    await let_something_happen(hass, portal)
+    await cause_events(hass, portal)
 
 
-async def let_something_happen(hass: HomeAssistantProcess, portal: MockPortal) -> None:
+async def cause_events(hass: HomeAssistantProcess, portal: MockPortal) -> None:
     """Cause events: a SIM in another device, a session, an SMS, a pending status change."""
     portal.sims[PUMP_HOUSE].swap_imei("3569380012345678")
     portal.sims[WEATHER_STATION].open_session("100.126.61.101")
@@ -67,7 +67,9 @@ async def let_something_happen(hass: HomeAssistantProcess, portal: MockPortal) -
     )
 
 
-async def remember_month(hass: HomeAssistantProcess, entity_id: str, usage: float) -> None:
+async def import_month_of_statistics(
+    hass: HomeAssistantProcess, entity_id: str, usage: float
+) -> None:
     """Import a month of statistics, in which the usage grew to its current value."""
     random = Random(entity_id)  # noqa: S311  the same month each time
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

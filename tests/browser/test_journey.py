@@ -182,7 +182,7 @@ async def logs_in_again(journey: Journey) -> None:
     await journey.visit.look("device_unavailable")
 
     await journey.visit.open(IntegrationsPage.PATH)
-    dialog = await IntegrationsPage(journey.visit.page).mend()
+    dialog = await IntegrationsPage(journey.visit.page).reauthenticate()
     await dialog.expect("Log in to the IoT Portal again", journey.portal.url, "demo-client")
     await journey.visit.look("log_in_again")
     await dialog.fill("Secret key", "another-sercet")
@@ -245,7 +245,7 @@ async def imports_a_blueprint(journey: Journey) -> None:
     page = BlueprintsPage(journey.visit.page)
     await page.preview(f"{journey.blueprints}/data_cap_guard.yaml")
     await journey.visit.look("import_blueprint")
-    await page.take_over()
+    await page.import_previewed()
     automation = await page.create_automation("IoT Portal: data cap guard")
     await automation.choose_entity("Weather station")
     await automation.save()

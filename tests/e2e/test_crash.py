@@ -25,14 +25,14 @@ SCENARIO = {
 }
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(WAIT):
-        while not is_so():  # noqa: ASYNC110  it happens in another process
+        while not condition():  # noqa: ASYNC110  it happens in another process
             await asyncio.sleep(0.05)
 
 
-async def until_told(hass: HomeAssistantProcess, iccid: str, key: str, event_type: str) -> None:
+async def wait_for_event(hass: HomeAssistantProcess, iccid: str, key: str, event_type: str) -> None:
     """Wait until an event entity of a SIM shows an event type."""
     told = None
     async with asyncio.timeout(WAIT):
@@ -42,7 +42,7 @@ async def until_told(hass: HomeAssistantProcess, iccid: str, key: str, event_typ
             await asyncio.sleep(0.2)
 
 
-def sent(portal: MockPortal) -> list[str]:
+def written_paths(portal: MockPortal) -> list[str]:
     """Return the paths of all writes that the portal received."""
     return sorted(call.path for call in portal.journal if call.method == "PUT")
 
@@ -51,7 +51,7 @@ async def kill_during(
     hass: HomeAssistantProcess, portal: MockPortal, *actions: tuple[str, str, dict[str, Any]]
 ) -> None:
     """Call actions for SIMs, and kill Home Assistant before any of them is answered."""
-    before = len(sent(portal))
+    before = len(written_paths(portal))
     devices = await hass.device_ids()
     # The portal carries out the request, and answers after Home Assistant was killed.
     portal.faults.add("delay", method="PUT", seconds=60)
@@ -61,7 +61,7 @@ async def kill_during(
         )
         for action, iccid, data in actions
     ]
-    await until(lambda: len(sent(portal)) == before + len(writes))
+    await wait_until(lambda: len(written_paths(portal)) == before + len(writes))
     await hass.kill()
     for outcome in await asyncio.gather(*writes, return_exceptions=True):
         assert isinstance(outcome, ClientError)
@@ -82,7 +82,7 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             await add_demo(hass, portal, *SIMS)
             entries = tmp_path / ".storage" / "core.config_entries"
             # Home Assistant stores a new account and its SIMs a second later.
-            await until(
+            await wait_until(
                 lambda: entries.exists() and all(iccid in entries.read_text() for iccid in SIMS)
             )
             await kill_during(
@@ -93,8 +93,8 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             )
 
         async with hass:
-            await until_told(hass, ICCID, "sms_event", "unconfirmed")
-            await until_told(hass, ICCID, "lifecycle_event", "status_change_confirmed")
+            await wait_for_event(hass, ICCID, "sms_event", "unconfirmed")
+            await wait_for_event(hass, ICCID, "lifecycle_event", "status_change_confirmed")
             await wait_for(hass, IN_BULK, "status", "inventory")
             await kill_during(
                 hass,
@@ -104,14 +104,14 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             )
 
         async with hass:
-            await until_told(hass, EDITED, "lifecycle_event", "status_change_confirmed")
+            await wait_for_event(hass, EDITED, "lifecycle_event", "status_change_confirmed")
             # Only a poll would notice the bulk edit, and the next one is far away.
             states = await wait_for(hass, IN_BULK, "change_pending", "on")
             portal.clock.advance(120)
             await read_again(hass, states["status"]["entity_id"])
-            await until_told(hass, IN_BULK, "lifecycle_event", "status_change_confirmed")
+            await wait_for_event(hass, IN_BULK, "lifecycle_event", "status_change_confirmed")
 
-        assert [path.removeprefix("/api") for path in sent(portal)] == [
+        assert [path.removeprefix("/api") for path in written_paths(portal)] == [
             "/BulkEditDevice",
             f"/EditDevice/{EDITED}",
             f"/RequestStatusChange/{ICCID}",

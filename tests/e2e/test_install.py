@@ -14,7 +14,7 @@ import pytest
 from mock_portal import MockPortal
 from scripts.hass_process import REPOSITORY, HomeAssistantProcess
 from scripts.release import ARCHIVE, main as release
-from tests.versions import the_next
+from tests.versions import next_python
 
 from .common import DOCUMENTED, WAIT, add_demo, complaints, wait_for
 
@@ -120,7 +120,7 @@ async def test_install(
 @pytest.mark.timeout(900)
 def test_marketplace(tmp_path: Path, downloaded: Path) -> None:
     """The Marketplace accepts hacs.json and the manifest, and gets the same files as a release has."""
-    python = the_next()
+    python = next_python()
     root = tmp_path / "github" / "ha-iot-portal-0.1.0"
     shutil.copytree(
         REPOSITORY / "custom_components",

@@ -55,11 +55,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
         @override
         async def _send(self, method: str, path: Sequence[str], *args: Any) -> Any:
             """Send a request."""
-            is_in_vain = any(
+            gets_no_answer = any(
                 fault.route == path[0] and (fault.kind is FaultKind.HANG or fault.seconds == LONG)
                 for fault in portal.faults
             )
-            self._timeout = IMPATIENCE if is_in_vain else PATIENCE
+            self._timeout = IMPATIENCE if gets_no_answer else PATIENCE
             return await super()._send(method, path, *args)
 
     monkeypatch.setattr(way_to_the_portal, "IotPortalClient", ImpatientClient)

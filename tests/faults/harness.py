@@ -51,7 +51,7 @@ class FaultHarness:
         self.hass = hass
         self.portal = portal
         self.clock = clock
-        self.told: list[str] = []
+        self.events: list[str] = []
         self._moments: set[str] = set()
         self._caplog = caplog
         self._set_up = set_up
@@ -182,4 +182,4 @@ class FaultHarness:
         # The state is the time of the event; after a restart the last one is restored.
         if state.state not in {STATE_UNAVAILABLE, STATE_UNKNOWN, *self._moments}:
             self._moments.add(state.state)
-            self.told.append(state.attributes["event_type"])
+            self.events.append(state.attributes["event_type"])

@@ -106,7 +106,7 @@ DEVICE: Final = BUDGET | _keys(
 )
 SIM: Final = STATUS | USAGE | SESSION | DEVICE | _keys("binary_sensor", "change_pending")
 # These stay available once the SIM has been read.
-HANDS: Final = _keys("button", "refresh") | _keys("notify", "sms")
+CONTROLS: Final = _keys("button", "refresh") | _keys("notify", "sms")
 EVENTS: Final = _keys("event", "lifecycle", "sms")
 NOTHING: Final[Keys] = frozenset()
 
@@ -123,7 +123,7 @@ _REFUSALS: Final = frozenset({Meaning.FORBIDDEN, Meaning.NOT_OFFERED})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class RouteEffects:
     """The effects of a route; `fails` are the entities that are unavailable without it.
 
     The action succeeds in spite of the meanings in `tolerated`; `error_keys` are its errors that differ from those of
@@ -136,83 +136,91 @@ class Row:
     refused: Keys = NOTHING
     # The entities that a 404 makes unavailable; for sessions it only means that there was none.
     missing: Keys = NOTHING
-    asks_daily: bool = False
+    is_retried_daily: bool = False
     absent: Keys = NOTHING
     watches_sms: bool = False
-    forgives: frozenset[Meaning] = frozenset()
-    words: Mapping[Meaning, str] = field(default_factory=dict)
+    tolerated: frozenset[Meaning] = frozenset()
+    error_keys: Mapping[Meaning, str] = field(default_factory=dict)
 
 
-_PART: Final = frozenset(Meaning)
-_WRITTEN: Final = frozenset({Meaning.UNREADABLE, Meaning.BLANK})
-_WRITE_WORDS: Final = {Meaning.LOST: "outcome_unknown", Meaning.GATEWAY: "outcome_unknown"}
+_ANY: Final = frozenset(Meaning)
+_UNREADABLE_BODIES: Final = frozenset({Meaning.UNREADABLE, Meaning.BLANK})
+_WRITE_ERROR_KEYS: Final = {Meaning.LOST: "outcome_unknown", Meaning.GATEWAY: "outcome_unknown"}
 
 # The second table.
-ROWS: Final[Mapping[str, Row]] = {
-    "Login": Row(action="list_sms", fails=SIM, refused=SIM, missing=SIM),
-    "ctdUsage": Row(
-        action="get_sim", fails=SIM, refused=USAGE, missing=SIM, asks_daily=True, forgives=_PART
+ROUTE_EFFECTS: Final[Mapping[str, RouteEffects]] = {
+    "Login": RouteEffects(action="list_sms", fails=SIM, refused=SIM, missing=SIM),
+    "ctdUsage": RouteEffects(
+        action="get_sim",
+        fails=SIM,
+        refused=USAGE,
+        missing=SIM,
+        is_retried_daily=True,
+        tolerated=_ANY,
     ),
-    "GetDevice": Row(
+    "GetDevice": RouteEffects(
         action="get_sim",
         fails=DEVICE,
         refused=DEVICE,
         missing=DEVICE,
-        asks_daily=True,
-        forgives=_PART,
+        is_retried_daily=True,
+        tolerated=_ANY,
     ),
-    "sessionInfo": Row(
-        action="get_sim", fails=SESSION, refused=SESSION, asks_daily=True, forgives=_PART
+    "sessionInfo": RouteEffects(
+        action="get_sim", fails=SESSION, refused=SESSION, is_retried_daily=True, tolerated=_ANY
     ),
     # A poll asks for this if the network reports no usage.
-    "getStatus": Row(
+    "getStatus": RouteEffects(
         action="get_sim",
         fails=SIM,
         refused=SIM,
         missing=SIM,
         absent=USAGE,
-        forgives=_REFUSALS | {Meaning.BLANK},
+        tolerated=_REFUSALS | {Meaning.BLANK},
     ),
-    "GetSMS": Row(
+    "GetSMS": RouteEffects(
         action="get_sms",
         data={"sms_id": "4711"},
         watches_sms=True,
-        words={Meaning.MISSING: "sms_not_found"},
+        error_keys={Meaning.MISSING: "sms_not_found"},
     ),
-    "GetSMSIds": Row(action="list_sms", watches_sms=True, asks_daily=True),
-    "SendSMS": Row(
-        action="send_sms", data={"message": "Hello"}, forgives=_WRITTEN, words=_WRITE_WORDS
+    "GetSMSIds": RouteEffects(action="list_sms", watches_sms=True, is_retried_daily=True),
+    "SendSMS": RouteEffects(
+        action="send_sms",
+        data={"message": "Hello"},
+        tolerated=_UNREADABLE_BODIES,
+        error_keys=_WRITE_ERROR_KEYS,
     ),
-    "RequestStatusChange": Row(
+    "RequestStatusChange": RouteEffects(
         action="request_status_change",
         data={"status": "activated"},
-        forgives=_WRITTEN,
-        words=_WRITE_WORDS
+        tolerated=_UNREADABLE_BODIES,
+        error_keys=_WRITE_ERROR_KEYS
         | dict.fromkeys(
             (Meaning.ERROR, Meaning.BAD_REQUEST, Meaning.UNAUTHORIZED), "status_refused"
         ),
     ),
-    "EditDevice": Row(
+    "EditDevice": RouteEffects(
         action="edit_device",
         data={"changes": {"status": "activated", "simNotes": "Spare"}},
-        forgives=_WRITTEN,
-        words=_WRITE_WORDS,
+        tolerated=_UNREADABLE_BODIES,
+        error_keys=_WRITE_ERROR_KEYS,
     ),
-    "BulkEditDevice": Row(
+    "BulkEditDevice": RouteEffects(
         action="bulk_edit_devices",
         data={"changes": {"status": "activated"}},
-        forgives=_WRITTEN,
-        words=_WRITE_WORDS,
+        tolerated=_UNREADABLE_BODIES,
+        error_keys=_WRITE_ERROR_KEYS,
     ),
-    "RuleUpdate": Row(
+    "RuleUpdate": RouteEffects(
         action="update_rule",
         data={"rule": {"name": "Cap"}},
-        forgives=_WRITTEN,
-        words=_WRITE_WORDS,
+        tolerated=_UNREADABLE_BODIES,
+        error_keys=_WRITE_ERROR_KEYS,
     ),
 }
 
-_WORDS: Final[Mapping[Meaning, str]] = {
+_ERROR_KEYS: Final[Mapping[Meaning, str]] = {
     Meaning.LOST: "cannot_connect",
     Meaning.GATEWAY: "portal_error",
     Meaning.ERROR: "portal_error",
@@ -226,7 +234,7 @@ _WORDS: Final[Mapping[Meaning, str]] = {
     Meaning.BLANK: "portal_error",
 }
 # A response that says nothing about the credentials is an ordinary error of the portal.
-_LOGIN_WORDS: Final = {
+_LOGIN_ERROR_KEYS: Final = {
     Meaning.BAD_REQUEST: "authentication_failed",
     Meaning.UNAUTHORIZED: "authentication_failed",
     Meaning.FORBIDDEN: "authentication_failed",
@@ -251,9 +259,9 @@ class Cell:
         return f"{self.phase} {self.route} {self.kind}{details}"
 
     @property
-    def row(self) -> Row:
+    def effects(self) -> RouteEffects:
         """Return the effects of the route."""
-        return ROWS[self.route]
+        return ROUTE_EFFECTS[self.route]
 
     @property
     def is_write(self) -> bool:
@@ -261,29 +269,29 @@ class Cell:
         return ROUTES[self.route].method == "PUT"
 
     @property
-    def hits_everybody(self) -> bool:
+    def affects_all_sims(self) -> bool:
         """Return whether the fault affects all SIMs of the account."""
         return self.route == "Login"
 
     @property
     def present(self) -> Keys:
         """Return the entities of the SIM without the fault."""
-        return (SIM | HANDS | EVENTS) - self.row.absent
+        return (SIM | CONTROLS | EVENTS) - self.effects.absent
 
     @property
     def lost(self) -> Keys:
         """Return the entities that are unavailable during the fault."""
         if self.phase is Phase.ACTION or self.meaning is Meaning.HARMLESS:
             return NOTHING
-        row = self.row
+        row = self.effects
         lost = row.fails
         if self.meaning in _REFUSALS:
             lost = row.refused
         elif self.meaning is Meaning.MISSING:
             lost = row.missing
         if lost == SIM and self.phase is Phase.SET_UP:
-            lost |= HANDS
-            if self.hits_everybody:
+            lost |= CONTROLS
+            if self.affects_all_sims:
                 lost |= EVENTS
         return lost & self.present
 
@@ -293,7 +301,7 @@ class Cell:
         return self.lost >= STATUS
 
     @property
-    def lines(self) -> int:
+    def log_lines(self) -> int:
         """Return the number of log messages during the fault; Home Assistant logs each setup retry."""
         tries_again = (self.route, self.phase) == ("Login", Phase.SET_UP)
         return int(self.is_outage) * (2 if tries_again and not self.refuses_credentials else 1)
@@ -301,19 +309,21 @@ class Cell:
     @property
     def refuses_credentials(self) -> bool:
         """Return whether the portal refuses the credentials."""
-        return self.route == "Login" and _LOGIN_WORDS.get(self.meaning) == "authentication_failed"
+        return (
+            self.route == "Login" and _LOGIN_ERROR_KEYS.get(self.meaning) == "authentication_failed"
+        )
 
     @property
     def recovery(self) -> Recovery:
         """Return what is needed for a recovery."""
         if self.refuses_credentials:
             return Recovery.BY_A_LOG_IN
-        if self.row.asks_daily and self.meaning in _REFUSALS:
+        if self.effects.is_retried_daily and self.meaning in _REFUSALS:
             return Recovery.BY_A_REFRESH
         return Recovery.BY_ITSELF
 
     @property
-    def tells_of_its_end(self) -> bool:
+    def logs_recovery(self) -> bool:
         """Return whether the recovery is logged; the setup of an account logs none."""
         starts = self.recovery is Recovery.BY_A_LOG_IN or (self.route, self.phase) == (
             "Login",
@@ -324,10 +334,10 @@ class Cell:
     @property
     def error(self) -> str | None:
         """Return the translation key of the action's error."""
-        if self.meaning is Meaning.HARMLESS or self.meaning in self.row.forgives:
+        if self.meaning is Meaning.HARMLESS or self.meaning in self.effects.tolerated:
             return None
-        words = _LOGIN_WORDS if self.route == "Login" else self.row.words
-        return words.get(self.meaning, _WORDS[self.meaning])
+        error_keys = _LOGIN_ERROR_KEYS if self.route == "Login" else self.effects.error_keys
+        return error_keys.get(self.meaning, _ERROR_KEYS[self.meaning])
 
     @property
     def is_carried_out(self) -> bool:

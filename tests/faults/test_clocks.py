@@ -105,7 +105,7 @@ async def test_pending_change_that_comes(
     for _ in range(3):
         await harness.clock.wait(A_POLL)
 
-    assert harness.told == ["status_change_confirmed"]
+    assert harness.events == ["status_change_confirmed"]
     await harness.unload()
 
 
@@ -119,14 +119,14 @@ async def test_pending_write_that_never_ends(
     data: dict[str, Any] = {"message": "Hello"} if action == "send_sms" else {"status": "activated"}
     await harness.set_up({})
     assert await harness.act(action, data) is None
-    harness.told.clear()
+    harness.events.clear()
     portal.journal.clear()
     harness.clock.jump(jump)
 
     for _ in range(30):
         await harness.clock.wait(timedelta(hours=1))
 
-    assert harness.told == ["unconfirmed" if action == "send_sms" else "status_change_timed_out"]
+    assert harness.events == ["unconfirmed" if action == "send_sms" else "status_change_timed_out"]
     looks = [call for call in portal.journal if call.route in {"getStatus", "GetSMS"}]
     assert len(looks) < 40
     await harness.unload()
@@ -145,7 +145,7 @@ async def test_restart_with_another_clock(
     for _ in range(30):
         await harness.clock.wait(timedelta(hours=1))
 
-    assert harness.told == ["status_change_timed_out"]
+    assert harness.events == ["status_change_timed_out"]
     assert state_of(harness.hass, OTHER_ICCID, "status") == "activated"
 
 

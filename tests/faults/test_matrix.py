@@ -10,7 +10,7 @@ from mock_portal.routes import ROUTES
 from tests.integration.conftest import ICCID, OTHER_ICCID
 
 from .harness import HOURS, FaultHarness
-from .rules import CELLS, EVENTS, HANDS, NOTHING, SIM, Cell, Phase, Recovery
+from .rules import CELLS, CONTROLS, EVENTS, NOTHING, SIM, Cell, Phase, Recovery
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
@@ -18,97 +18,97 @@ async def test_fault(
     harness: FaultHarness, portal: MockPortal, impatient: None, cell: Cell
 ) -> None:
     """Only the entities that depend on the route become unavailable, it is logged once, and all recover."""
-    if cell.row.absent:
+    if cell.effects.absent:
         portal.sims[ICCID].refused_routes = frozenset({"ctdUsage"})
 
-    fault = await STRIKE[cell.phase](harness, cell)
+    fault = await PHASE_RUNNERS[cell.phase](harness, cell)
 
     assert fault.fired
     assert harness.log_in_requests == int(cell.refuses_credentials)
-    assert len(harness.log()) == cell.lines
+    assert len(harness.log()) == cell.log_lines
 
     portal.faults.clear()
     await recover(harness, cell)
 
     assert harness.shown(ICCID) == cell.present
-    assert harness.shown(OTHER_ICCID) == SIM | HANDS | EVENTS
-    assert len(harness.log()) == int(cell.tells_of_its_end)
-    assert harness.told == cell.events
+    assert harness.shown(OTHER_ICCID) == SIM | CONTROLS | EVENTS
+    assert len(harness.log()) == int(cell.logs_recovery)
+    assert harness.events == cell.events
     assert not harness.repairs
     await harness.unload()
 
 
-def hit(harness: FaultHarness, cell: Cell) -> Fault:
+def add_fault(harness: FaultHarness, cell: Cell) -> Fault:
     """Add the fault for the first SIM, or for all where the route has no ICCID."""
     iccid = ICCID if ROUTES[cell.route].has_iccid else None
     return harness.portal.faults.add(cell.kind, route=cell.route, iccid=iccid, **cell.details)
 
 
-async def strike_at_set_up(harness: FaultHarness, cell: Cell) -> Fault:
+async def fail_at_set_up(harness: FaultHarness, cell: Cell) -> Fault:
     """Set up the account during the fault, and poll it once more."""
-    options = {"watch_sms": cell.row.watches_sms}
+    options = {"watch_sms": cell.effects.watches_sms}
     if cell.route == "GetSMS":
         # Set-up only reads an SMS that was being followed before.
         await harness.set_up(options)
         await harness.act("send_sms", {"message": "Hello"})
         harness.portal.clock.advance(60)
         harness.clock.jump(HOURS)
-        harness.told.clear()
-        fault = hit(harness, cell)
+        harness.events.clear()
+        fault = add_fault(harness, cell)
         await harness.reload()
     else:
-        fault = hit(harness, cell)
+        fault = add_fault(harness, cell)
         await harness.set_up(options)
-    see_what_is_lost(harness, cell)
+    check_available_entities(harness, cell)
     await harness.poll()
-    see_what_is_lost(harness, cell)
+    check_available_entities(harness, cell)
     return fault
 
 
-async def strike_in_polls(harness: FaultHarness, cell: Cell) -> Fault:
+async def fail_in_polls(harness: FaultHarness, cell: Cell) -> Fault:
     """Poll a working account twice during the fault."""
-    await harness.set_up({"watch_sms": cell.row.watches_sms})
+    await harness.set_up({"watch_sms": cell.effects.watches_sms})
     assert harness.shown(ICCID) == cell.present
     assert not harness.log()
-    if cell.row.watches_sms:
+    if cell.effects.watches_sms:
         harness.portal.state.receive_sms(ICCID, "Hello")
-    fault = hit(harness, cell)
+    fault = add_fault(harness, cell)
     for _ in range(2):
         if cell.route == "Login":
             harness.portal.state.revoke_tokens()
         await harness.poll()
-        see_what_is_lost(harness, cell)
+        check_available_entities(harness, cell)
     return fault
 
 
-async def strike_an_action(harness: FaultHarness, cell: Cell) -> Fault:
+async def fail_in_action(harness: FaultHarness, cell: Cell) -> Fault:
     """Call an action during the fault."""
     await harness.set_up({})
     harness.portal.state.receive_sms(ICCID, "Hello")
     if cell.route == "Login":
         harness.portal.state.revoke_tokens()
-    fault = hit(harness, cell)
-    error = await harness.act(cell.row.action, cell.row.data)
+    fault = add_fault(harness, cell)
+    error = await harness.act(cell.effects.action, cell.effects.data)
     assert (error and error.translation_key) == cell.error
     assert ("may have been carried out" in str(error)) is (cell.error == "outcome_unknown")
-    see_what_is_lost(harness, cell)
+    check_available_entities(harness, cell)
     if cell.is_write:
         assert harness.writes(cell.route) <= 1
     return fault
 
 
-STRIKE = {
-    Phase.SET_UP: strike_at_set_up,
-    Phase.POLL: strike_in_polls,
-    Phase.ACTION: strike_an_action,
+PHASE_RUNNERS = {
+    Phase.SET_UP: fail_at_set_up,
+    Phase.POLL: fail_in_polls,
+    Phase.ACTION: fail_in_action,
 }
 
 
-def see_what_is_lost(harness: FaultHarness, cell: Cell) -> None:
+def check_available_entities(harness: FaultHarness, cell: Cell) -> None:
     """Compare the available entities of both SIMs with the tables."""
     assert harness.shown(ICCID) == cell.present - cell.lost
-    spared = SIM | HANDS | EVENTS
-    assert harness.shown(OTHER_ICCID) == spared - (cell.lost if cell.hits_everybody else NOTHING)
+    spared = SIM | CONTROLS | EVENTS
+    assert harness.shown(OTHER_ICCID) == spared - (cell.lost if cell.affects_all_sims else NOTHING)
 
 
 async def recover(harness: FaultHarness, cell: Cell) -> None:

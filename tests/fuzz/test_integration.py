@@ -46,7 +46,7 @@ SIMS = st.text(max_size=60) | st.lists(
 ).map(" ".join)
 
 
-def settled(hass: HomeAssistant, run: Run, complaints: Complaints) -> None:
+def settle(hass: HomeAssistant, run: Run, complaints: Complaints) -> None:
     """Wait until nothing is in progress, and check that nothing was logged."""
     run(hass.async_block_till_done(wait_background_tasks=True))
     lines, complaints.lines = complaints.lines, []
@@ -62,7 +62,7 @@ def test_polls(
 ) -> None:
     """Whatever the portal answers to a poll, valid parts are shown and stored."""
     run(hass.config_entries.async_setup(entry.entry_id))
-    settled(hass, run, complaints)
+    settle(hass, run, complaints)
     answers = {route: replies(route) | st.just(good_reply(route)) for route in READ_ROUTES}
 
     @examples(0.6)
@@ -72,15 +72,15 @@ def test_polls(
         (sim,) = entry.runtime_data.sims.values()
         sim.reader.doubt()
         run(sim.async_refresh())
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
         run(hass.config_entries.async_reload(entry.entry_id))
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
         assert entry.state is ConfigEntryState.LOADED
 
     check()
     fake_session.replies = {}
     run(hass.config_entries.async_reload(entry.entry_id))
-    settled(hass, run, complaints)
+    settle(hass, run, complaints)
     entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_status")
     assert hass.states.is_state(entity_id or "", "inventory")
 
@@ -94,7 +94,7 @@ def test_writes(
 ) -> None:
     """Whatever the portal answers to a write, the action ends in a response or a translated error."""
     run(hass.config_entries.async_setup(entry.entry_id))
-    settled(hass, run, complaints)
+    settle(hass, run, complaints)
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ICCID), entry.entry_id)
     assert device is not None
     sim = {"device_id": device.id}
@@ -121,7 +121,7 @@ def test_writes(
         )
         with suppress(HomeAssistantError):
             run(call)
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
 
     check()
 
@@ -161,7 +161,7 @@ def test_account_form(
     def check(form: dict[str, Any], login: Reply) -> None:
         fake_session.replies = {"Login": login}
         run(fill_in(form))
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
 
     check()
 
@@ -175,7 +175,7 @@ def test_sim_form(
 ) -> None:
     """Whatever is pasted as ICCIDs and answered to them, the result is SIMs or a translated error."""
     run(hass.config_entries.async_setup(entry.entry_id))
-    settled(hass, run, complaints)
+    settle(hass, run, complaints)
     (first,) = entry.subentries
     flows = hass.config_entries.subentries
 
@@ -197,7 +197,7 @@ def test_sim_form(
     def check(typed: str, device: Reply, usage: Reply) -> None:
         fake_session.replies = {"GetDevice": device, "ctdUsage": usage}
         run(paste(typed))
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
         fake_session.replies = {}
 
     check()
@@ -212,7 +212,7 @@ def test_other_forms(
 ) -> None:
     """Whatever is entered as options of a SIM or as a new secret is usable, or refused by the form."""
     run(hass.config_entries.async_setup(entry.entry_id))
-    settled(hass, run, complaints)
+    settle(hass, run, complaints)
     (subentry,) = entry.subentries.values()
     subentries, flows = hass.config_entries.subentries, hass.config_entries.flow
     numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers()
@@ -241,7 +241,7 @@ def test_other_forms(
     def check(form: dict[str, Any], secret: str, login: Reply) -> None:
         fake_session.replies = {"Login": login}
         run(fill_in(form, secret))
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
         fake_session.replies = {}
 
     check()
@@ -276,12 +276,12 @@ def test_files(
                 # JSON cannot hold lone surrogates.
                 reject()
         run(hass.config_entries.async_setup(entry.entry_id))
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
         assert entry.state is ConfigEntryState.LOADED
         entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_status")
         assert hass.states.is_state(entity_id or "", "inventory")
         run(hass.config_entries.async_unload(entry.entry_id))
-        settled(hass, run, complaints)
+        settle(hass, run, complaints)
 
     check()
 

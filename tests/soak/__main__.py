@@ -33,11 +33,11 @@ from custom_components.iot_portal.diagnostics import (
 from mock_portal import MockPortal, server
 
 from . import portal_setup, virtual
-from .home import Home, forget_answers, prepare
+from .home_assistant import SoakHomeAssistant, clear_caches, prepare
 from .ledger import Ledger
-from .person import Person
 from .promises import Promise, Promises
 from .report import Report, Sizes
+from .user import SimulatedUser
 from .watch import LOGGERS, PERSONAL, Watch
 
 START: Final = datetime(2026, 1, 20, tzinfo=UTC)
@@ -59,7 +59,7 @@ class Soak:
         self,
         options: Namespace,
         portal: MockPortal,
-        home: Home,
+        home: SoakHomeAssistant,
         ledger: Ledger,
         promises: Promises,
     ) -> None:
@@ -70,14 +70,14 @@ class Soak:
         self._promises = promises
         self._random = Random(options.seed)  # noqa: S311
         self._ledger = ledger
-        self._person = Person(home, portal, ledger, promises, Random(options.seed + 1))  # noqa: S311
+        self._user = SimulatedUser(home, portal, ledger, promises, Random(options.seed + 1))  # noqa: S311
         self.sizes: list[Sizes] = []
 
     async def run(self) -> None:
         """Run through the days, and a calm day after them."""
         await self.home.start()
-        await self._person.add_account(_account(self._portal.url), _polling(self._options.interval))
-        await self._person.add_sims(list(self._portal.sims)[_spare(self._options.sims) :])
+        await self._user.add_account(_account(self._portal.url), _polling(self._options.interval))
+        await self._user.add_sims(list(self._portal.sims)[_spare(self._options.sims) :])
         portal_setup.add_faults(self._portal, self._random)
         for day in range(1, self._options.days + 1):
             await self._day(day)
@@ -85,7 +85,7 @@ class Soak:
                 break
         else:
             await self._calm()
-        await self.home.stop(self._person.calls)
+        await self.home.stop(self._user.calls)
 
     async def _day(self, day: int) -> None:
         """Run through one day."""
@@ -102,14 +102,14 @@ class Soak:
             # Not when the user starts something, but while it may still be in progress.
             await asyncio.sleep(self._random.uniform(1, 20))
             end = self.home.cut_power if is_cut_off else self.home.stop
-            await end(self._person.calls)
+            await end(self._user.calls)
             await asyncio.sleep(self._random.randrange(3600))
             await self.home.start()
         await self._act_until(day, hours[2])
         await self._exchange_sims()
         await self._act_until(day, 24)
         self._ledger.read_journal()
-        self._ledger.judge()
+        self._ledger.check_due()
         self.sizes.append(_measure())
         say(
             f"day {day:2} of {self._options.days}: {real_seconds() - began:5.1f} s, "
@@ -123,7 +123,7 @@ class Soak:
         loop = asyncio.get_running_loop()
         until = (day - 1) * DAY + hour * 3600
         while (left := until - loop.time()) > 0:
-            await self._person.act_for(min(left, 3600), actions_a_day=number)
+            await self._user.act_for(min(left, 3600), actions_a_day=number)
             self._ledger.read_journal()
 
     async def _exchange_sims(self) -> None:
@@ -132,8 +132,8 @@ class Soak:
         others = sorted(self._portal.sims.keys() - there.keys())
         number = min(len(others), 2)
         for iccid in self._random.sample(sorted(there), number):
-            self._person.remove_sim(iccid)
-        await self._person.add_sims(self._random.sample(others, number))
+            self._user.remove_sim(iccid)
+        await self._user.add_sims(self._random.sample(others, number))
 
     async def _revoke(self) -> None:
         """Revoke the key, and let the user enter the new one hours later."""
@@ -144,11 +144,11 @@ class Soak:
         await asyncio.sleep(4 * 3600)
         self._ledger.read_journal()
         log_ins = self._promises.counts["log-ins"] - before
-        self._promises.note("log-ins while the key was revoked", log_ins)
-        asked = await self._person.give_new_key(portal_setup.NEW_KEY)
+        self._promises.count("log-ins while the key was revoked", log_ins)
+        asked = await self._user.give_new_key(portal_setup.NEW_KEY)
         if asked != 1 or log_ins > 1:
             how = f"{asked} times, after {log_ins} log-ins"
-            self._promises.break_(Promise.ASKED_ONCE, how)
+            self._promises.mark_broken(Promise.ASKED_ONCE, how)
         await asyncio.sleep(1800)
 
     async def _calm(self) -> None:
@@ -159,12 +159,12 @@ class Soak:
         before = self._promises.counts["requests"]
         await asyncio.sleep(CALM_HOURS * 3600)
         self._ledger.read_journal()
-        self._promises.note("requests in the calm", self._promises.counts["requests"] - before)
-        self._ledger.judge(everything=True)
+        self._promises.count("requests in the calm", self._promises.counts["requests"] - before)
+        self._ledger.check_due(everything=True)
         for iccid in self.home.sims():
             self._compare(iccid)
         if self.home.hass.config_entries.flow.async_progress():
-            self._promises.break_(Promise.ASKED_ONCE, "a flow is left")
+            self._promises.mark_broken(Promise.ASKED_ONCE, "a flow is left")
         self._check_memory()
         await self._check_secrets()
 
@@ -177,8 +177,8 @@ class Soak:
         )
         if shown[0] != sim.status.lower() or round(float(shown[1] or -1) * 10**6) != sim.data_usage:
             how = f"{iccid} is {sim.status} and used {sim.data_usage}, but shown as {shown}"
-            self._promises.break_(Promise.SHOWS_THE_PORTAL, how)
-        self._promises.note("SIMs compared in the end")
+            self._promises.mark_broken(Promise.SHOWS_THE_PORTAL, how)
+        self._promises.count("SIMs compared in the end")
 
     def _check_memory(self) -> None:
         """Compare the memory at the end with that after the first day."""
@@ -186,7 +186,7 @@ class Soak:
         if last.blocks > first.blocks * (
             1 + GROWTH_OF_BLOCKS
         ) or last.megabytes > first.megabytes * (1 + GROWTH_OF_MEGABYTES):
-            self._promises.break_(Promise.MEMORY_IS_FLAT, f"{first} became {last}")
+            self._promises.mark_broken(Promise.MEMORY_IS_FLAT, f"{first} became {last}")
 
     async def _check_secrets(self) -> None:
         """Search everything that a user can see or share for secrets and personal data."""
@@ -206,10 +206,10 @@ class Soak:
         ]
         for place, things in (shown | {"diagnostics": diagnoses}).items():
             if portal_setup.CANARY in repr(things):
-                self._promises.break_(Promise.KEEPS_SECRETS, f"a secret is in the {place}")
+                self._promises.mark_broken(Promise.KEEPS_SECRETS, f"a secret is in the {place}")
         if found := PERSONAL.search(repr(diagnoses)):
-            self._promises.break_(Promise.KEEPS_SECRETS, f"{found[0]} is in the diagnostics")
-        self._promises.note("diagnostics read", len(diagnoses))
+            self._promises.mark_broken(Promise.KEEPS_SECRETS, f"{found[0]} is in the diagnostics")
+        self._promises.count("diagnostics read", len(diagnoses))
 
 
 def _check_files(folder: Path, promises: Promises) -> None:
@@ -220,12 +220,12 @@ def _check_files(folder: Path, promises: Promises) -> None:
         if path.is_file() and portal_setup.CANARY.encode() in path.read_bytes()
     ]
     if holders != ["core.config_entries"]:
-        promises.break_(Promise.KEEPS_SECRETS, f"secrets are in the files {holders}")
+        promises.mark_broken(Promise.KEEPS_SECRETS, f"secrets are in the files {holders}")
 
 
 def _measure() -> Sizes:
     """Return the memory of the process after a garbage collection."""
-    forget_answers()
+    clear_caches()
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return Sizes(megabytes=pages * 4096 / 10**6, blocks=sys.getallocatedblocks())
@@ -274,7 +274,7 @@ def _watched(promises: Promises, loop: asyncio.AbstractEventLoop) -> Iterator[No
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default", ResourceWarning)
     loop.set_exception_handler(
-        lambda _, context: promises.break_(Promise.NO_EXCEPTION, str(context))
+        lambda _, context: promises.mark_broken(Promise.NO_EXCEPTION, str(context))
     )
     try:
         yield
@@ -300,12 +300,12 @@ async def _run(options: Namespace, folder: Path, url: str, promises: Promises) -
     number = options.sims + _spare(options.sims)
     async with MockPortal(portal_setup.scenario(Random(options.seed), number)) as portal:  # noqa: S311
         ledger = Ledger(portal, promises)
-        home = Home(folder, url, promises, ledger.told)
+        home = SoakHomeAssistant(folder, url, promises, ledger.record_event)
         soak = Soak(options, portal, home, ledger, promises)
         try:
             await soak.run()
         except Exception as err:  # noqa: BLE001  one of the soak's own must not hide what was found
-            promises.break_(Promise.NO_EXCEPTION, "".join(format_exception(err)))
+            promises.mark_broken(Promise.NO_EXCEPTION, "".join(format_exception(err)))
         return soak
 
 

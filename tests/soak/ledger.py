@@ -17,7 +17,7 @@ from mock_portal.journal import Exchange
 from .promises import Promise, Promises
 
 # A write is followed for a day; the rest is for the event at its end.
-JUDGED_AFTER: Final = timedelta(hours=26)
+CHECKED_AFTER: Final = timedelta(hours=26)
 UNKNOWN: Final = "may have been carried out"
 
 
@@ -39,8 +39,8 @@ class Outcome(Enum):
     CUT_OFF = auto()
 
 
-MOMENTS: Final = {"sms": "sent_at", "lifecycle": "requested_at"}
-ENDS: Final = {
+TIME_ATTRIBUTES: Final = {"sms": "sent_at", "lifecycle": "requested_at"}
+FINAL_EVENTS: Final = {
     Kind.SMS: {"delivered", "failed", "unconfirmed"},
     Kind.STATUS: {
         "status_change_confirmed",
@@ -51,37 +51,37 @@ ENDS: Final = {
 
 
 @dataclass(kw_only=True, slots=True)
-class Wish:
-    """A write that was requested once, under the portal's route; `word` is a text or a status."""
+class WriteRequest:
+    """A write that was requested once, under the portal's route; `value` is a text or a status."""
 
     iccid: str
     kind: Kind
     route: str
-    word: str
-    began: datetime
-    over: datetime | None = None
+    value: str
+    started: datetime
+    ended: datetime | None = None
     outcome: Outcome | None = None
     arrived: int = 0
     carried_out: int = 0
-    told: list[str] = field(default_factory=list)
-    is_gone: bool = False
-    is_renewed: bool = False
+    events: list[str] = field(default_factory=list)
+    is_removed: bool = False
+    is_repeated: bool = False
 
-    def spans(self, moment: datetime) -> bool:
+    def covers(self, moment: datetime) -> bool:
         """Return whether the request was in progress at a moment."""
-        return self.began <= moment and (self.over is None or moment <= self.over)
+        return self.started <= moment and (self.ended is None or moment <= self.ended)
 
     @property
     def ends(self) -> list[str]:
         """Return the events that ended it."""
-        return [event for event in self.told if event in ENDS[self.kind]]
+        return [event for event in self.events if event in FINAL_EVENTS[self.kind]]
 
     def __str__(self) -> str:
         """Return a description for a message."""
         outcome = self.outcome.name if self.outcome else "under way"
         return (
-            f"{self.kind} {self.word!r} by {self.route} to {self.iccid} at {self.began:%Y-%m-%d %H:%M:%S} "
-            f"({outcome}, arrived {self.arrived}, carried out {self.carried_out}, told {self.told})"
+            f"{self.kind} {self.value!r} by {self.route} to {self.iccid} at {self.started:%Y-%m-%d %H:%M:%S} "
+            f"({outcome}, arrived {self.arrived}, carried out {self.carried_out}, told {self.events})"
         )
 
 
@@ -92,8 +92,8 @@ class Expected:
     since: datetime
     iccid: str = ""
     text: str | None = None
-    told: int = 0
-    is_gone: bool = False
+    count: int = 0
+    is_removed: bool = False
 
 
 class Ledger:
@@ -103,18 +103,19 @@ class Ledger:
         """Start without requests."""
         self._portal = portal
         self._promises = promises
-        self._wishes: dict[str, list[Wish]] = {}
+        self._requests: dict[str, list[WriteRequest]] = {}
         self._expected: dict[str, Expected] = {}
 
     @contextmanager
-    def asking(self, kind: Kind, route: str, word: str, *iccids: str) -> Iterator[None]:
+    def requesting(self, kind: Kind, route: str, value: str, *iccids: str) -> Iterator[None]:
         """Record a request, and its outcome when the context ends."""
-        began = dt_util.utcnow()
+        started = dt_util.utcnow()
         asked = [
-            Wish(iccid=iccid, kind=kind, route=route, word=word, began=began) for iccid in iccids
+            WriteRequest(iccid=iccid, kind=kind, route=route, value=value, started=started)
+            for iccid in iccids
         ]
-        for wish in asked:
-            self._wishes.setdefault(wish.iccid, []).append(wish)
+        for request in asked:
+            self._requests.setdefault(request.iccid, []).append(request)
         outcome = Outcome.CUT_OFF
         try:
             yield
@@ -123,19 +124,19 @@ class Ledger:
         else:
             outcome = Outcome.DONE
         finally:
-            for wish in asked:
-                self._close(wish, outcome)
+            for request in asked:
+                self._record_outcome(request, outcome)
 
-    def _close(self, wish: Wish, outcome: Outcome) -> None:
+    def _record_outcome(self, request: WriteRequest, outcome: Outcome) -> None:
         """Record the outcome of a request."""
-        wish.outcome, wish.over = outcome, dt_util.utcnow()
-        self._promises.note(
-            f"{wish.kind} by {wish.route}: {outcome.name.lower().replace('_', ' ')}"
+        request.outcome, request.ended = outcome, dt_util.utcnow()
+        self._promises.count(
+            f"{request.kind} by {request.route}: {outcome.name.lower().replace('_', ' ')}"
         )
-        if wish.kind is Kind.STATUS and outcome in (Outcome.DONE, Outcome.UNKNOWN):
-            for other in self._wishes[wish.iccid]:
-                is_the_same = (other.kind, other.word) == (wish.kind, wish.word)
-                other.is_renewed |= other is not wish and is_the_same
+        if request.kind is Kind.STATUS and outcome in (Outcome.DONE, Outcome.UNKNOWN):
+            for other in self._requests[request.iccid]:
+                is_the_same = (other.kind, other.value) == (request.kind, request.value)
+                other.is_repeated |= other is not request and is_the_same
 
     def expect(self, name: str, *, iccid: str = "", text: str | None = None) -> None:
         """Expect the event of an SMS from a SIM by its ID, or of a report by its queue ID.
@@ -146,31 +147,37 @@ class Ledger:
 
     def sim_removed(self, iccid: str) -> None:
         """Expect no further events of a removed SIM."""
-        for wish in self._wishes.get(iccid, ()):
-            wish.is_gone = True
+        for request in self._requests.get(iccid, ()):
+            request.is_removed = True
         for expected in self._expected.values():
-            expected.is_gone |= expected.iccid == iccid
+            expected.is_removed |= expected.iccid == iccid
 
-    def told(self, iccid: str, key: str, state: State) -> None:
+    def record_event(self, iccid: str, key: str, state: State) -> None:
         """Record an event of an event entity."""
         event = state.attributes["event_type"]
-        self._promises.note(f"event: {key} {event}")
+        self._promises.count(f"event: {key} {event}")
         if (name := self._name(key, state)) is not None:
-            self._told_of_itself(name, state)
-        if (moment := state.attributes.get(MOMENTS.get(key, ""))) is None:
+            self._record_expected(name, state)
+        if (moment := state.attributes.get(TIME_ATTRIBUTES.get(key, ""))) is None:
             return
         kind = Kind.SMS if key == "sms" else Kind.STATUS
-        found = self._find(iccid, lambda wish: wish.kind is kind and wish.spans(moment))
+        found = self._find(iccid, lambda request: request.kind is kind and request.covers(moment))
         if len(found) != 1:
-            how = f"{event} of {iccid} for {moment}, which fits {[str(wish) for wish in found]}"
-            self._promises.break_(Promise.ENDED_ONCE, how)
+            how = (
+                f"{event} of {iccid} for {moment}, which fits {[str(request) for request in found]}"
+            )
+            self._promises.mark_broken(Promise.ENDED_ONCE, how)
             return
-        wish = found[0]
-        wish.told.append(event)
-        if wish.is_gone or wish.outcome is Outcome.REFUSED or wish.told.count(event) > 1:
-            self._promises.break_(Promise.ENDED_ONCE, f"{event} for {wish}")
+        request = found[0]
+        request.events.append(event)
+        if (
+            request.is_removed
+            or request.outcome is Outcome.REFUSED
+            or request.events.count(event) > 1
+        ):
+            self._promises.mark_broken(Promise.ENDED_ONCE, f"{event} for {request}")
         if event in ("delivered", "failed"):
-            self._check_end_of_sms(event, wish, state.attributes)
+            self._check_end_of_sms(event, request, state.attributes)
 
     def _name(self, key: str, state: State) -> str | None:
         """Return the ID of an event that needs no request."""
@@ -179,107 +186,113 @@ class Ledger:
             return str(told["queue_id"])
         return str(told["sms_id"]) if told["event_type"] == "received" else None
 
-    def _told_of_itself(self, name: str, state: State) -> None:
+    def _record_expected(self, name: str, state: State) -> None:
         """Record an event that needs no request; it may come before it is expected."""
         expected = self._expected.setdefault(name, Expected(since=dt_util.utcnow()))
-        expected.told += 1
+        expected.count += 1
         message = state.attributes.get("message")
-        if expected.told > 1 or expected.is_gone or message != expected.text:
-            self._promises.break_(Promise.ENDED_ONCE, f"{state} for {expected}")
+        if expected.count > 1 or expected.is_removed or message != expected.text:
+            self._promises.mark_broken(Promise.ENDED_ONCE, f"{state} for {expected}")
 
-    def _check_end_of_sms(self, event: str, wish: Wish, told: Any) -> None:
+    def _check_end_of_sms(self, event: str, request: WriteRequest, told: Any) -> None:
         """Check that the portal has the same end of an SMS."""
         sms = self._portal.state.sms[int(told["sms_id"])]
-        if sms.text != wish.word or sms.status.lower() != event:
-            self._promises.break_(Promise.TOLD_THE_TRUTH, f"{event} for {wish}: {sms}")
+        if sms.text != request.value or sms.status.lower() != event:
+            self._promises.mark_broken(Promise.TOLD_THE_TRUTH, f"{event} for {request}: {sms}")
 
     def read_journal(self) -> None:
         """Match each write in the journal to its request, and clear the journal."""
         for exchange in self._portal.journal:
-            self._promises.note("requests")
-            self._promises.note("faults", exchange.fault is not None)
+            self._promises.count("requests")
+            self._promises.count("faults", exchange.fault is not None)
             # A log-in that failed due to a fault is repeated.
-            self._promises.note("log-ins", exchange.route == "Login" and exchange.fault is None)
+            self._promises.count("log-ins", exchange.route == "Login" and exchange.fault is None)
             # A write that is refused because of its token is repeated with a new one.
             if exchange.method == "PUT" and exchange.status != 401:
-                self._take(exchange)
+                self._match_write(exchange)
         self._portal.journal.clear()
 
-    def _take(self, exchange: Exchange) -> None:
+    def _match_write(self, exchange: Exchange) -> None:
         """Match a write to its requests."""
         body = exchange.body
         assert isinstance(body, dict)
         update, iccids = body.get("update", body), body.get("iccids", [exchange.iccid])
         assert isinstance(update, dict)
         assert isinstance(iccids, list)
-        words = set(update.values())
+        values = set(update.values())
         for iccid in iccids:
-            self._take_for(str(iccid), words, exchange)
+            self._match_write_to_sim(str(iccid), values, exchange)
 
-    def _take_for(self, iccid: str, words: set[Any], exchange: Exchange) -> None:
+    def _match_write_to_sim(self, iccid: str, values: set[Any], exchange: Exchange) -> None:
         """Match a write to a SIM's request."""
         found = self._find(
             iccid,
-            lambda wish: (
-                wish.route == exchange.route and wish.word in words and wish.spans(exchange.time)
+            lambda request: (
+                request.route == exchange.route
+                and request.value in values
+                and request.covers(exchange.time)
             ),
         )
         if len(found) != 1:
-            how = f"{exchange} at {exchange.time} fits {[str(wish) for wish in found]}"
-            self._promises.break_(Promise.WRITTEN_ONCE, how)
+            how = f"{exchange} at {exchange.time} fits {[str(request) for request in found]}"
+            self._promises.mark_broken(Promise.WRITTEN_ONCE, how)
             return
-        wish = found[0]
-        wish.arrived += 1
+        request = found[0]
+        request.arrived += 1
         fault = exchange.fault
-        has_struck_before = fault in ("status", "rate_limited", "reset_before_read", "hang")
-        wish.carried_out += not has_struck_before and exchange.status in (None, 200)
-        if wish.arrived > 1:
-            self._promises.break_(Promise.WRITTEN_ONCE, str(wish))
+        is_stopped_before = fault in ("status", "rate_limited", "reset_before_read", "hang")
+        request.carried_out += not is_stopped_before and exchange.status in (None, 200)
+        if request.arrived > 1:
+            self._promises.mark_broken(Promise.WRITTEN_ONCE, str(request))
 
-    def judge(self, *, everything: bool = False) -> None:
+    def check_due(self, *, everything: bool = False) -> None:
         """Check all requests that must have ended by now, and remove them."""
-        before = dt_util.utcnow() - (timedelta() if everything else JUDGED_AFTER)
-        self._forget_old(before)
-        for iccid, wishes in self._wishes.items():
-            due = [wish for wish in wishes if wish.over and wish.over <= before]
-            for wish in due:
-                self._judge(wish)
-            self._wishes[iccid] = [wish for wish in wishes if wish not in due]
+        before = dt_util.utcnow() - (timedelta() if everything else CHECKED_AFTER)
+        self._delete_old(before)
+        for iccid, requests in self._requests.items():
+            due = [request for request in requests if request.ended and request.ended <= before]
+            for request in due:
+                self._check_request(request)
+            self._requests[iccid] = [request for request in requests if request not in due]
         for name, expected in list(self._expected.items()):
             if expected.since <= before:
-                self._judge_expected(name, self._expected.pop(name))
+                self._check_expected(name, self._expected.pop(name))
 
-    def _forget_old(self, before: datetime) -> None:
+    def _delete_old(self, before: datetime) -> None:
         """Delete old SMS and bulk edits of the portal, so that its memory does not grow."""
         state = self._portal.state
         for sms in list(state.sms.values())[:-1]:
-            if sms.modified <= before - JUDGED_AFTER:
+            if sms.modified <= before - CHECKED_AFTER:
                 del state.sms[sms.id]
         state.bulk_edits[:] = [edit for edit in state.bulk_edits if edit.due > before]
 
-    def _judge(self, wish: Wish) -> None:
+    def _check_request(self, request: WriteRequest) -> None:
         """Compare a request with its events."""
-        if wish.outcome is Outcome.DONE and not wish.carried_out:
-            self._promises.break_(Promise.TOLD_THE_TRUTH, f"not carried out: {wish}")
-        if wish.outcome is Outcome.REFUSED and wish.carried_out:
-            self._promises.break_(Promise.TOLD_THE_TRUTH, f"carried out: {wish}")
-        if wish.kind is Kind.NOTE or wish.is_gone or wish.outcome is Outcome.REFUSED:
+        if request.outcome is Outcome.DONE and not request.carried_out:
+            self._promises.mark_broken(Promise.TOLD_THE_TRUTH, f"not carried out: {request}")
+        if request.outcome is Outcome.REFUSED and request.carried_out:
+            self._promises.mark_broken(Promise.TOLD_THE_TRUTH, f"carried out: {request}")
+        if request.kind is Kind.NOTE or request.is_removed or request.outcome is Outcome.REFUSED:
             return
-        if wish.outcome is Outcome.CUT_OFF and not wish.arrived and not wish.told:
+        if request.outcome is Outcome.CUT_OFF and not request.arrived and not request.events:
             # The power cut came before anything was stored.
             return
         # The events follow the last of several requests for the same status.
-        if len(wish.ends) != 1 and not (wish.is_renewed and not wish.ends):
-            self._promises.break_(Promise.ENDED_ONCE, str(wish))
-        self._promises.note("followed to one end", len(wish.ends))
-        if wish.kind is Kind.SMS and wish.outcome is Outcome.DONE and wish.told.count("sent") != 1:
-            self._promises.break_(Promise.ENDED_ONCE, f"never told as sent: {wish}")
+        if len(request.ends) != 1 and not (request.is_repeated and not request.ends):
+            self._promises.mark_broken(Promise.ENDED_ONCE, str(request))
+        self._promises.count("followed to one end", len(request.ends))
+        if (
+            request.kind is Kind.SMS
+            and request.outcome is Outcome.DONE
+            and request.events.count("sent") != 1
+        ):
+            self._promises.mark_broken(Promise.ENDED_ONCE, f"never told as sent: {request}")
 
-    def _judge_expected(self, name: str, expected: Expected) -> None:
+    def _check_expected(self, name: str, expected: Expected) -> None:
         """Check that an expected event has come."""
-        if not expected.told and not expected.is_gone:
-            self._promises.break_(Promise.ENDED_ONCE, f"never told: {name} {expected}")
+        if not expected.count and not expected.is_removed:
+            self._promises.mark_broken(Promise.ENDED_ONCE, f"never told: {name} {expected}")
 
-    def _find(self, iccid: str, fits: Callable[[Wish], bool]) -> list[Wish]:
+    def _find(self, iccid: str, fits: Callable[[WriteRequest], bool]) -> list[WriteRequest]:
         """Return the requests for a SIM that match."""
-        return [wish for wish in self._wishes.get(iccid, ()) if fits(wish)]
+        return [request for request in self._requests.get(iccid, ()) if fits(request)]

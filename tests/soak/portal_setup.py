@@ -91,7 +91,7 @@ def recognizable_tokens() -> Iterator[None]:
         secrets.token_urlsafe = original
 
 
-def live(sim: Sim, random: Random) -> None:
+def change_sim(sim: Sim, random: Random) -> None:
     """Change something of a SIM that no user requested."""
     match random.randrange(10):
         case 0:

@@ -33,11 +33,11 @@ class Promises:
     broken: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def break_(self, promise: Promise, how: str) -> None:
+    def mark_broken(self, promise: Promise, how: str) -> None:
         """Record a broken promise."""
         if len(self.broken) < MOST_BROKEN:
             self.broken.append(f"{self.clock():%Y-%m-%d %H:%M:%S} {promise}: {how}")
 
-    def note(self, what: str, number: int = 1) -> None:
+    def count(self, what: str, number: int = 1) -> None:
         """Add to a count."""
         self.counts[what] += number

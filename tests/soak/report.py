@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 import json
 
-from .ledger import ENDS, Kind
+from .ledger import FINAL_EVENTS, Kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,14 +62,14 @@ class Report:
                 f"{counts['log-ins while the key was revoked']}, and one request for a new one",
             ),
             ("actions called", f"{counts['actions']:,}"),
-            ("SMS to SIMs", self._wishes(Kind.SMS)),
+            ("SMS to SIMs", self._writes(Kind.SMS)),
             (
                 "SMS from SIMs",
                 f"{counts['SMS from SIMs']:,}, {counts['event: sms received']:,} told",
             ),
-            ("status changes", self._wishes(Kind.STATUS)),
+            ("status changes", self._writes(Kind.STATUS)),
             ("edits of many SIMs", f"{counts['edits of many SIMs']:,}; {self._reports()}"),
-            ("notes", self._asked(Kind.NOTE)),
+            ("notes", self._outcomes(Kind.NOTE)),
             ("followed to exactly one end", f"{counts['followed to one end']:,}"),
             ("other events", self._other_events()),
             ("SIMs compared with the portal in the end", f"{counts['SIMs compared in the end']}"),
@@ -79,17 +79,17 @@ class Report:
             ("broken promises", f"{len(self.broken)}"),
         ]
 
-    def _wishes(self, kind: Kind) -> str:
+    def _writes(self, kind: Kind) -> str:
         """Return the number of requests of a kind, and how they ended."""
         key = "sms" if kind is Kind.SMS else "lifecycle"
         told = ", ".join(
             f"{self.counts.get(f'event: {key} {event}', 0)} "
             f"{event.removeprefix('status_change_').replace('_', ' ')}"
-            for event in sorted(ENDS[kind])
+            for event in sorted(FINAL_EVENTS[kind])
         )
-        return f"{self._asked(kind)}; {told}"
+        return f"{self._outcomes(kind)}; {told}"
 
-    def _asked(self, kind: Kind) -> str:
+    def _outcomes(self, kind: Kind) -> str:
         """Return the number of requests of a kind, by outcome."""
         outcomes: Counter[str] = Counter()
         for name, number in sorted(self.counts.items()):
@@ -111,7 +111,8 @@ class Report:
         return ", ".join(
             f"{number} {name.removeprefix(prefix)}"
             for name, number in sorted(self.counts.items())
-            if name.startswith(prefix) and name.removeprefix(prefix) not in ENDS[Kind.STATUS]
+            if name.startswith(prefix)
+            and name.removeprefix(prefix) not in FINAL_EVENTS[Kind.STATUS]
         )
 
     def _log_lines(self) -> str:

@@ -36,14 +36,14 @@ class Watch(logging.Handler):
             return
         text = self._format.format(record)
         if CANARY in text:
-            self._promises.break_(Promise.KEEPS_SECRETS, f"{record.name}: {text[:300]}")
+            self._promises.mark_broken(Promise.KEEPS_SECRETS, f"{record.name}: {text[:300]}")
         if record.levelno <= logging.DEBUG:
             return
         is_own = record.name.startswith("custom_components")
         if (is_own or record.levelno >= logging.WARNING) and PERSONAL.search(text):
-            self._promises.break_(Promise.KEEPS_SECRETS, f"{record.name}: {text[:300]}")
+            self._promises.mark_broken(Promise.KEEPS_SECRETS, f"{record.name}: {text[:300]}")
         if is_own:
-            self._promises.note(f"own log lines: {record.levelname.lower()}")
+            self._promises.count(f"own log lines: {record.levelname.lower()}")
         if record.levelno >= logging.WARNING:
             self._read_warning(record, text)
 
@@ -51,7 +51,7 @@ class Watch(logging.Handler):
         """Record a broken promise if a warning must not occur."""
         for promise, words in FORBIDDEN.items():
             if any(word in text for word in words):
-                self._promises.break_(promise, f"{record.name}: {text[-600:]}")
+                self._promises.mark_broken(promise, f"{record.name}: {text[-600:]}")
                 return
         if not record.name.startswith("custom_components"):
-            self._promises.note(f"warnings of {record.name}")
+            self._promises.count(f"warnings of {record.name}")

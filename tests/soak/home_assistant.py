@@ -30,30 +30,30 @@ from scripts.hass_process import listening
 
 from .promises import Promise, Promises
 
-type Told = Callable[[str, str, State], None]
+type EventListener = Callable[[str, str, State], None]
 
-OURS: Final = ("homeassistant", "custom_components")
-HOLDERS: Final = (
+PACKAGES: Final = ("homeassistant", "custom_components")
+CACHE_MODULES: Final = (
     *("homeassistant.helpers.", "homeassistant.components.", "aiohttp.web_app"),
     "mock_portal.",
 )
 # Home Assistant does not cancel the ten-second cooldown of a requested refresh.
-ENDS_BY_ITSELF: Final = "/homeassistant/helpers/debounce.py"
+COOLDOWN_MODULE: Final = "/homeassistant/helpers/debounce.py"
 
 
-class Home:
+class SoakHomeAssistant:
     """Home Assistant with one configuration folder."""
 
     hass: HomeAssistant
 
-    def __init__(self, folder: Path, url: str, promises: Promises, told: Told) -> None:
+    def __init__(self, folder: Path, url: str, promises: Promises, on_event: EventListener) -> None:
         """Store the folder, the URL and the listener for events of event entities."""
         self._folder = folder
         self._promises = promises
-        self._told = told
+        self._on_event = on_event
         self._last: dict[str, str] = {}
         self._stopped: list[weakref.ref[HomeAssistant]] = []
-        self._is_dark = False
+        self._is_power_cut = False
         self._url = url
         self.restarts = 0
         self.power_cuts = 0
@@ -84,14 +84,14 @@ class Home:
     async def cut_power(self, calls: set[asyncio.Task[None]]) -> None:
         """Stop as a power cut would: restore the files as they are now, and report no further events."""
         loop = asyncio.get_running_loop()
-        self._is_dark = True
+        self._is_power_cut = True
         on_disk = await loop.run_in_executor(None, _read_files, self._folder)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         await self.stop(set())
         await loop.run_in_executor(None, _write_files, on_disk)
-        self._is_dark = False
+        self._is_power_cut = False
         self.power_cuts += 1
 
     async def stop(self, calls: set[asyncio.Task[None]]) -> None:
@@ -101,7 +101,7 @@ class Home:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        timers = _take_timers()
+        timers = _cancel_timers()
         del self.hass
         with suppress(AttributeError):
             # This attribute tells threads that the loop has ended; here the next Home Assistant reuses it.
@@ -109,13 +109,13 @@ class Home:
         # The portal closes the connections.
         await asyncio.sleep(120)
         for left in (*timers, *_tasks()):
-            self._promises.break_(Promise.NOTHING_LEAKS, f"left after a stop: {left}")
-        forget_answers()
+            self._promises.mark_broken(Promise.NOTHING_LEAKS, f"left after a stop: {left}")
+        clear_caches()
         gc.collect()
         # Home Assistant itself keeps a reference to the one that was stopped last.
         for old in self._stopped:
             if old() is not None:
-                self._promises.break_(
+                self._promises.mark_broken(
                     Promise.NOTHING_LEAKS, "a stopped Home Assistant is still held"
                 )
         self._stopped = [stopped]
@@ -126,7 +126,7 @@ class Home:
         """Pass on events of event entities, but not the last ones, which are restored at a start."""
         state = event.data["new_state"]
         if (
-            self._is_dark
+            self._is_power_cut
             or state is None
             or state.domain != "event"
             or state.state in ("unknown", "unavailable")
@@ -138,7 +138,7 @@ class Home:
         entity = er.async_get(self.hass).async_get(state.entity_id)
         assert entity is not None
         owner, _, key = entity.unique_id.partition("_")
-        self._told(owner, key, state)
+        self._on_event(owner, key, state)
 
     def state(self, domain: str, iccid: str, key: str) -> str | None:
         """Return the state of an entity of a SIM."""
@@ -181,10 +181,10 @@ def _write_files(files: dict[Path, bytes]) -> None:
         file.write_bytes(content)
 
 
-def forget_answers() -> None:
+def clear_caches() -> None:
     """Clear the caches that hold a Home Assistant or the portal's paths, as the end of a process would."""
     for thing in gc.get_objects():
-        if type(thing) is _lru_cache_wrapper and thing.__module__.startswith(HOLDERS):
+        if type(thing) is _lru_cache_wrapper and thing.__module__.startswith(CACHE_MODULES):
             thing.cache_clear()
 
 
@@ -197,7 +197,7 @@ def _tasks() -> list[str]:
     ]
 
 
-def _take_timers() -> list[str]:
+def _cancel_timers() -> list[str]:
     """Cancel all timers, and return those that should not be left at the end of the process.
 
     Home Assistant does not cancel timers marked `cancel_on_shutdown` before its process ends.
@@ -210,7 +210,7 @@ def _take_timers() -> list[str]:
             continue
         job = alarm._args[-1] if alarm._args else None  # noqa: SLF001
         may_be_left = isinstance(job, HassJob) and job.cancel_on_shutdown
-        if not may_be_left and not code.co_filename.endswith(ENDS_BY_ITSELF):
+        if not may_be_left and not code.co_filename.endswith(COOLDOWN_MODULE):
             left.append(f"{handle!r} {job}")
         handle.cancel()
     return left
@@ -218,4 +218,4 @@ def _take_timers() -> list[str]:
 
 def _is_ours(code: CodeType) -> bool:
     """Return whether code belongs to Home Assistant or the integration."""
-    return any(f"/{name}/" in code.co_filename for name in OURS)
+    return any(f"/{name}/" in code.co_filename for name in PACKAGES)

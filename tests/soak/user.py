@@ -15,9 +15,9 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
-from .home import Home
+from .home_assistant import SoakHomeAssistant
 from .ledger import Kind, Ledger
-from .portal_setup import STATUSES, TERMINAL_STATUSES, live
+from .portal_setup import STATUSES, TERMINAL_STATUSES, change_sim
 from .promises import Promises
 
 # How often the user repeats what has failed.
@@ -33,11 +33,16 @@ STATUS_CHANGES: Final = (
 )
 
 
-class Person:
+class SimulatedUser:
     """A user who calls actions and adds and removes SIMs; each SIM has one action at a time."""
 
     def __init__(
-        self, home: Home, portal: MockPortal, ledger: Ledger, promises: Promises, random: Random
+        self,
+        home: SoakHomeAssistant,
+        portal: MockPortal,
+        ledger: Ledger,
+        promises: Promises,
+        random: Random,
     ) -> None:
         """Store the Home Assistant, the portal and the records."""
         self._home = home
@@ -64,8 +69,8 @@ class Person:
         if not free:
             return
         iccid = self._random.choice(free)
-        live(self._portal.sims[self._random.choice(free)], self._random)
-        self._hear_from(self._random.choice(free))
+        change_sim(self._portal.sims[self._random.choice(free)], self._random)
+        self._receive_sms(self._random.choice(free))
         actions = [
             self._send,
             self._notify,
@@ -96,7 +101,7 @@ class Person:
 
     async def _call(self, domain: str, action: str, data: dict[str, Any]) -> Any:
         """Call an action, and return its response if it has one."""
-        self._promises.note("actions")
+        self._promises.count("actions")
         services = self._home.hass.services
         answers = services.supports_response(domain, action) is not SupportsResponse.NONE
         return await services.async_call(
@@ -115,19 +120,19 @@ class Person:
         """Return the entity ID of a SIM's entity, or None if it does not exist yet."""
         return er.async_get(self._home.hass).async_get_entity_id(domain, DOMAIN, f"{iccid}_{key}")
 
-    def _hear_from(self, iccid: str) -> None:
+    def _receive_sms(self, iccid: str) -> None:
         """Receive an SMS from a SIM, once its earlier SMS have been read."""
         if self._home.entry.runtime_data.account.memory.of(iccid).seen_sms is None:
             return
         text = f"Private words {next(self._numbers)}"
         sms = self._portal.state.receive_sms(iccid, text)
         self._ledger.expect(str(sms.id), iccid=iccid, text=text)
-        self._promises.note("SMS from SIMs")
+        self._promises.count("SMS from SIMs")
 
     async def _send(self, iccid: str) -> None:
         """Send an SMS with the action."""
         text = f"Private words {next(self._numbers)}"
-        with self._ledger.asking(Kind.SMS, "SendSMS", text, iccid):
+        with self._ledger.requesting(Kind.SMS, "SendSMS", text, iccid):
             await self._call(DOMAIN, "send_sms", {**self._devices(iccid), "message": text})
 
     async def _notify(self, iccid: str) -> None:
@@ -135,7 +140,7 @@ class Person:
         if (entity_id := self._entity("notify", iccid, "sms")) is None:
             return
         text = f"Private words {next(self._numbers)}"
-        with self._ledger.asking(Kind.SMS, "SendSMS", text, iccid):
+        with self._ledger.requesting(Kind.SMS, "SendSMS", text, iccid):
             data = {ATTR_ENTITY_ID: entity_id, "message": text}
             await self._call("notify", "send_message", data)
 
@@ -148,14 +153,16 @@ class Person:
     async def _ask(self, iccid: str) -> None:
         """Request a status."""
         data = self._status()
-        with self._ledger.asking(Kind.STATUS, "RequestStatusChange", data["status"], iccid):
+        with self._ledger.requesting(Kind.STATUS, "RequestStatusChange", data["status"], iccid):
             await self._call(DOMAIN, "request_status_change", self._devices(iccid) | data)
 
     async def _edit_status(self, iccid: str) -> None:
         """Edit the status of a SIM."""
         data = self._status()
         changes = {"changes": {"status": data.pop("status")}}
-        with self._ledger.asking(Kind.STATUS, "EditDevice", changes["changes"]["status"], iccid):
+        with self._ledger.requesting(
+            Kind.STATUS, "EditDevice", changes["changes"]["status"], iccid
+        ):
             await self._call(DOMAIN, "edit_device", self._devices(iccid) | data | changes)
 
     async def _edit_many(self, iccids: list[str]) -> None:
@@ -163,17 +170,17 @@ class Person:
         data = self._status()
         changes = {"changes": {"status": data.pop("status")}}
         status = changes["changes"]["status"]
-        with self._ledger.asking(Kind.STATUS, "BulkEditDevice", status, *iccids):
+        with self._ledger.requesting(Kind.STATUS, "BulkEditDevice", status, *iccids):
             answer = await self._call(
                 DOMAIN, "bulk_edit_devices", self._devices(*iccids) | data | changes
             )
             self._ledger.expect(answer["accounts"][0]["queue_id"])
-            self._promises.note("edits of many SIMs")
+            self._promises.count("edits of many SIMs")
 
     async def _note(self, iccid: str) -> None:
         """Write a note for a SIM."""
         note = f"Note {next(self._numbers)}"
-        with self._ledger.asking(Kind.NOTE, "EditDevice", note, iccid):
+        with self._ledger.requesting(Kind.NOTE, "EditDevice", note, iccid):
             data = {**self._devices(iccid), "changes": {"simNotes": note}}
             await self._call(DOMAIN, "edit_device", data)
 
@@ -187,7 +194,7 @@ class Person:
         try:
             await self._call(DOMAIN, "get_sim", self._devices(iccid))
         except HomeAssistantError:
-            self._promises.note("get_sim: failed")
+            self._promises.count("get_sim: failed")
 
     async def add_account(self, data: dict[str, Any], options: dict[str, Any]) -> None:
         """Add the account and set its options."""
@@ -219,7 +226,7 @@ class Person:
                     await asyncio.sleep(30)
                     result = await flows.async_configure(flow["flow_id"])
                 if result["type"] is FlowResultType.CREATE_ENTRY:
-                    self._promises.note("SIMs added", len(iccids))
+                    self._promises.count("SIMs added", len(iccids))
                     return
                 flows.async_abort(flow["flow_id"])
             await asyncio.sleep(600)
@@ -229,7 +236,7 @@ class Person:
         entry = self._home.entry
         self._ledger.sim_removed(iccid)
         self._home.hass.config_entries.async_remove_subentry(entry, self._home.sims()[iccid])
-        self._promises.note("SIMs removed")
+        self._promises.count("SIMs removed")
 
     async def give_new_key(self, key: str) -> int:
         """Enter the new key in all reauthentication flows, and return their number."""
