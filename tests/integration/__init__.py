@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of the integration in Home Assistant."""

@@ -1,4 +1,4 @@
-"""Fixtures: Home Assistant with the integration, and a mock portal on a real socket behind it."""
+"""Fixtures: Home Assistant with the integration, and a mock portal on a real socket."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -30,18 +30,18 @@ def integration(
     no_waiting: None,
     hass_storage: dict[str, Any],
 ) -> None:
-    """Let Home Assistant find the integration, and the integration the portal; nothing goes on the disk."""
+    """Enable the integration and its access to the portal, and keep Home Assistant's files in memory."""
 
 
 @pytest.fixture
 def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
-    """Write snapshots as Home Assistant does: without ids and times that differ from run to run."""
+    """Return a snapshot that omits IDs and times that differ between runs, as Home Assistant's does."""
     return snapshot.use_extension(HomeAssistantSnapshotExtension)
 
 
 @pytest.fixture
 async def portal() -> AsyncIterator[MockPortal]:
-    """Return a running portal with the documented SIM and another one, in use."""
+    """Return a running portal with the documented SIM and an active one."""
     async with MockPortal(
         {
             "extends": "documented",
@@ -53,13 +53,13 @@ async def portal() -> AsyncIterator[MockPortal]:
 
 @pytest.fixture
 def account(portal: MockPortal) -> dict[str, str]:
-    """Return the data of an entry for the demo account."""
+    """Return the entry data of the demo account."""
     return {"base_url": portal.url, "client_id": "demo-client", "secret_key": "demo-secret"}
 
 
 @pytest.fixture
 def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
-    """Return a way to set up the demo account with SIMs."""
+    """Return a function that sets up the demo account with SIMs."""
 
     async def set_up(
         *iccids: str, options: dict[str, Any] | None = None, **changes: str
@@ -91,8 +91,8 @@ def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
 
 @pytest.fixture
 async def reachable(hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator) -> Any:
-    """Give Home Assistant an external URL that leads to it, and return a client without a log-in."""
-    # Once the client is there, no more ways to Home Assistant can be opened.
+    """Give Home Assistant a working external URL, and return a client without a log-in."""
+    # Routes cannot be added once the client exists.
     for name in ("webhook", "websocket_api"):
         assert await async_setup_component(hass, name, {})
     client = await hass_client_no_auth()

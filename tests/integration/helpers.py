@@ -42,7 +42,7 @@ def exists(hass: HomeAssistant, iccid: str, key: str) -> bool:
 
 
 def device_id(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> str:
-    """Return the id of a device."""
+    """Return the ID of a device."""
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
     assert device is not None
     return device.id

@@ -1,4 +1,4 @@
-"""What an account shows of all its SIMs, and what it asks a person to do."""
+"""The entities of an account, and its repair issues."""
 
 from datetime import timedelta
 from types import MappingProxyType
@@ -46,7 +46,7 @@ def account_state(hass: HomeAssistant, entry: MockConfigEntry, platform: str, ke
 
 @pytest.fixture
 def fleet(portal: MockPortal) -> list[str]:
-    """Let the portal know five SIMs in use, and return their ICCIDs."""
+    """Add five active SIMs to the portal, and return their ICCIDs."""
     portal.load({"extends": "documented", "sims": {iccid: {} for iccid in FLEET}})
     return FLEET
 
@@ -58,7 +58,7 @@ async def test_sums(
     freezer: FrozenDateTimeFactory,
     all_entities: None,
 ) -> None:
-    """The sums follow the SIMs: what they use, which are active, and those that leave."""
+    """The sums follow the usage, the statuses and the removal of SIMs."""
     entry = await set_up(ICCID, OTHER_ICCID)
     await wait_for_sums(hass, freezer)
     assert account_state(hass, entry, "sensor", "sims") == "2"
@@ -84,7 +84,7 @@ async def test_sums(
 async def test_sums_on_demand(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
 ) -> None:
-    """Who asks for an update of a sum gets what is known, at the price of no request."""
+    """A requested update of a sum adds up known data, without a request to the portal."""
     assert await async_setup_component(hass, "homeassistant", {})
     entry = await set_up(ICCID, OTHER_ICCID)
     requests = len(portal.journal)
@@ -108,7 +108,7 @@ async def test_portal_goes_away_and_comes_back(
     caplog: pytest.LogCaptureFixture,
     fleet: list[str],
 ) -> None:
-    """A portal that goes away is said once for the account, not once for each SIM; so is its return."""
+    """An outage of the portal is logged once for the account, not once for each SIM; so is its end."""
     entry = await set_up(*fleet)
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
     portal.faults.add("reset_after_read")
@@ -136,7 +136,7 @@ async def test_portal_goes_away_and_comes_back(
 async def test_portal_comes_back_without_the_sim(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A portal that answers is there, also when it no longer knows the only SIM."""
+    """A portal that answers counts as reachable, even when it no longer knows the only SIM."""
     entry = await set_up(ICCID)
     portal.faults.add("reset_after_read")
     await poll(hass, freezer)
@@ -159,7 +159,7 @@ async def test_one_sim_that_fails(
     caplog: pytest.LogCaptureFixture,
     fleet: list[str],
 ) -> None:
-    """A single SIM that keeps failing is said once and does not make the portal look away."""
+    """A single SIM that keeps failing is logged once, and the portal counts as reachable."""
     entry = await set_up(*fleet)
     portal.faults.add("status", status=500, iccid=fleet[0])
 
@@ -169,7 +169,7 @@ async def test_one_sim_that_fails(
 
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
     (said,) = log_messages(caplog)
-    # A log is shown around: of the ICCID that the SIM is titled by, it holds the end only.
+    # Logs are shared, so they only hold the end of an ICCID in a title.
     assert said == f"SIM …{fleet[0][-4:]} cannot be read, while others can: HTTP status 500"
 
     portal.faults.clear()
@@ -185,12 +185,12 @@ async def test_sim_that_keeps_failing(
     freezer: FrozenDateTimeFactory,
     fleet: list[str],
 ) -> None:
-    """A SIM that keeps failing is asked ever more seldom, at once when asked for, and usually again after."""
+    """A SIM that keeps failing is polled less often, but at once on request, and as usual after a success."""
     await set_up(*fleet)
     portal.faults.add(**GONE, iccid=fleet[0])
 
     async def polls_in(hours: int) -> tuple[int, int]:
-        """Return how often the failing SIM and another one are asked."""
+        """Return how often the failing SIM and another one are read in a time."""
         portal.journal.clear()
         for _ in range(hours * 60 // 5):
             freezer.tick(timedelta(minutes=5))
@@ -223,7 +223,7 @@ async def test_credentials_refused(
     caplog: pytest.LogCaptureFixture,
     fleet: list[str],
 ) -> None:
-    """Refused credentials are one line in the log and one repair, which goes away with a new secret."""
+    """Refused credentials are logged once and start a reauthentication, which a new secret ends."""
     entry = await set_up(*fleet)
     portal.state.accounts["demo-client"].secret_key = "changed"
     portal.state.revoke_tokens()
@@ -246,7 +246,7 @@ async def test_credentials_refused(
 async def test_sim_gone(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that the portal does not know twice in a row needs a person, until it is back."""
+    """A SIM that the portal does not know twice in a row has a repair issue until it is back."""
     entry = await set_up(ICCID, OTHER_ICCID)
     portal.faults.add(**GONE, iccid=ICCID)
 
@@ -270,7 +270,7 @@ async def test_remove_the_sim_that_is_gone(
     freezer: FrozenDateTimeFactory,
     unknown: str,
 ) -> None:
-    """The repair asks, and removes the SIM with all that it has; however the portal says so."""
+    """The repair flow removes the SIM with its entities, whichever way the portal reports it as unknown."""
     assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
     portal.dialects["unknown_iccid"] = unknown
     entry = await set_up(ICCID, OTHER_ICCID)
@@ -301,7 +301,7 @@ async def test_remove_the_sim_that_is_gone(
 async def test_route_refused_for_all(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A route that is refused for every SIM is worth a question to the supplier, until one may use it."""
+    """A route that is refused for every SIM has a repair issue until it is allowed."""
     account = portal.state.accounts["demo-client"]
     account.refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID, OTHER_ICCID)
@@ -321,7 +321,7 @@ async def test_route_refused_for_all(
 async def test_repairs_go_with_their_account(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A removed account leaves no repair behind."""
+    """A removed account has no repair issues."""
     portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID)
     assert find_issue(hass, "route_refused", entry) is not None
@@ -334,7 +334,7 @@ async def test_repairs_go_with_their_account(
 async def test_route_refused_for_one(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A route that only one network does not have is nobody's business."""
+    """A route that is refused for some networks only has no repair issue."""
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID, OTHER_ICCID)
 
@@ -344,7 +344,7 @@ async def test_route_refused_for_one(
 async def test_interval_too_short(
     hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory, fleet: list[str]
 ) -> None:
-    """An interval that is too short for the fleet is stretched, and said until it is long enough."""
+    """An interval that is too short for the fleet is stretched, with a repair issue until it is long enough."""
     assert await async_setup_component(hass, "system_health", {})
     entry = await set_up(*fleet, options={"poll_interval": 0.1, "request_rate": 1})
 
@@ -377,7 +377,7 @@ async def test_interval_follows_the_requests(
     freezer: FrozenDateTimeFactory,
     fleet: list[str],
 ) -> None:
-    """SIMs that begin to take more requests stretch the interval, and those that leave shorten it."""
+    """SIMs that take more requests lengthen the interval, and removed SIMs shorten it."""
     entry = await set_up(*fleet, options={"poll_interval": 0.14, "request_rate": 1})
     await wait_for_sums(hass, freezer)
     assert find_issue(hass, "interval_stretched", entry) is None
@@ -397,7 +397,7 @@ async def test_interval_follows_the_requests(
 async def test_large_fleet(
     hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
 ) -> None:
-    """A SIM that is added to a large fleet starts with what matters; the others keep what they have."""
+    """A SIM that is added to a large fleet has only some entities enabled; existing SIMs keep theirs."""
     monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
     entry = await set_up(*fleet[:-1])
     hass.config_entries.async_add_subentry(
@@ -432,7 +432,7 @@ async def test_large_fleet_does_not_hold_up_the_start(
     monkeypatch: pytest.MonkeyPatch,
     fleet: list[str],
 ) -> None:
-    """A large fleet is shown and read once Home Assistant has started, a small one at once."""
+    """A large fleet is set up and read after Home Assistant has started, a small one during the start."""
     monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
     hass.set_state(CoreState.not_running)
     entry = await set_up(*fleet)
@@ -452,7 +452,7 @@ async def test_large_fleet_does_not_hold_up_the_start(
 async def test_enabled_later(
     hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory
 ) -> None:
-    """An entity that a user enables is there after the reload that follows."""
+    """An entity that a user enables is available after the reload that follows."""
     entry = await set_up(OTHER_ICCID)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -470,7 +470,7 @@ async def test_enabled_later(
 
 
 async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """The system health page tells how the accounts are doing together."""
+    """The system health page sums up all accounts."""
     assert await async_setup_component(hass, "system_health", {})
     await set_up(ICCID, OTHER_ICCID)
     portal.faults.add("status", status=500, route="ctdUsage")
@@ -511,7 +511,7 @@ async def test_system_health_of_one_account_twice(
 async def test_system_health_without_a_portal(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A portal that is away shows there too."""
+    """The system health page shows a portal that cannot be reached."""
     assert await async_setup_component(hass, "system_health", {})
     await set_up(ICCID)
     await portal.stop()
@@ -522,7 +522,7 @@ async def test_system_health_without_a_portal(
 
 
 async def test_remove_a_device(hass: HomeAssistant, set_up: SetUp) -> None:
-    """Only a device that nothing belongs to can be deleted by itself."""
+    """Only a device that belongs to no account or SIM can be deleted alone."""
     entry = await set_up(ICCID)
     devices = dr.async_get(hass)
     orphan = devices.async_get_or_create(

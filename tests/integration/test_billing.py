@@ -11,7 +11,7 @@ ZONE = ZoneInfo("Europe/Amsterdam")
 
 
 def moment(text: str) -> datetime:
-    """Return a local moment."""
+    """Return a time in the local time zone."""
     return datetime.fromisoformat(text).replace(tzinfo=ZONE)
 
 
@@ -35,7 +35,7 @@ def test_cycle(now: str, billing_day: int, start: str, end: str) -> None:
 
 
 def test_forecast() -> None:
-    """Half of the cycle, half of the use; the first day counts as a whole one."""
+    """In the middle of the cycle the forecast doubles the usage; the first day counts as a whole one."""
     cycle = Cycle.around(moment("2026-06-16 00:00"), 1)
 
     assert cycle.forecast(100, moment("2026-06-16 00:00")) == 200

@@ -51,26 +51,26 @@ SOURCE = "https://github.com/seed-8fbb6451/ha-iot-portal/blob/main"
 AUTOMATION = "automation.guard"
 # The allowance of the mock portal's SIMs is 500 MB.
 PERCENT = 5_000_000
-# Tells an action of a user's own, beside the default ones.
+# The event of an additional action of the user.
 TOLD = "told"
 
 type Automate = Callable[..., Coroutine[Any, Any, None]]
 
 
 def show_variables(**variables: str) -> list[dict[str, Any]]:
-    """Return an action of a user's own that shows variables of the blueprint."""
+    """Return an additional action that fires an event with variables of the blueprint."""
     return [
         {"event": TOLD, "event_data": {key: f"{{{{ {name} }}}}" for key, name in variables.items()}}
     ]
 
 
 def shown_variables(events: list[Event]) -> list[dict[str, Any]]:
-    """Return what such an action has shown."""
+    """Return the data of the fired events."""
     return [dict(event.data) for event in events]
 
 
 def notes(hass: HomeAssistant) -> list[str]:
-    """Return the messages of the notifications that the blueprints have left."""
+    """Return the messages of the blueprints' notifications."""
     return [
         note["message"]
         for key, note in async_get_persistent_notifications(hass).items()
@@ -84,14 +84,14 @@ async def dismiss(hass: HomeAssistant) -> None:
 
 
 def entity(hass: HomeAssistant, platform: str, key: str, iccid: str = OTHER_ICCID) -> str:
-    """Return the id of an entity of a SIM."""
+    """Return the entity ID of a SIM's entity."""
     entity_id = er.async_get(hass).async_get_entity_id(platform, DOMAIN, f"{iccid}_{key}")
     assert entity_id is not None
     return entity_id
 
 
 async def until(hass: HomeAssistant, entity_id: str, is_there: Callable[[State], bool]) -> None:
-    """Wait for a state while the automation itself is waiting, which nothing else would outlast."""
+    """Wait for a state without waiting for the automation, which is itself still running."""
     there = asyncio.Event()
 
     @callback
@@ -106,20 +106,20 @@ async def until(hass: HomeAssistant, entity_id: str, is_there: Callable[[State],
 
 
 async def hurry(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let the second pass at once that an automation gives the other entities of the SIM."""
+    """Advance time by the delay that an automation gives the other entities of the SIM."""
     for _ in range(20):
-        # Time stands still, so that only turns of the loop can be waited for.
+        # Time is frozen, so only iterations of the loop can be waited for.
         await asyncio.sleep(0)
     await advance_time(hass, freezer, timedelta(seconds=2))
 
 
 def is_running(state: State) -> bool:
-    """Tell whether an automation is running."""
+    """Return whether an automation is running."""
     return bool(state.attributes["current"])
 
 
 async def read_and_run(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let the time of the next poll come, and the automation do what it does then."""
+    """Advance time past the next poll, and wait until the automation has run."""
     freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
     async_fire_time_changed(hass)
     done = asyncio.ensure_future(hass.async_block_till_done(wait_background_tasks=True))
@@ -133,7 +133,7 @@ async def read_and_run(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> N
 
 @pytest.fixture(autouse=True)
 def complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Let no template or automation complain in the log, but of an action that failed."""
+    """Check that templates and automations log no warnings, except for failed actions."""
     yield
     names = tuple(
         f"homeassistant.{name}"
@@ -152,7 +152,7 @@ def complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 async def automate(
     hass: HomeAssistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Automate]:
-    """Return a way to set up an automation from a blueprint that was copied to the configuration."""
+    """Return a function that sets up an automation from a copied blueprint."""
     shutil.copytree(REPOSITORY / FOLDER, tmp_path / FOLDER)
     monkeypatch.setattr(hass.config, "config_dir", str(tmp_path))
 
@@ -173,7 +173,7 @@ async def automate(
     )
 
 
-# --- All of them
+# --- All blueprints
 
 
 def read(text: str) -> Blueprint:
@@ -184,7 +184,7 @@ def read(text: str) -> Blueprint:
 
 
 def test_none_is_left_out() -> None:
-    """Every file of the folder is tested."""
+    """Every blueprint in the folder is tested."""
     assert tuple(sorted(path.name for path in (REPOSITORY / FOLDER).iterdir())) == FILES
 
 
@@ -192,7 +192,7 @@ def test_none_is_left_out() -> None:
 async def test_blueprint(
     hass: HomeAssistant, aioclient_mock: AiohttpClientMocker, name: str
 ) -> None:
-    """A blueprint can be imported from where it says it is, and explains itself and its inputs."""
+    """A blueprint can be imported from its source URL, and describes itself and its inputs."""
     text = (REPOSITORY / FOLDER / name).read_text()
     url = f"{SOURCE}/{FOLDER}/{name}"
     raw = url.replace("github.com", "raw.githubusercontent.com").replace("/blob/", "/")
@@ -201,7 +201,7 @@ async def test_blueprint(
     imported = (await importer.fetch_blueprint_from_url(hass, url)).blueprint
     blueprint = read(text)
 
-    # Home Assistant writes what it imports anew, from what it understood and with its address.
+    # Home Assistant reformats an imported blueprint and adds its URL.
     assert read(imported.yaml()).data == blueprint.data
     assert blueprint.validate() is None
     assert blueprint.metadata["homeassistant"]["min_version"] == "2026.10.0"
@@ -210,7 +210,7 @@ async def test_blueprint(
     description = blueprint.metadata["description"]
     assert "**What it costs:**" in description
     assert "**Its limits:**" in description
-    # A command by SMS is the one thing that does not depend on what was read.
+    # Only the command by SMS does not depend on data from the portal.
     assert ("every 15 minutes by default" in description) != (name == "sms_reboot.yaml")
     for item in blueprint.inputs.values():
         assert item["name"]
@@ -220,7 +220,7 @@ async def test_blueprint(
 
 @pytest.mark.parametrize("name", FILES)
 def test_documented(name: str) -> None:
-    """The documentation names where a blueprint is imported from, each input and its default."""
+    """The documentation has the import URL of each blueprint, and each input with its default."""
     blueprint = read((REPOSITORY / FOLDER / name).read_text())
     title = blueprint.name.removeprefix("IoT Portal: ")
     sections = (REPOSITORY / "docs" / "blueprints.md").read_text().split("\n## ")
@@ -274,7 +274,7 @@ async def test_offers(
 
 
 async def test_offers_sims(hass: HomeAssistant, set_up: SetUp) -> None:
-    """The dialog offers the SIMs as such, not their account."""
+    """The dialog offers the SIMs, but not their account."""
     entry = await set_up(ICCID)
     blueprint = read((REPOSITORY / FOLDER / "sms_reboot.yaml").read_text())
     (wanted,) = blueprint.inputs["sim"]["selector"]["device"]["filter"]
@@ -304,18 +304,18 @@ DATA_USED = f"sensor.sim_{OTHER_ICCID}_data_used"
 async def use(
     hass: HomeAssistant, portal: MockPortal, freezer: FrozenDateTimeFactory, percent: float
 ) -> None:
-    """Let the SIM have used so much of its allowance, and read it."""
+    """Set the data usage to a percentage of the allowance, and read the SIM."""
     portal.sims[OTHER_ICCID].data_usage = round(percent * PERCENT)
     await read_and_run(hass, freezer)
 
 
 def requests(portal: MockPortal) -> int:
-    """Return how often the portal was asked to change the status of the SIM."""
+    """Return the number of status requests for the SIM."""
     return len(portal.journal.find("PUT", f"/RequestStatusChange/{OTHER_ICCID}"))
 
 
 def last_run(hass: HomeAssistant) -> object:
-    """Return when the automation ran last."""
+    """Return the time of the automation's last run."""
     state = hass.states.get(AUTOMATION)
     assert state is not None
     return state.attributes["last_triggered"]
@@ -328,7 +328,7 @@ async def test_cap_warns_once(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Crossing the limit is told once in each cycle, and nothing is deactivated unasked."""
+    """Crossing the limit causes one notification a cycle, and no deactivation by default."""
     await set_up(OTHER_ICCID)
     await automate("data_cap_guard", data_used=DATA_USED)
     await use(hass, portal, freezer, 79.9)
@@ -344,7 +344,7 @@ async def test_cap_warns_once(
     await use(hass, portal, freezer, 120)
     await use(hass, portal, freezer, 1)
     assert notes(hass) == []
-    # The logbook is spared too.
+    # The logbook gets no further entries either.
     assert last_run(hass) == done
 
     await use(hass, portal, freezer, 80)
@@ -362,7 +362,7 @@ async def test_cap_deactivates_once(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Crossing the cap takes the SIM off its network, once in each cycle; the user has the last word."""
+    """Crossing the cap deactivates the SIM once in each cycle, even if the user activates it again."""
     entry = await set_up(OTHER_ICCID)
     await automate("data_cap_guard", data_used=DATA_USED, deactivate=True, deactivate_percent=95)
     await use(hass, portal, freezer, 85)
@@ -374,18 +374,18 @@ async def test_cap_deactivates_once(
     (sent,) = portal.journal.find("PUT", f"/RequestStatusChange/{OTHER_ICCID}")
     assert "DEACTIVATED" in str(sent.body)
     assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
-    # The notification takes the place of the warning.
+    # The notification replaces the warning.
     assert notes(hass) == [
         f"SIM {OTHER_ICCID} has used 95.0 % of its data allowance. It was asked to be deactivated."
     ]
 
-    # A user who activates it all the same is not contradicted.
+    # A SIM that the user activates again stays active.
     portal.sims[OTHER_ICCID].set_status("ACTIVATED")
     await poll(hass, freezer)
     await use(hass, portal, freezer, 110)
     assert requests(portal) == 1
 
-    # In the next cycle a request of the user's own, which is behind, changes nothing.
+    # In the next cycle an earlier request of the user changes nothing.
     await use(hass, portal, freezer, 0)
     sim = device_id(hass, entry, OTHER_ICCID)
     await call_action(hass, "request_status_change", {"device_id": sim, "status": "activated"})
@@ -401,7 +401,7 @@ async def test_cap_of_a_sim_that_the_user_took_off(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Use that is reported after a SIM was deactivated is no news."""
+    """Usage that is reported after the user deactivated the SIM causes no notification."""
     await set_up(OTHER_ICCID)
     await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
     await use(hass, portal, freezer, 85)
@@ -421,7 +421,7 @@ async def test_cap_after_a_jump_over_a_reset(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Use that falls belongs to a new cycle, and both limits crossed at once make one notification."""
+    """Falling usage starts a new cycle, and crossing both limits at once causes one notification."""
     portal.sims[OTHER_ICCID].data_usage = 150 * PERCENT
     await set_up(OTHER_ICCID)
     await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
@@ -446,7 +446,7 @@ async def test_cap_after_an_outage(
     expected: int,
     is_reload: bool,
 ) -> None:
-    """What was crossed while nobody could see it counts; what was crossed before it does not again."""
+    """A limit that was crossed during an outage counts; one that was crossed before does not count again."""
     entry = await set_up(OTHER_ICCID)
     await use(hass, portal, freezer, before)
     await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
@@ -484,7 +484,7 @@ async def test_cap_at_start(
     freezer: FrozenDateTimeFactory,
     is_read_before: bool,
 ) -> None:
-    """A cap that was crossed while Home Assistant was not running counts, as soon as it is known."""
+    """A cap that was crossed while Home Assistant was not running counts once the usage is known."""
     entry = await set_up(OTHER_ICCID)
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     if is_read_before:
@@ -517,7 +517,7 @@ async def test_cap_at_start_of_a_sim_that_is_off(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A SIM that is deactivated already is not asked for it again, but the warning is given."""
+    """A SIM that is already deactivated gets no status request, but a notification."""
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
     await set_up(OTHER_ICCID)
@@ -544,7 +544,7 @@ async def test_cap_while_a_change_is_pending(
     status: str,
     says: str,
 ) -> None:
-    """A change that is waited for is not overtaken, also over a start; another one than ours is told."""
+    """A pending status change is not superseded, also after a restart; one to another status is reported."""
     portal.dialects["status_change"] = "never"
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     entry = await set_up(OTHER_ICCID)
@@ -573,7 +573,7 @@ async def test_cap_that_cannot_be_enforced(
     freezer: FrozenDateTimeFactory,
     fault: dict[str, Any],
 ) -> None:
-    """A deactivation that fails is told, to the user's own actions too, and not asked for again."""
+    """A failed deactivation is reported, also to the user's actions, and is not repeated."""
     portal.faults.add(route="RequestStatusChange", **fault)
     events = async_capture_events(hass, TOLD)
     await set_up(OTHER_ICCID)
@@ -602,7 +602,7 @@ async def test_cap_by_hand(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Whoever runs the automation by hand learns of a limit that is behind already."""
+    """A manual run of the automation reports a limit that has already been crossed."""
     portal.sims[OTHER_ICCID].data_usage = 90 * PERCENT
     await set_up(OTHER_ICCID)
     await automate("data_cap_guard", data_used=DATA_USED)
@@ -621,14 +621,14 @@ PING = "binary_sensor.router_ping"
 
 
 def sent_messages(portal: MockPortal) -> list[Any]:
-    """Return the bodies of the SMS that were sent to the SIM, or tried to be."""
+    """Return the bodies of all SMS to the SIM that the portal received, including failed ones."""
     return [request.body for request in portal.journal.find("PUT", f"/SendSMS/{OTHER_ICCID}/1")]
 
 
 async def fail(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, minutes: float = 10, state: str = STATE_OFF
 ) -> None:
-    """Let the router be there, and then away for a while."""
+    """Report the router as online and then as offline for some minutes."""
     hass.states.async_set(PING, STATE_ON)
     await hass.async_block_till_done()
     hass.states.async_set(PING, state)
@@ -642,7 +642,7 @@ async def test_reboot(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """An SMS goes out when the router is away for long enough, and the next one after the cool-down."""
+    """An SMS is sent when the router has been offline for long enough, and again only after the cool-down."""
     events = async_capture_events(hass, TOLD)
     entry = await set_up(OTHER_ICCID)
     await automate(
@@ -667,7 +667,7 @@ async def test_reboot(
     await fail(hass, freezer)
     await fail(hass, freezer, minutes=90)
     assert len(sent_messages(portal)) == 1
-    # While it stays away nothing follows either, not even after the cool-down.
+    # While it stays offline no further SMS is sent, not even after the cool-down.
     await advance_time(hass, freezer, timedelta(hours=3))
     assert len(sent_messages(portal)) == 1
 
@@ -694,7 +694,7 @@ async def test_reboot_fails(
     freezer: FrozenDateTimeFactory,
     fault: dict[str, Any],
 ) -> None:
-    """An SMS that failed, or of which nobody knows, is told and never sent again by itself."""
+    """An SMS that failed or has an unknown outcome is reported and never repeated automatically."""
     portal.faults.add(route="SendSMS", **fault)
     events = async_capture_events(hass, TOLD)
     entry = await set_up(OTHER_ICCID)
@@ -730,7 +730,7 @@ async def test_reboot_after_a_restart(
     hours: float,
     expected: int,
 ) -> None:
-    """The cool-down goes on over a restart of Home Assistant."""
+    """The cool-down continues after a restart of Home Assistant."""
     last = dt_util.utcnow() - timedelta(hours=hours)
     mock_restore_cache(hass, [State(AUTOMATION, STATE_ON, {"last_triggered": last.isoformat()})])
     entry = await set_up(OTHER_ICCID)
@@ -748,7 +748,7 @@ async def test_reboot_with_a_text_that_is_too_long(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A text that no SMS can hold is told when it is to be sent."""
+    """A text that is too long for an SMS is reported when it is to be sent."""
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
     await automate("sms_reboot", watched=PING, sim=sim, text="x" * 161)
@@ -767,7 +767,7 @@ NEW_IMEI = "8613300585142338"
 
 @pytest.fixture
 def moving_sim(portal: MockPortal) -> None:
-    """Let the SIM be in a device that is known."""
+    """Return a SIM whose IMEI is known."""
     portal.sims[OTHER_ICCID].imei = OLD_IMEI
 
 
@@ -779,13 +779,13 @@ async def test_moved(
     freezer: FrozenDateTimeFactory,
     moving_sim: None,
 ) -> None:
-    """A move is told once, also the first thing that ever happens to a SIM; nothing is deactivated."""
+    """A move is reported once, even as the first event of a SIM; nothing is deactivated by default."""
     entry = await set_up(OTHER_ICCID)
     lifecycle = entity(hass, "event", "lifecycle")
     await automate("imei_changed", lifecycle=[lifecycle])
     assert hass.states.is_state(lifecycle, STATE_UNKNOWN)
 
-    # New software in the same device, and something else.
+    # New software in the same device, and another change.
     portal.sims[OTHER_ICCID].swap_imei(OLD_IMEI[:-1] + "9")
     await read_and_run(hass, freezer)
     assert notes(hass) == []
@@ -821,7 +821,7 @@ async def test_moved_and_deactivated(
     freezer: FrozenDateTimeFactory,
     moving_sim: None,
 ) -> None:
-    """A SIM that has moved is deactivated once, where the user wants that."""
+    """A SIM that has moved is deactivated once, if the user wants that."""
     await set_up(ICCID, OTHER_ICCID)
     lifecycle = [entity(hass, "event", "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
     await automate("imei_changed", lifecycle=lifecycle, deactivate=True)
@@ -850,7 +850,7 @@ async def test_moved_while_a_change_is_pending(
     moving_sim: None,
     is_there: bool,
 ) -> None:
-    """A change that is pending is not overtaken, but one that the same poll confirms is pending no more."""
+    """A pending status change is not superseded, but one that the same poll confirms is no longer pending."""
     portal.dialects["status_change"] = "never"
     portal.sims[OTHER_ICCID].set_status("TEST_READY")
     entry = await set_up(OTHER_ICCID)
@@ -880,7 +880,7 @@ async def test_moved_and_not_deactivated(
     freezer: FrozenDateTimeFactory,
     moving_sim: None,
 ) -> None:
-    """A deactivation that fails is told, and not asked for again."""
+    """A failed deactivation is reported and not repeated."""
     portal.dialects["status_change"] = "refused"
     events = async_capture_events(hass, TOLD)
     await set_up(OTHER_ICCID)
@@ -907,7 +907,7 @@ async def test_moved_and_not_deactivated(
 
 
 async def read_session(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Let the time of the next poll come, and the second that the automation gives the other sensor."""
+    """Advance time by a poll, and by the second in which the automation waits for the other sensor."""
     await poll(hass, freezer)
     await advance_time(hass, freezer, timedelta(seconds=2))
 
@@ -924,7 +924,7 @@ async def watch(hass: HomeAssistant, automate: Automate, hours: float = 2) -> No
 
 @pytest.fixture
 def idle_sim(portal: MockPortal) -> None:
-    """Let a session of the SIM end now."""
+    """Close the session of the SIM at the current time."""
     portal.sims[OTHER_ICCID].session_count = 0
     portal.sims[OTHER_ICCID].open_session()
     portal.sims[OTHER_ICCID].close_session()
@@ -938,7 +938,7 @@ async def test_no_session(
     freezer: FrozenDateTimeFactory,
     idle_sim: None,
 ) -> None:
-    """A silence is told once, and taken back when a session starts."""
+    """Missing sessions are reported once, and the notification disappears when a session starts."""
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
     ended = dt_util.as_local(portal.sims[OTHER_ICCID].session_ended or dt_util.utcnow())
@@ -963,7 +963,7 @@ async def test_session_starts_again(
     freezer: FrozenDateTimeFactory,
     idle_sim: None,
 ) -> None:
-    """A session takes the warning back, and the next silence is told again."""
+    """A session dismisses the warning, and a later lack of sessions is reported again."""
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
     await advance_time(hass, freezer, timedelta(minutes=136))
@@ -982,7 +982,7 @@ async def test_session_starts_again(
     await advance_time(hass, freezer, timedelta(hours=3))
     assert len(notes(hass)) == 1
 
-    # A session that came and went between two polls is one too.
+    # A session that started and ended between two polls counts, too.
     portal.sims[OTHER_ICCID].open_session()
     portal.sims[OTHER_ICCID].close_session()
     await read_session(hass, freezer)
@@ -997,7 +997,7 @@ async def test_session_starts_again_in_an_outage(
     freezer: FrozenDateTimeFactory,
     idle_sim: None,
 ) -> None:
-    """Nothing is told, taken back or told again for want of an answer; a session after it counts."""
+    """An outage neither causes nor dismisses a warning; a session after it counts."""
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
     await advance_time(hass, freezer, timedelta(minutes=136))
@@ -1031,7 +1031,7 @@ async def test_no_session_while_nothing_is_known(
     freezer: FrozenDateTimeFactory,
     idle_sim: None,
 ) -> None:
-    """Sensors that are unavailable or unknown warn of nothing, however long; then the silence is told."""
+    """Unavailable or unknown sensors cause no warning, however long; afterwards the lack of sessions is reported."""
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
     fault = portal.faults.add("status", status=500)
@@ -1067,7 +1067,7 @@ async def test_no_session_after_a_restart(
     hours: float,
     expected: int,
 ) -> None:
-    """A silence that was told before a restart is not told again after it."""
+    """A warning from before a restart is not repeated after it."""
     freezer.tick(timedelta(hours=10))
     last = dt_util.utcnow() - timedelta(hours=hours)
     mock_restore_cache(hass, [State(AUTOMATION, STATE_ON, {"last_triggered": last.isoformat()})])
@@ -1089,7 +1089,7 @@ async def test_report(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The end of a cycle is reported once for each SIM, with what the portal tells of it."""
+    """The end of a cycle is reported once for each SIM, with the portal's data."""
     entry = await set_up(ICCID, OTHER_ICCID)
     lifecycle = [entity(hass, "event", "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
     await automate("monthly_report", lifecycle=lifecycle)
@@ -1131,7 +1131,7 @@ async def test_report_of_the_users_own(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The user's own actions get the numbers, of the chosen SIMs only."""
+    """The user's additional actions get the numbers, for the chosen SIMs only."""
     events = async_capture_events(hass, TOLD)
     portal.sims[ICCID].data_usage = portal.sims[OTHER_ICCID].data_usage = 2_960_000
     await set_up(ICCID, OTHER_ICCID)

@@ -1,4 +1,4 @@
-"""Edits of many SIMs: one request, and a report that nobody else can make."""
+"""Bulk edits: one request for many SIMs, and a report that only the portal can send."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ from .helpers import (
 
 
 async def until_reported(hass: HomeAssistant, portal: MockPortal) -> None:
-    """Let the portal finish what is queued and call the webhooks."""
+    """Let the portal carry out the bulk edit and call the webhook, and wait for the event."""
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     async with asyncio.timeout(10):
         while bulk_edit_event(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket
@@ -61,7 +61,7 @@ async def test_reported(
     reachable: Any,
     webhook: str,
 ) -> None:
-    """The portal reports the end, in whatever form, and the SIMs are looked at then."""
+    """The portal reports the end, in any form, and the SIMs are then read."""
     portal.dialects["bulk_webhook"] = webhook
     entry = await set_up(ICCID, OTHER_ICCID)
 
@@ -105,7 +105,7 @@ async def test_some_failed(
 async def test_no_external_url(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Without an external URL no report can come, and the answer says so; the polls follow the status."""
+    """Without an external URL no report is possible, and the response says so; polls follow the status."""
     entry = await set_up(ICCID, OTHER_ICCID)
 
     response = await edit_sims(hass, entry)
@@ -126,7 +126,7 @@ async def test_no_external_url(
 async def test_uninvited(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
 ) -> None:
-    """Whoever does not know the queue id changes nothing and learns nothing; a second report neither."""
+    """A report without the queue ID changes nothing and reveals nothing; a second report is ignored."""
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID, OTHER_ICCID)
     await edit_sims(hass, entry)
@@ -156,7 +156,7 @@ async def test_uninvited(
 async def waited_for(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
 ) -> tuple[str, str]:
-    """Return path and queue id of a bulk edit whose report is waited for."""
+    """Return the webhook path and queue ID of a bulk edit without a report."""
     portal.dialects["bulk_webhook"] = "silent"
     await edit_sims(hass, await set_up(ICCID, OTHER_ICCID))
     body = sent_bulk_edit(portal)
@@ -164,7 +164,7 @@ async def waited_for(
 
 
 async def answer_to(reachable: Any, method: str, path: str) -> tuple[int, str, dict[str, str]]:
-    """Return all that an answer shows to whoever asks, but for the time of day."""
+    """Return the status, body and headers of a response, except for its date."""
     response = await reachable.request(method, path, data=None if method == "HEAD" else b"{}")
     headers = {name: value for name, value in response.headers.items() if name != "Date"}
     return response.status, await response.text(), headers
@@ -174,7 +174,7 @@ async def answer_to(reachable: Any, method: str, path: str) -> tuple[int, str, d
 async def test_webhook_tells_nothing(
     hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str], method: str
 ) -> None:
-    """Nobody can tell a webhook that is waiting from one that never was, or that is over."""
+    """A webhook in use cannot be told from one that is closed or never existed."""
     path, _ = waited_for
     unknown = f"{path[:-64]}{'0' * 64}"
     assert await answer_to(reachable, method, path) == await answer_to(reachable, method, unknown)
@@ -187,7 +187,7 @@ async def test_webhook_tells_nothing(
 async def test_ids_cannot_be_guessed(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
 ) -> None:
-    """Each edit has a webhook and a queue id of its own, with more digits than anybody can try."""
+    """Each edit has a webhook and queue ID of its own, too long to be guessed."""
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID)
     for _ in range(3):
@@ -202,7 +202,7 @@ async def test_ids_cannot_be_guessed(
 
 
 async def raw(reachable: Any, *parts: bytes) -> bytes:
-    """Send bytes to Home Assistant, hang up in the end, and return what came back until then."""
+    """Send bytes to Home Assistant, close the connection, and return the response."""
     url = reachable.make_url("")
     reader, writer = await asyncio.open_connection(url.host, url.port)
     for part in parts:
@@ -215,7 +215,7 @@ async def raw(reachable: Any, *parts: bytes) -> bytes:
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what Home Assistant and the integration put into the log, but for debugging."""
+    """Return the log messages above debug level of Home Assistant and the integration."""
     return [
         record.getMessage()
         for record in caplog.records
@@ -231,7 +231,7 @@ async def test_broken_requests(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is no proper request ends nothing, and leaves nothing in the log, least of all the webhook id."""
+    """A malformed request ends nothing and is not logged, in particular not with the webhook ID."""
     monkeypatch.setattr(bulk_edit, "REPORT_TIMEOUT", 0.1)
     path, queue_id = waited_for
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n".encode()
@@ -266,7 +266,7 @@ async def test_flood(
     waited_for: tuple[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Hundreds of wrong reports at once, large and packed ones too, fill neither memory nor log."""
+    """Hundreds of wrong reports at once, including large and compressed ones, fill neither memory nor log."""
     path, _ = waited_for
     large, packed = b"x" * (2 * 1024 * 1024), zlib.compress(b"x" * (8 * 1024 * 1024), 9)
     caplog.clear()
@@ -298,7 +298,7 @@ async def test_flood(
 async def test_large_report_of_a_portal(
     hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str]
 ) -> None:
-    """What a report says is cut to what a state can hold, and names no SIM that was not edited."""
+    """A report is truncated to the size of a state, and only edited SIMs are named as failed."""
     results = [{"iccid": iccid, "success": False} for iccid in (ICCID, "8" * 20, {"a": 1}, None)]
 
     await report_bulk_edit(hass, reachable, waited_for, status="Failed " * 9999, results=results)
@@ -316,7 +316,7 @@ async def test_no_report(
     reachable: Any,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """An edit that nobody reports on ends after a day, over a restart too."""
+    """A bulk edit without a report times out after a day, also after a restart."""
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID, OTHER_ICCID)
     await edit_sims(hass, entry)
@@ -334,7 +334,7 @@ async def test_no_report(
 async def test_refused(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
 ) -> None:
-    """A refused edit says why and leaves no webhook open; one without an answer keeps it."""
+    """A refused edit says why and closes its webhook; one without a response keeps it."""
     portal.state.accounts["demo-client"].refused_routes = frozenset({"BulkEditDevice"})
     entry = await set_up(ICCID, OTHER_ICCID)
 
@@ -356,7 +356,7 @@ async def test_refused(
 async def test_refused_while_waiting(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """When an edit is refused, what was waited for before still is."""
+    """When an edit is refused, an earlier pending change is still followed."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
     happened = record_events(hass, "lifecycle")
@@ -376,7 +376,7 @@ async def test_refused_while_waiting(
 async def test_over_a_crash(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
 ) -> None:
-    """The status is on the disk for each SIM before the edit is out; after a crash the polls wait for it."""
+    """The status is stored for each SIM before the edit is sent; after a crash the polls follow it."""
     entry = await set_up(ICCID, OTHER_ICCID)
     key = f"{DOMAIN}.{entry.entry_id}"
     portal.faults.add("delay", route="BulkEditDevice", seconds=0.5)
@@ -393,7 +393,7 @@ async def test_over_a_crash(
     async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    # To look at one SIM after the other, as soon as after a change of one, would cost too much.
+    # Quick reads of every SIM, as after a single status change, would cost too many requests.
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
     happened = [record_events(hass, "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
@@ -406,7 +406,7 @@ async def test_over_a_crash(
 async def test_two_accounts(
     hass: HomeAssistant, set_up: SetUp, account: dict[str, str], portal: MockPortal
 ) -> None:
-    """SIMs of two accounts make two requests; one that fails does not hide the other's answer."""
+    """SIMs of two accounts need two requests; a failed one does not hide the other's response."""
     first = await set_up(ICCID)
     async with MockPortal({"extends": "documented", "sims": {OTHER_ICCID: {}}}) as other:
         second = await set_up(OTHER_ICCID, base_url=other.url)
@@ -444,7 +444,7 @@ async def test_bad_input(
 
 
 async def test_update_rule(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """A rule is sent as it is, and what the portal says is answered."""
+    """A rule is sent unchanged, and the portal's response is returned."""
     entry = await set_up(ICCID)
     data = {"config_entry_id": entry.entry_id, "rule": {"name": "Cap", "limit": 5}}
 

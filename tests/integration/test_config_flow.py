@@ -1,4 +1,4 @@
-"""The dialogs: every error is told, loses nothing, and ends in success once it is mended."""
+"""The dialogs: every error is shown, keeps the input, and can be corrected."""
 
 import asyncio
 from collections import Counter
@@ -39,7 +39,7 @@ from .helpers import add_sims, open_sim_dialog, state_of, submit_sim_form, submi
 
 
 def account_form(portal: MockPortal, **changes: str) -> dict[str, Any]:
-    """Return a filled-in form for an account at the mock portal."""
+    """Return the input for an account at the mock portal."""
     fields = {
         "environment": "custom",
         "client_id": "demo-client",
@@ -60,7 +60,7 @@ async def start(hass: HomeAssistant) -> Any:
 
 
 async def error_text(hass: HomeAssistant, result: Any, flow: str) -> str:
-    """Return the error of a form as a person reads it."""
+    """Return the error of a form as a user reads it."""
     texts = await async_get_translations(hass, "en", flow, [DOMAIN])
     (error,) = result["errors"].values()
     prefix = f"component.{DOMAIN}.{flow}." + ("sim." if flow == "config_subentries" else "")
@@ -87,7 +87,7 @@ async def test_account(hass: HomeAssistant, portal: MockPortal) -> None:
 
 
 async def test_account_with_api_token(hass: HomeAssistant, portal: MockPortal) -> None:
-    """An API token is enough; the entry is known by its fingerprint, never by the token."""
+    """An API token is enough; the entry's unique ID is its fingerprint, not the token."""
     result = await start(hass)
 
     result = await hass.config_entries.flow.async_configure(
@@ -159,7 +159,7 @@ async def test_account_errors(
     fault: dict[str, Any] | None,
     says: str,
 ) -> None:
-    """Each error says what to do, keeps what was typed, and ends in success once it is mended."""
+    """Each error says what to do, keeps the input, and can be corrected."""
     if changes.get("base_url") == "gone":
         changes = {"base_url": f"http://127.0.0.1:{unused_port()}/api"}
     if fault is not None:
@@ -186,7 +186,7 @@ async def test_account_errors(
 
 @pytest.mark.parametrize("name", ["self-signed", "unknown authority"])
 async def test_bad_certificate(hass: HomeAssistant, tmp_path: Path, name: str) -> None:
-    """A portal that cannot prove who it is is refused, and the form says why."""
+    """A portal with an invalid certificate is refused, and the form says why."""
     make, _, says = BAD_CERTIFICATES[name]
     seen: list[str] = []
 
@@ -194,7 +194,7 @@ async def test_bad_certificate(hass: HomeAssistant, tmp_path: Path, name: str) -
         seen.append(request.path)
         return web.json_response({"data": {"token": "abc"}})
 
-    # The server's half of a refused handshake is no failure of Home Assistant.
+    # The server logs the refused handshake, which is no failure of Home Assistant.
     hass.loop.set_exception_handler(None)
     tls = await hass.async_add_executor_job(make, Authority(folder=tmp_path))
     async with serving(handle, tls=tls) as url:
@@ -209,7 +209,7 @@ async def test_bad_certificate(hass: HomeAssistant, tmp_path: Path, name: str) -
 
 
 async def test_duplicate_account(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
-    """The same account is not added twice, also when its address is spelled another way."""
+    """The same account cannot be added twice, even with another spelling of its address."""
     await set_up()
     result = await start(hass)
 
@@ -237,7 +237,7 @@ async def test_reauth(
     loaded: bool,
     changed: bool,
 ) -> None:
-    """Another secret, or the same one that is good again, sets the account up again, once."""
+    """A new secret, or the old one once it is accepted again, sets the account up again."""
     demo = portal.state.accounts["demo-client"]
     before = getattr(demo, field)
     if not loaded:
@@ -271,7 +271,7 @@ async def test_reauth(
 
 
 async def summary(hass: HomeAssistant, result: Any) -> list[str]:
-    """Return the lines of the summary as a person reads them."""
+    """Return the lines of the summary as a user reads them."""
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == "summary"
     texts = await async_get_translations(hass, "en", "config_subentries", [DOMAIN])
@@ -280,18 +280,18 @@ async def summary(hass: HomeAssistant, result: Any) -> list[str]:
 
 
 def field(result: Any) -> str:
-    """Return what stands in the field of a form."""
+    """Return the suggested value of the only field of a form."""
     (marker,) = result["data_schema"].schema
     return str(marker.description["suggested_value"])
 
 
 def looked_up(portal: MockPortal) -> Counter[str | None]:
-    """Return how often each SIM was asked for."""
+    """Return the number of look-ups of each SIM."""
     return Counter(call.iccid for call in portal.journal.find(route="GetDevice"))
 
 
 async def wait_for_look_ups(portal: MockPortal, wanted: int) -> None:
-    """Wait until so many SIMs have been asked for."""
+    """Wait until a number of SIMs have been looked up."""
     until = time.monotonic() + 10
     while len(asked := looked_up(portal)) < wanted:
         assert time.monotonic() < until, asked
@@ -299,12 +299,12 @@ async def wait_for_look_ups(portal: MockPortal, wanted: int) -> None:
 
 
 def iccids_of(entry: MockConfigEntry) -> set[str | None]:
-    """Return the SIMs below an account."""
+    """Return the ICCIDs of an account's SIMs."""
     return {subentry.unique_id for subentry in entry.subentries.values()}
 
 
 def add_beside(hass: HomeAssistant, entry: MockConfigEntry, iccid: str) -> None:
-    """Add a SIM as somebody else would."""
+    """Add a SIM as another user would."""
     hass.config_entries.async_add_subentry(
         entry,
         ConfigSubentry(
@@ -317,7 +317,7 @@ def add_beside(hass: HomeAssistant, entry: MockConfigEntry, iccid: str) -> None:
 
 
 def running_checks() -> list[asyncio.Task[Any]]:
-    """Return what runs on behalf of the dialog for SIMs."""
+    """Return the running tasks of the dialog for SIMs."""
     return [task for task in asyncio.all_tasks() if "SimSubentryFlow" in repr(task)]
 
 
@@ -332,7 +332,7 @@ def running_checks() -> list[asyncio.Task[Any]]:
     ],
 )
 async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, typed: str) -> None:
-    """Many ICCIDs can be pasted, however they are separated; each is looked up once."""
+    """Many ICCIDs can be pasted with any separators; each is looked up once."""
     entry = await set_up()
     flow_id = await open_sim_dialog(hass, entry.entry_id)
     result = await submit_sim_form(hass, flow_id, typed)
@@ -353,14 +353,14 @@ async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, 
 
 
 async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
-    """Hundreds of ICCIDs are looked up side by side, each once; the progress rises to its end."""
+    """Hundreds of ICCIDs are looked up in parallel, each once; the progress rises to its end."""
     fleet = [f"89310899{number:011}" for number in range(500)]
     progress = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE)
     async with MockPortal(
         {"extends": "documented", "sims": {iccid: {} for iccid in fleet}}
     ) as portal:
         entry = await set_up(base_url=portal.url)
-        # One after the other would take longer than a test may.
+        # Sequential look-ups would exceed the test's time limit.
         portal.faults.add("delay", route="GetDevice", seconds=0.5)
         mistyped = fleet[0].replace("8931", "8913")
 
@@ -386,7 +386,7 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
         assert result["description"] == "added"
         assert result["description_placeholders"] == {"count": "500"}
         assert iccids_of(entry) == set(fleet)
-        # What the portal tells of so many SIMs would take a while to read.
+        # Reading the data of so many SIMs would take a while.
         await hass.config_entries.async_unload(entry.entry_id)
 
 
@@ -405,7 +405,7 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
     ],
 )
 async def test_wrong_iccids(hass: HomeAssistant, set_up: SetUp, typed: str, says: str) -> None:
-    """Wrong ICCIDs are named, nothing is added, and only they are left to be mended."""
+    """Wrong ICCIDs are named, nothing is added, and only they remain to be corrected."""
     entry = await set_up()
 
     result = await add_sims(hass, entry.entry_id, typed)
@@ -423,7 +423,7 @@ async def test_wrong_iccids(hass: HomeAssistant, set_up: SetUp, typed: str, says
 
 
 async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """The summary tells all there is to tell; what was found is neither lost nor asked for again."""
+    """The summary lists all results; SIMs that were found are kept and not looked up again."""
     first = await set_up(ICCID)
     entry = await set_up(base_url=f"{portal.url[: -len('/api')]}/apiv2")
     portal.journal.clear()
@@ -450,7 +450,7 @@ async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     ]
     assert looked_up(portal) == {OTHER_ICCID: 1, UNKNOWN_ICCID: 2}
 
-    # A browser sends no empty field at all.
+    # A browser omits empty fields.
     result = await submit_sim_form_to_end(hass, result["flow_id"], None)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -474,7 +474,7 @@ async def test_long_lists_are_cut(hass: HomeAssistant, set_up: SetUp) -> None:
 
 
 async def test_nothing_to_add(hass: HomeAssistant, set_up: SetUp) -> None:
-    """A dialog without any SIM to add says so, and goes on."""
+    """A dialog without SIMs to add says so and can be continued."""
     entry = await set_up(OTHER_ICCID)
     says = "There is nothing to add. Enter the ICCID of a SIM that is not there yet."
 
@@ -501,7 +501,7 @@ async def test_nothing_to_add(hass: HomeAssistant, set_up: SetUp) -> None:
 async def test_somebody_else_adds_a_sim_during_the_check(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, beside: str
 ) -> None:
-    """A SIM that appeared meanwhile is told as one that is there; the other one is added."""
+    """A SIM that was added meanwhile is listed as existing; the other one is added."""
     entry = await set_up()
     flow_id = await open_sim_dialog(hass, entry.entry_id)
     flows = hass.config_entries.subentries
@@ -525,7 +525,7 @@ async def test_somebody_else_adds_a_sim_during_the_check(
 async def test_somebody_else_adds_sims_during_the_summary(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """SIMs that appear while the summary is read are added neither twice nor in vain."""
+    """SIMs that were added while the summary was open are not added again."""
     entry = await set_up()
     result = await add_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID} wrong")
     add_beside(hass, entry, ICCID)
@@ -567,18 +567,18 @@ async def test_portal_fails_while_adding(
     says: str,
     step_id: str,
 ) -> None:
-    """A portal that fails is named and ends the check; only the rest is asked for again."""
+    """A failing portal ends the check and is named; only the remaining SIMs are looked up again."""
     entry = await set_up()
     flow_id = await open_sim_dialog(hass, entry.entry_id)
     typed = f"{ICCID} {OTHER_ICCID} {UNKNOWN_ICCID}"
     if step_id == "summary":
         await summary(hass, await submit_sim_form_to_end(hass, flow_id, "wrong"))
-    # It fails when one SIM has been found and another is still being looked up.
+    # It fails after one SIM was found and while another is being looked up.
     portal.sims[ICCID].refused_routes = frozenset({"GetDevice"})
     portal.faults.add("delay", iccid=ICCID, route="GetDevice", seconds=0.3)
     portal.faults.add(iccid=ICCID, route="ctdUsage", **fault)
     if "credentials" in says:
-        # A token that is refused is no proof.
+        # A refused token alone does not mean wrong credentials.
         portal.faults.add(route="Login", **fault)
     portal.faults.add("hang", iccid=UNKNOWN_ICCID)
 
@@ -591,7 +591,7 @@ async def test_portal_fails_while_adding(
     assert not entry.subentries
     reauth = [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()]
     assert reauth == (["reauth"] if "credentials" in says else [])
-    # A browser that asks once more sees the same.
+    # A reloaded page shows the same.
     again = await hass.config_entries.subentries.async_configure(flow_id)
     assert (again["step_id"], again["errors"], field(again)) == (step_id, result["errors"], typed)
 
@@ -609,7 +609,7 @@ async def test_portal_fails_while_adding(
 async def test_closing_the_dialog_ends_the_check(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """Nothing is asked any more for a dialog that is closed, and another one can be opened."""
+    """Closing the dialog stops the requests, and it can be opened again."""
     entry = await set_up()
     flow_id = await open_sim_dialog(hass, entry.entry_id)
     portal.faults.add("hang")
@@ -633,7 +633,7 @@ async def test_closing_the_dialog_ends_the_check(
 async def test_a_person_does_not_wait_for_a_check(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An action overtakes the ICCIDs that wait to be looked up."""
+    """An action has priority over ICCIDs that are still to be looked up."""
     monkeypatch.setattr(portal_module, "Pacer", lambda **_: Pacer(rate=100, max_concurrent=1))
     entry = await set_up(OTHER_ICCID)
     device = dr.async_get(hass).async_get_device_by_identifier(
@@ -662,7 +662,7 @@ async def test_progress_can_be_seen(
     monkeypatch: pytest.MonkeyPatch,
     fault: dict[str, Any] | None,
 ) -> None:
-    """However fast a check ends, the dialog has the time to listen for its end."""
+    """However fast a check ends, the dialog has time to listen for its end."""
     monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0.3)
     entry = await set_up()
     flow_id = await open_sim_dialog(hass, entry.entry_id)
@@ -684,7 +684,7 @@ async def test_progress_can_be_seen(
 async def test_network_without_some_routes(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, refused: set[str]
 ) -> None:
-    """A SIM is found through whatever route its network answers."""
+    """A SIM is found through any route that its network offers."""
     portal.sims[ICCID].refused_routes = frozenset(refused)
     entry = await set_up()
 
@@ -698,7 +698,7 @@ async def test_network_without_some_routes(
 async def test_unknown_in_other_words(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, variant: str
 ) -> None:
-    """However the portal says that it does not know a SIM, it is not added."""
+    """A SIM is not added, whichever way the portal reports it as unknown."""
     portal.dialects["unknown_iccid"] = variant
     entry = await set_up()
 
@@ -711,7 +711,7 @@ async def test_unknown_in_other_words(
 async def test_account_loses_its_connection(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """An account that is unloaded while ICCIDs are typed is named, and nothing typed is lost."""
+    """An account that is unloaded during the input is named, and the input is kept."""
     entry = await set_up()
     flow_id = await open_sim_dialog(hass, entry.entry_id)
     await hass.config_entries.async_unload(entry.entry_id)
@@ -740,7 +740,7 @@ async def test_account_not_connected(hass: HomeAssistant, set_up: SetUp) -> None
 
 
 async def test_reconfigure(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
-    """An account can move to another address and secret, in a form that knows what it can."""
+    """An account can change its address and secret in a form that shows the stored values."""
     entry = await set_up(ICCID)
     portal.state.accounts["demo-client"].secret_key = "new-secret"
     portal.state.revoke_tokens()
@@ -773,7 +773,7 @@ async def test_reconfigure(hass: HomeAssistant, portal: MockPortal, set_up: SetU
 
 
 def is_open(result: Any) -> bool:
-    """Tell whether the section for the rarer fields of an account is open."""
+    """Return whether the section for optional fields of an account is expanded."""
     return not result["data_schema"].schema["other"].options["collapsed"]
 
 
@@ -788,7 +788,7 @@ def is_open(result: Any) -> bool:
 async def test_rare_fields_are_in_sight(
     hass: HomeAssistant, data: dict[str, str], expected: bool
 ) -> None:
-    """The section for another address or log-in is open for an account that has one, secrets left out."""
+    """The section for another address or log-in is expanded if the account has one; secrets are omitted."""
     entry = MockConfigEntry(domain=DOMAIN, data=data)
     entry.add_to_hass(hass)
 
@@ -799,7 +799,7 @@ async def test_rare_fields_are_in_sight(
 
 
 async def test_custom_without_an_address(hass: HomeAssistant, portal: MockPortal) -> None:
-    """Who chooses another address and enters none finds the field for it open, next to the error."""
+    """A user who chooses another address without entering one sees its field with the error."""
     result = await start(hass)
     assert not is_open(result)
 
@@ -814,7 +814,7 @@ async def test_custom_without_an_address(hass: HomeAssistant, portal: MockPortal
 async def test_reconfigure_to_another_entry(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp
 ) -> None:
-    """An account cannot become one that is there already."""
+    """An account cannot be changed into an existing one."""
     apiv2 = portal.url.removesuffix("/api") + "/apiv2"
     await set_up(ICCID)
     other = await set_up(base_url=apiv2)
@@ -829,7 +829,7 @@ async def test_reconfigure_to_another_entry(
 async def test_options(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Polling and defaults can be changed, and hold at once."""
+    """Polling and defaults can be changed, with immediate effect."""
     entry = await set_up(OTHER_ICCID)
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "init"
@@ -861,7 +861,7 @@ async def test_options(
 
 
 async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
-    """What the user knows better of a SIM holds for that SIM, at once and without a reload."""
+    """Settings of a SIM override the defaults for that SIM, at once and without a reload."""
     entry = await set_up(ICCID, OTHER_ICCID)
     subentry = next(sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID)
     portal.journal.clear()

@@ -1,4 +1,4 @@
-"""Entities that do something: button, notify entity, switch; and the session's binary sensor."""
+"""Entities with controls: button, notify entity and switch; and the session's binary sensor."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ from .helpers import poll, state_of, wait_for_requests
 
 
 async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """The button reads the SIM now."""
+    """The button reads the SIM at once."""
     await set_up(ICCID)
     portal.sims[ICCID].set_status("ACTIVATED")
 
@@ -43,13 +43,13 @@ async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
 async def test_refresh_keeps_nobody_waiting(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A refresh that the portal is slow to answer does not keep Home Assistant from stopping."""
+    """A refresh that the portal is slow to answer does not delay the stop of Home Assistant."""
     await set_up(ICCID)
     press = {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
     await hass.services.async_call("button", "press", press, blocking=True)
     portal.faults.add("delay", route="ctdUsage", seconds=2)
     portal.journal.clear()
-    # The second one comes when the first is some seconds ago.
+    # The second refresh follows some seconds after the first.
     await hass.services.async_call("button", "press", press, blocking=True)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=11))
     await wait_for_requests(portal, f"GET /ctdUsage/{ICCID}")
@@ -78,7 +78,7 @@ async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) ->
 async def test_during_an_outage(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What a person wants to try when a SIM cannot be read can be tried, and says what is wrong."""
+    """Controls stay available while a SIM cannot be read, and their errors say what is wrong."""
     await set_up(ICCID)
     portal.faults.add("status", status=500)
     await poll(hass, freezer)
@@ -106,7 +106,7 @@ async def test_switch(
     portal: MockPortal,
     all_entities: None,
 ) -> None:
-    """The switch asks for a status and shows what the portal reports, not what it hopes for."""
+    """The switch requests a status and shows the status that the portal reports."""
     await set_up(ICCID)
     switch = f"switch.sim_{ICCID}_active"
     assert hass.states.is_state(switch, STATE_OFF)
@@ -125,7 +125,7 @@ async def test_switch(
 
 
 async def test_in_session(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """A session that has not ended is a connection."""
+    """An open session is shown as connected."""
     portal.sims[OTHER_ICCID].open_session()
     await set_up(ICCID, OTHER_ICCID)
 

@@ -1,4 +1,4 @@
-"""The dashboard: it is offered, made of what is there, and shows what needs a look."""
+"""The dashboard: it is suggested, generated from the entities, and shows which SIMs need attention."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ type Ask = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 @pytest.fixture
 async def portal(freezer: FrozenDateTimeFactory) -> AsyncIterator[MockPortal]:
-    """Return the portal that scripts/develop starts, in the middle of a billing cycle."""
+    """Return the portal of scripts/develop in the middle of a billing cycle."""
     freezer.move_to(datetime(2026, 11, 16, 12, tzinfo=UTC))
     async with MockPortal("demo") as portal:
         yield portal
@@ -53,7 +53,7 @@ async def portal(freezer: FrozenDateTimeFactory) -> AsyncIterator[MockPortal]:
 
 @pytest.fixture
 async def demo(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> str:
-    """Set up the account and the SIMs of scripts/develop, as it does; return the id of the entry."""
+    """Set up the account and the SIMs of scripts/develop; return the entry ID."""
     entry = await set_up()
     await add_sims(hass, entry.entry_id, " ".join(portal.sims))
     assert sorted(sim.title for sim in entry.subentries.values()) == TITLES
@@ -63,7 +63,7 @@ async def demo(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> str:
 
 @pytest.fixture
 def ask(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> Ask:
-    """Return a way to ask for the dashboard, as the frontend does."""
+    """Return a function that requests the dashboard as the frontend does."""
 
     async def ask(token: str | None = None, **fields: str) -> dict[str, Any]:
         assert await async_setup_component(hass, DOMAIN, {})
@@ -78,7 +78,7 @@ def ask(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> Ask:
 
 
 def cards(config: dict[str, Any], kind: str = "") -> list[dict[str, Any]]:
-    """Return all cards, or those of a kind."""
+    """Return all cards, or those of a type."""
     return [
         card
         for view in config["views"]
@@ -103,7 +103,7 @@ def texts(part: Any) -> Iterator[str]:
 
 
 def named(config: dict[str, Any]) -> set[str]:
-    """Return all that looks like an entity id, but for the action that a card leads to."""
+    """Return everything that looks like an entity ID, except in links to actions."""
     return {
         found
         for text in texts(config)
@@ -113,7 +113,7 @@ def named(config: dict[str, Any]) -> set[str]:
 
 
 def own_cards() -> set[str]:
-    """Return the types of card that the installed frontend has, which stand together in its code."""
+    """Return the card types of the installed frontend, which its code lists in one place."""
     pattern = re.compile(r'new Set\((\["entity","entities",[^]]*\])\),\w+=\{([^{}]*)\}')
     for file in sorted((Path(where()) / "frontend_latest").glob("*.js")):
         if found := pattern.search(file.read_text()):
@@ -125,7 +125,7 @@ def own_cards() -> set[str]:
 
 
 def shown(hass: HomeAssistant, config: dict[str, Any], kind: str) -> list[str]:
-    """Return the entities of the cards of a kind that show only now and then, while they show."""
+    """Return the entities of conditional cards of a type that are currently shown."""
     entities = []
     for card in cards(config, kind):
         for condition in card.get("visibility", ()):
@@ -139,7 +139,7 @@ def shown(hass: HomeAssistant, config: dict[str, Any], kind: str) -> list[str]:
 
 
 def rendered(hass: HomeAssistant, config: dict[str, Any]) -> str:
-    """Return the table of a dashboard with one account, as strictly as the frontend asks for it."""
+    """Return the rendered table of a dashboard with one account, with strict templates as in the frontend."""
     (card,) = cards(config, "markdown")
     shown: str = Template(card["content"], hass).async_render(parse_result=False, strict=True)
     return shown
@@ -158,7 +158,7 @@ def table(hass: HomeAssistant, config: dict[str, Any]) -> list[list[str]]:
 
 
 async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """All that there is to see of the demo's SIMs is there, and all of it exists."""
+    """The dashboard has all entities of the demo's SIMs, and all of its entities exist."""
     config = await ask()
 
     assert config["title"] == "SIM cards"
@@ -195,7 +195,7 @@ async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
 
 
 async def test_sections_leave_no_gaps(demo: str, ask: Ask) -> None:
-    """What has a table or a graph is wide, and where only two sections fit, narrow ones stand side by side."""
+    """Sections with a table or graph are wide, and narrow sections stand side by side."""
     (view,) = (await ask())["views"]
 
     assert [section["column_span"] for section in view["sections"]] == [2, 1, 2, 1]
@@ -203,7 +203,7 @@ async def test_sections_leave_no_gaps(demo: str, ask: Ask) -> None:
 
 
 async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
-    """Every card is one that comes with Home Assistant, and so nothing has to be installed."""
+    """Every card is part of Home Assistant, so nothing else must be installed."""
     types = {card["type"] for card in cards(await ask())}
 
     assert types <= own_cards()
@@ -212,7 +212,7 @@ async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
 
 
 async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """The SIMs that need a look stand first, with a mark that says why."""
+    """SIMs that need attention come first, with a mark that says why."""
     config = await ask()
 
     assert table(hass, config) == [
@@ -230,7 +230,7 @@ async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
 async def test_language(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask, server: str
 ) -> None:
-    """The words are those of the user, whatever the language of the server and of its entity ids."""
+    """The texts are in the user's language, whatever the language of the server and of entity IDs."""
     hass.config.language = server
     entry = await set_up()
     await add_sims(hass, entry.entry_id, PUMP_HOUSE)
@@ -248,7 +248,7 @@ async def test_language(
 
 
 async def test_language_of_the_server(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """Who names no language gets the server's."""
+    """Without a language the texts are in the server's."""
     hass.config.language = "nl"
     assert (await ask())["title"] == "SIM-kaarten"
 
@@ -256,7 +256,7 @@ async def test_language_of_the_server(hass: HomeAssistant, demo: str, ask: Ask) 
 async def test_unknown_language(
     hass: HomeAssistant, demo: str, hass_ws_client: WebSocketGenerator
 ) -> None:
-    """Only a language goes into the name of a file."""
+    """Only the code of a language is used in a file name."""
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": COMMAND, "language": "../manifest"})
     assert (await client.receive_json())["error"]["code"] == "invalid_format"
@@ -269,11 +269,11 @@ async def test_without_answers(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Nothing is claimed of SIMs that cannot be read, and the portal is told as away."""
+    """SIMs that cannot be read have no values, and the portal is shown as disconnected."""
     config = await ask()
     portal.faults.add("status", status=500)
     await poll(hass, freezer)
-    # The sums of an account are shown a moment later.
+    # The sums of an account are updated with a delay.
     await poll(hass, freezer)
 
     assert table(hass, config)[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
@@ -281,7 +281,7 @@ async def test_without_answers(
 
 
 async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal) -> None:
-    """A SIM that waits for a status stands out, and those over pace still come first."""
+    """A SIM with a pending status is marked, and those over pace still come first."""
     portal.dialects["status_change"] = "never"
     (device,) = [
         device.id
@@ -303,7 +303,7 @@ async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPor
 async def test_no_recent_session(
     hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that was not in a session within a day is marked while it is in none, without a new dashboard."""
+    """A SIM without a session in the last day is marked, without a new dashboard."""
     config = await ask()
     freezer.tick(timedelta(hours=24) - timedelta(minutes=21))
     assert table(hass, config)[-1] == ["✅ Weather station", "Activated", "12 %", "24 h ago"]
@@ -318,7 +318,7 @@ async def test_no_recent_session(
 
 
 async def test_no_session(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
-    """A SIM that never was in a session is marked as well."""
+    """A SIM that never had a session is marked as well."""
     sims = {OTHER_ICCID: {"status": "ACTIVATED"}}
     async with MockPortal({"extends": "documented", "sims": sims}) as portal:
         await set_up(OTHER_ICCID, base_url=portal.url)
@@ -331,7 +331,7 @@ async def test_no_session(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
 async def test_nothing_yet(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask, is_set_up: bool
 ) -> None:
-    """Who has no SIM yet is told where to add some."""
+    """An account without SIMs shows where to add some."""
     if is_set_up:
         await set_up()
 
@@ -348,7 +348,7 @@ async def test_nothing_yet(
 async def test_sim_without_parts(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask
 ) -> None:
-    """What the portal refuses of a SIM is left out; the SIM stays."""
+    """Data that the portal refuses for a SIM are omitted; the SIM is shown."""
     portal.faults.add("status", status=403, route="sessionInfo")
     portal.faults.add("status", status=403, route="GetDevice")
     await set_up(PUMP_HOUSE)
@@ -361,7 +361,7 @@ async def test_sim_without_parts(
 
 
 async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """Entities that are disabled or hidden do not appear, and the table does without."""
+    """Disabled and hidden entities do not appear, and the table works without them."""
     registry = er.async_get(hass)
     registry.async_update_entity(
         "sensor.pump_house_data_used", disabled_by=er.RegistryEntryDisabler.USER
@@ -379,7 +379,7 @@ async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> 
 
 
 async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """Names are those that the user gave, whatever stands in them, and so are entity ids."""
+    """Names and entity IDs are those that the user chose, whatever characters they contain."""
     name = "A \"1\" \\ {{ 1 }} %} <b>'é' 😀"
     registry = er.async_get(hass)
     pump_house = registry.async_get("sensor.pump_house_status")
@@ -400,7 +400,7 @@ async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
 
 
 async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
-    """Of many SIMs those are shown one by one that used the most; the table has all."""
+    """Of many SIMs only those with the highest usage have cards; the table has all."""
     sims = {f"89310823222{n:07d}0": {"data_usage": n * 10**6} for n in range(50)}
     async with MockPortal({"extends": "documented", "sims": sims}) as portal:
         await set_up(*sims, base_url=portal.url)
@@ -414,7 +414,7 @@ async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
 
 
 async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
-    """A large fleet has a table and no cards of its SIMs; those over pace are in it, however many there are."""
+    """A large fleet has a table but no cards for SIMs; the table has all SIMs over pace."""
     sims = {
         f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 10**7}
         for n in range(LARGE_FLEET + 1)
@@ -428,7 +428,7 @@ async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None
     assert len(rows) == 1 + 100 + 1
     assert rows[1][0].startswith("⚠️")
     assert rows[-1] == ["+ 1"]
-    # Its sensors of sessions are disabled, so nobody knows when the last one was.
+    # Its session sensors are disabled, so the last session is unknown.
     quiet = f"SIM {next(iter(sims))}"
     assert [f"✅ {quiet}", "Activated", "0 %", "-"] in rows
     assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
@@ -454,7 +454,7 @@ async def test_two_accounts(hass: HomeAssistant, demo: str, set_up: SetUp, ask: 
 
 
 async def test_account_that_is_not_loaded(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """While an account is not loaded its SIMs stay where they are."""
+    """While an account is not loaded its SIMs stay in the dashboard."""
     await hass.config_entries.async_unload(demo)
 
     rows = table(hass, await ask())
@@ -465,7 +465,7 @@ async def test_account_that_is_not_loaded(hass: HomeAssistant, demo: str, ask: A
 async def test_everybody(
     hass: HomeAssistant, demo: str, ask: Ask, hass_read_only_access_token: str
 ) -> None:
-    """Everybody may look; what leads to pages of administrators is for administrators."""
+    """Every user can see the dashboard; links to pages for administrators are shown to them only."""
     config = await ask()
     assert "/config/devices/device/" in rendered(hass, config)
     (way,) = cards(config, "shortcut")
@@ -486,7 +486,7 @@ async def test_script(
     portal: MockPortal,
     hass_read_only_access_token: str,
 ) -> None:
-    """The script of dashboard.md is one, takes the place of the way to the action, and sends an SMS."""
+    """The script of dashboard.md is valid, replaces the link to the action, and sends an SMS."""
     (code,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     script = yaml.safe_load(code)
     domain, name = SMS_SCRIPT.split(".")
@@ -510,7 +510,7 @@ async def test_script(
 
 
 async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """The page names each mark of the table, and each section of the dashboard."""
+    """The documentation names each mark of the table, and each section of the dashboard."""
     page = PAGE.read_text()
     config = await ask()
     (card,) = cards(config, "markdown")
@@ -523,11 +523,11 @@ async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     assert f"Of more than {MOST} SIMs" in page
 
 
-# --- The way into the frontend
+# --- The JavaScript module
 
 
 async def test_module(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> None:
-    """The frontend loads the script, from an address that changes with the version."""
+    """The frontend loads the script from a URL that changes with the version."""
     assert await async_setup_component(hass, "frontend", {})
     assert await async_setup_component(hass, DOMAIN, {})
     client = await hass_client()
@@ -546,6 +546,6 @@ async def test_module(hass: HomeAssistant, hass_client: ClientSessionGenerator) 
 
 
 async def test_without_frontend(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """Where there is no frontend, all else works."""
+    """Without the frontend everything else works."""
     assert "frontend" not in hass.config.components
     assert (await ask())["title"] == "SIM cards"

@@ -1,4 +1,4 @@
-"""Diagnostics help, and give nobody away."""
+"""Diagnostics are useful and hold no personal data."""
 
 from http import HTTPStatus
 import json
@@ -41,7 +41,7 @@ async def test_nobody_is_identified(
     set_up: SetUp,
     identifier: str | None,
 ) -> None:
-    """No secret, no identifier and no address is in any of the downloads."""
+    """No secret, identifier or address is in any of the downloads."""
     entry = await set_up(ICCID)
     path = ""
     if identifier is not None:
@@ -68,7 +68,7 @@ async def test_failing_sim(
     set_up: SetUp,
     portal: MockPortal,
 ) -> None:
-    """A SIM that cannot be read says why."""
+    """The diagnostics of a SIM that cannot be read say why."""
     portal.faults.add("status", iccid=OTHER_ICCID, status=500)
     entry = await set_up(OTHER_ICCID)
 
@@ -85,7 +85,7 @@ async def test_what_is_under_way(
     set_up: SetUp,
     portal: MockPortal,
 ) -> None:
-    """What is waited for is told, and which requests are refused, and how the account is doing."""
+    """Pending writes, refused requests and the health of the account are in the diagnostics."""
     portal.dialects["status_change"] = "never"
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID)

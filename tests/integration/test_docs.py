@@ -1,4 +1,4 @@
-"""The automations in README.md and examples.md: Home Assistant takes them, and they do what is said of them."""
+"""The automations in README.md and examples.md are valid and work as described."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -29,10 +29,10 @@ from .helpers import add_sims, advance_time, edit_sims, poll, report_bulk_edit, 
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = "\n".join((REPOSITORY / page).read_text() for page in ("README.md", "docs/examples.md"))
-# What an example does, as the line before it says, and the example.
+# The examples by their description, which is the line before each.
 EXAMPLES = dict(re.findall(r"^(\S[^\n]*):\n\n```yaml\n(.*?)^```$", PAGES, re.DOTALL | re.MULTILINE))
 AUTOMATION = "automation.example"
-# What the examples take of a user's own.
+# The user's other entities in the examples.
 PING, DOOR = "binary_sensor.router_ping", "binary_sensor.pump_house_door"
 BOAT = "device_tracker.boat"
 PUMP, TRACKER = "8931082322204500026", "8931082322204500034"
@@ -41,7 +41,7 @@ MB = 1_000_000
 
 @pytest.fixture
 async def portal() -> AsyncIterator[MockPortal]:
-    """Return the portal that scripts/develop starts, with the SIM of the examples in use."""
+    """Return the portal of scripts/develop, with the SIM of the examples activated."""
     async with MockPortal("demo") as portal:
         portal.sims[ICCID].set_status("ACTIVATED")
         yield portal
@@ -55,7 +55,7 @@ async def demo(
     all_entities: None,
     freezer: FrozenDateTimeFactory,
 ) -> AsyncIterator[None]:
-    """Set up the account and the SIMs of scripts/develop, as it does, and what the examples take.
+    """Set up the account and SIMs of scripts/develop, and the other entities of the examples.
 
     Time stands still from the beginning: to stop it later is a jump.
     """
@@ -66,7 +66,7 @@ async def demo(
     hass.states.async_set(DOOR, STATE_OFF)
     hass.states.async_set(BOAT, "home")
     yield
-    # One that waits for a time of day waits for ever.
+    # An automation with a time trigger would never end otherwise.
     if hass.services.has_service("automation", "turn_off"):
         await hass.services.async_call(
             "automation", "turn_off", {"entity_id": AUTOMATION}, blocking=True
@@ -74,12 +74,12 @@ async def demo(
 
 
 async def automate(hass: HomeAssistant, does: str) -> None:
-    """Set up the example that does this."""
+    """Set up the example with this description."""
     (text,) = (text for words, text in EXAMPLES.items() if words.startswith(does))
     config = {"id": "example", "alias": "Example", **yaml.safe_load(text)}
     assert await async_setup_component(hass, "persistent_notification", {})
     assert await async_setup_component(hass, "automation", {"automation": config})
-    # One that Home Assistant does not take is unavailable.
+    # An invalid automation is unavailable.
     assert hass.states.is_state(AUTOMATION, STATE_ON)
 
 
@@ -91,13 +91,13 @@ def notes(hass: HomeAssistant) -> list[str]:
 async def use(
     hass: HomeAssistant, portal: MockPortal, freezer: FrozenDateTimeFactory, megabytes: int
 ) -> None:
-    """Let the SIM have used so much, and be polled."""
+    """Set the data usage of a SIM, and read it."""
     portal.sims[ICCID].data_usage = megabytes * MB
     await poll(hass, freezer)
 
 
 def test_examples_are_tried() -> None:
-    """Every example has its test below, and every action and kind of entity has an example."""
+    """Every example has a test, and every action and kind of entity has an example."""
     assert [words.split()[0].lower() for words in EXAMPLES] == [
         *("warn", "restart", "deactivate", "tell"),
         *("say", "read", "note", "ask", "hear", "look", "switch", "be", "write", "take", "see"),
@@ -112,7 +112,7 @@ def test_examples_are_tried() -> None:
 
 @pytest.mark.parametrize("does", EXAMPLES)
 async def test_names(hass: HomeAssistant, demo: None, does: str) -> None:
-    """Home Assistant takes the example, and the demo has all entities that it names."""
+    """Home Assistant accepts the example, and the demo has all entities in it."""
     await automate(hass, does)
     named = set(
         re.findall(
@@ -126,7 +126,7 @@ async def test_names(hass: HomeAssistant, demo: None, does: str) -> None:
 async def test_warn(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that has used more than 450 MB is told of once."""
+    """A SIM that has used more than 450 MB is reported once."""
     await automate(hass, "Warn")
     await use(hass, portal, freezer, 450)
     assert notes(hass) == []
@@ -138,7 +138,7 @@ async def test_warn(
 async def test_restart(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A router that has not answered for ten minutes gets its SMS."""
+    """A router that has not answered for ten minutes gets an SMS."""
     await automate(hass, "Restart")
     hass.states.async_set(PING, STATE_OFF)
     await advance_time(hass, freezer, timedelta(minutes=9))
@@ -151,7 +151,7 @@ async def test_restart(
 async def test_deactivate(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that has used more than 490 MB is deactivated, and one that is so already is not asked for again."""
+    """A SIM that has used more than 490 MB is deactivated, unless it already is."""
     await automate(hass, "Deactivate")
     await use(hass, portal, freezer, 490)
     assert portal.sims[ICCID].status == "ACTIVATED"
@@ -165,7 +165,7 @@ async def test_deactivate(
 async def test_tell(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """An SMS that has failed is told of, with its id; one that is delivered is not."""
+    """An SMS that failed is reported with its ID; one that was delivered is not."""
     await automate(hass, "Tell")
     for status in ("ACTIVATED", "DEACTIVATED"):
         portal.sims[ICCID].set_status(status)
@@ -181,7 +181,7 @@ async def test_tell(
 
 
 async def at(hass: HomeAssistant, freezer: FrozenDateTimeFactory, moment: str) -> None:
-    """Let it become a moment."""
+    """Set the time."""
     freezer.move_to(
         dt_util.as_utc(
             datetime.fromisoformat(moment).replace(tzinfo=dt_util.get_default_time_zone())
@@ -194,7 +194,7 @@ async def at(hass: HomeAssistant, freezer: FrozenDateTimeFactory, moment: str) -
 async def test_say(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A plan that will not last is told of when that begins."""
+    """A plan that will not last is reported once."""
     portal.sims[PUMP].data_usage = 0
     await poll(hass, freezer)
     await automate(hass, "Say")
@@ -205,7 +205,7 @@ async def test_say(
 
 
 async def test_read(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
-    """A SIM is read when its router comes back."""
+    """A SIM is read when its router is back online."""
     await automate(hass, "Read")
     hass.states.async_set(PING, STATE_OFF)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -218,7 +218,7 @@ async def test_read(hass: HomeAssistant, demo: None, portal: MockPortal) -> None
 async def test_note(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """On a Monday morning what the portal tells is noted, on a Tuesday it is not."""
+    """On a Monday morning the data are written to the notes, on a Tuesday they are not."""
     await automate(hass, "Note")
     await at(hass, freezer, "2027-03-02T07:00:00")
     assert notes(hass) == []
@@ -244,7 +244,7 @@ async def test_ask(
 async def test_hear(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What a SIM sends is told, what is sent to it is not."""
+    """An SMS from a SIM is reported, one to a SIM is not."""
     await poll(hass, freezer)
     await automate(hass, "Hear")
     data = {"entity_id": "notify.boat_tracker_sms", "message": "position?"}
@@ -257,7 +257,7 @@ async def test_hear(
 async def test_look(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """In the evening the last SMS is looked up, when there is one."""
+    """In the evening the status of the last SMS is looked up, if there is one."""
     await automate(hass, "Look")
     await at(hass, freezer, "2027-03-02T20:00:00")
     assert notes(hass) == []
@@ -278,7 +278,7 @@ async def test_switch(hass: HomeAssistant, demo: None, portal: MockPortal) -> No
 async def test_be_told(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A status that somebody else changed is told with the one before."""
+    """A status change by somebody else is reported with the previous status."""
     await automate(hass, "Be told")
     portal.sims[PUMP].set_status("DEACTIVATED")
     await poll(hass, freezer)
@@ -286,7 +286,7 @@ async def test_be_told(
 
 
 async def test_write(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
-    """Where the boat is stands in the portal."""
+    """The position of the boat is written to the portal."""
     await automate(hass, "Write")
     hass.states.async_set(BOAT, "harbour")
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -296,7 +296,7 @@ async def test_write(hass: HomeAssistant, demo: None, portal: MockPortal) -> Non
 async def test_take(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Once a year the SIMs of the season are deactivated."""
+    """Once a year the seasonal SIMs are deactivated."""
     await automate(hass, "Take")
     await at(hass, freezer, "2027-10-31T03:00:00")
     assert portal.journal.find("PUT", "/BulkEditDevice") == []
@@ -308,7 +308,7 @@ async def test_take(
 
 
 async def test_see(hass: HomeAssistant, demo: None, portal: MockPortal, reachable: Any) -> None:
-    """The end of an edit of many SIMs is told."""
+    """The end of a bulk edit is reported."""
     (entry,) = hass.config_entries.async_entries(DOMAIN)
     await automate(hass, "See")
     portal.dialects["bulk_webhook"] = "silent"
@@ -332,11 +332,11 @@ async def test_change(
 async def test_know(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A portal that has been away for an hour is told of."""
+    """An outage of the portal that lasts an hour is reported."""
     await automate(hass, "Know")
     portal.faults.add("status", status=503)
     await poll(hass, freezer)
-    # The sums of an account are shown a moment later.
+    # The sums of an account are updated with a delay.
     await advance_time(hass, freezer, timedelta(seconds=5))
     await advance_time(hass, freezer, timedelta(minutes=30))
     assert notes(hass) == []

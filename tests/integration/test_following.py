@@ -1,4 +1,4 @@
-"""Writes are followed to their end, over a restart too, and every end is told once."""
+"""Every write is followed to its end, also after a restart, and its end is one event."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,14 +42,14 @@ from .helpers import (
 
 
 def pending(hass: HomeAssistant) -> str:
-    """Return the state of the binary sensor for a change that is waited for."""
+    """Return the state of the binary sensor for a pending status change."""
     state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
     assert state is not None
     return state.state
 
 
 def repair(hass: HomeAssistant, entry: MockConfigEntry, kind: str) -> ir.IssueEntry | None:
-    """Return a repair of the first SIM."""
+    """Return a repair issue of the first SIM."""
     (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
     return ir.async_get(hass).async_get_issue(
         DOMAIN, f"{kind}.{entry.entry_id}.{subentry.subentry_id}"
@@ -57,7 +57,7 @@ def repair(hass: HomeAssistant, entry: MockConfigEntry, kind: str) -> ir.IssueEn
 
 
 async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
-    """A status that is there at once is confirmed at once."""
+    """A status that takes effect at once is confirmed at once."""
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
 
@@ -75,7 +75,7 @@ async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
 async def test_confirmed_later(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A status that takes half a minute is pending until a quick look finds it, then no look follows."""
+    """A status that takes half a minute is pending until a quick read confirms it; then no more follow."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -102,7 +102,7 @@ async def test_confirmed_later(
 async def test_confirmed_by_a_poll(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """After the quick looks the polls go on looking, and no look is made in between."""
+    """After the quick reads the polls follow the status, without reads in between."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -124,7 +124,7 @@ async def test_confirmed_by_a_poll(
 async def test_timed_out(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A status that has not come within a day needs a person, until it comes after all."""
+    """A status that is not confirmed within a day has a repair issue until it is confirmed after all."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -144,7 +144,7 @@ async def test_timed_out(
     assert issue.translation_placeholders is not None
     assert issue.translation_placeholders["status"] == "ACTIVATED"
 
-    # Also after a restart somebody has to look, until the status is there.
+    # The repair issue remains after a restart, until the status is confirmed.
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert repair(hass, entry, "status_change_timed_out") is not None
@@ -158,7 +158,7 @@ async def test_timed_out(
 async def test_timed_out_without_a_read(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The looks at the status know what it is, also where the SIM could not be read since a restart."""
+    """A timeout has the current status from quick reads, even if the SIM could not be read since a restart."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -179,7 +179,7 @@ async def test_timed_out_without_a_read(
 async def test_superseded(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Who asks for another status meanwhile ends the first change, and only the second is followed."""
+    """Another status request supersedes the first, and only the second is followed."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -199,7 +199,7 @@ async def test_superseded(
 async def test_asked_for_again(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Who asks for the same status again waits for it anew; it supersedes nothing and ends once."""
+    """A repeated request for the same status starts the wait again; it supersedes nothing and ends once."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -224,7 +224,7 @@ async def test_entities_show_what_is_told(
     all_entities: None,
     key: str,
 ) -> None:
-    """Who is told of something and looks at the other entities finds it there."""
+    """When an event fires, the other entities already show the change."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(OTHER_ICCID)
     seen: list[tuple[str, str, str]] = []
@@ -260,7 +260,7 @@ async def test_entities_show_what_is_told(
 async def test_a_new_request_ends_the_repair(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The repair for a status that did not come goes away when another one is asked for."""
+    """The repair issue of an unconfirmed status disappears with another request."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     await request_status_change(hass, entry)
@@ -276,7 +276,7 @@ async def test_a_new_request_ends_the_repair(
 async def test_refused(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A change that the portal refuses is not waited for; one that is under way goes on."""
+    """A refused change is not followed; one in progress still is."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -295,7 +295,7 @@ async def test_refused(
 async def test_unknown_outcome(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A change whose answer was lost may have been carried out, so it is waited for, not repeated."""
+    """A change whose response was lost may have been carried out, so it is followed, not repeated."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -318,7 +318,7 @@ async def test_change_over_a_restart(
     freezer: FrozenDateTimeFactory,
     hass_storage: dict[str, Any],
 ) -> None:
-    """What is waited for is on the disk before the request is out, and waited for after a restart."""
+    """A pending change is stored before the request is sent, and followed after a restart."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -340,7 +340,7 @@ async def test_change_over_a_restart(
 async def test_superseded_over_a_crash(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
 ) -> None:
-    """A change that is waited for when Home Assistant dies while another one is asked for ends too."""
+    """A change that is superseded while Home Assistant crashes still ends."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -356,7 +356,7 @@ async def test_superseded_over_a_crash(
     happened.clear()
     hass_storage[key] = on_disk
 
-    # The second start finds what the first has kept.
+    # The second start reads what the first has stored.
     for _ in range(2):
         await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done(wait_background_tasks=True)
@@ -372,7 +372,7 @@ async def test_superseded_over_a_crash(
 async def test_status_where_it_is_not_told_alone(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """Where getStatus is refused, all of the SIM is read to see what came of a change."""
+    """Where getStatus is refused, a change is followed by reading the whole SIM."""
     portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
     entry = await set_up(ICCID)
 
@@ -384,7 +384,7 @@ async def test_status_where_it_is_not_told_alone(
 async def test_look_that_fails(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A look that fails tells nothing, and the next one does."""
+    """A quick read that fails has no effect, and the next one confirms the change."""
     portal.faults.add("status", route="getStatus", status=500, times=1)
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -399,7 +399,7 @@ async def test_look_that_fails(
 async def test_seen_before_the_answer(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A status that a poll sees before the request is answered is confirmed once, and not waited for."""
+    """A status that a poll sees before the response is confirmed once, and is not pending."""
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
@@ -418,7 +418,7 @@ async def test_seen_before_the_answer(
 async def test_another_before_the_answer(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, is_refused: bool
 ) -> None:
-    """A change that is asked for while the answer to another one is awaited is followed, whatever that is."""
+    """A change that is requested while another awaits its response is followed, whatever that response is."""
     portal.dialects["status_change"] = "never"
     account = portal.state.accounts["demo-client"]
     account.refused_routes = frozenset({"RequestStatusChange"} if is_refused else ())
@@ -441,7 +441,7 @@ async def test_another_before_the_answer(
 
 
 async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """A status that is edited is followed like one that is asked for."""
+    """A status that is edited is followed like one that is requested."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
 
@@ -457,10 +457,10 @@ async def test_edited_status(hass: HomeAssistant, set_up: SetUp, portal: MockPor
 async def test_read_that_a_look_overtakes(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """A read that began before a change does not show the old status again after it."""
+    """A read that began before a change does not restore the old status."""
     entry = await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
-    # ctdUsage still says INVENTORY; what is read after it keeps the read waiting.
+    # ctdUsage still says INVENTORY; the requests after it delay the end of the read.
     portal.faults.add("delay", route="sessionInfo", seconds=0.5)
     portal.journal.clear()
     await hass.services.async_call(
@@ -478,7 +478,7 @@ async def test_read_that_a_look_overtakes(
 async def test_changed_by_somebody_else(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A status that nobody asked for here is told as a change."""
+    """A status that was not requested here causes a change event."""
     await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
     portal.sims[ICCID].set_status("DEACTIVATED")
@@ -494,7 +494,7 @@ async def test_changed_by_somebody_else(
 async def test_sms_delivered(
     hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory, all_entities: None
 ) -> None:
-    """An SMS is sent, and delivered when the portal says so."""
+    """An SMS is sent, and delivered once the portal reports it."""
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
 
@@ -530,7 +530,7 @@ async def test_sms_failed(
 async def test_sms_seen_by_a_poll(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """An SMS that is on its way for hours is looked at with the polls."""
+    """An SMS that is not delivered for hours is read with the polls."""
     portal.state.timings.sms_seconds = 3 * 3600
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
@@ -548,7 +548,7 @@ async def test_sms_seen_by_a_poll(
 async def test_sms_that_nobody_knows_of(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """An SMS that has not ended within a day is told as not confirmed."""
+    """An SMS that has not ended within a day is unconfirmed."""
     portal.state.timings.sms_seconds = 3 * 24 * 3600
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
@@ -564,7 +564,7 @@ async def test_sms_that_nobody_knows_of(
 
 
 async def test_sms_without_an_id(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Nobody can tell what becomes of an SMS that the portal gave no id."""
+    """An SMS without an ID is unconfirmed, as it cannot be followed."""
     portal.dialects["sms_id"] = "none"
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
@@ -577,7 +577,7 @@ async def test_sms_without_an_id(hass: HomeAssistant, set_up: SetUp, portal: Moc
 async def test_sms_without_an_answer(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """An SMS whose answer was lost is told as not confirmed, and never sent again."""
+    """An SMS whose response was lost is unconfirmed and never sent again."""
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
     portal.faults.add("reset_after_read", route="SendSMS")
@@ -592,7 +592,7 @@ async def test_sms_without_an_answer(
 async def test_refused_sms(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
 ) -> None:
-    """An SMS that was refused was not sent: no event tells of it."""
+    """A refused SMS causes no event."""
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
     portal.faults.add("status", route="SendSMS", status=403)
@@ -615,7 +615,7 @@ async def test_sms_over_a_crash(
     sms_id: str | None,
     expected: list[str],
 ) -> None:
-    """An SMS that was on its way when Home Assistant ended is followed, or told as not confirmed."""
+    """An SMS from before a crash is followed, or is unconfirmed."""
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
     await send_sms(hass, entry)
@@ -645,7 +645,7 @@ async def test_gone_before_the_answer(
     is_removed: bool,
     is_refused: bool,
 ) -> None:
-    """A SIM that goes while a write is under way is looked after no more, and nothing of it is kept."""
+    """A SIM that is removed during a write is no longer followed, and nothing of it is stored."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
     sim = next(iter(entry.runtime_data.sims.values()))
@@ -672,7 +672,7 @@ async def test_gone_before_the_answer(
     portal.journal.clear()
     async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
-    # After a reload the status is waited for by the new SIM.
+    # After a reload the new coordinator follows the status.
     assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == (0 if is_removed else 1)
     await hass.config_entries.async_unload(entry.entry_id)
     kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"]
@@ -686,7 +686,7 @@ async def test_memory_goes_with_its_account(
     freezer: FrozenDateTimeFactory,
     hass_storage: dict[str, Any],
 ) -> None:
-    """A removed SIM is forgotten, and a removed account leaves no file and no repair behind."""
+    """A removed SIM is deleted from the file, and a removed account leaves neither files nor repair issues."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
     await request_status_change(hass, entry)
@@ -709,7 +709,7 @@ async def test_memory_goes_with_its_account(
 async def test_received(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """With the list of SMS watched, one from the SIM is told with its text, once, over a restart too."""
+    """If SMS are watched, one from the SIM causes an event with its text, once, also after a restart."""
     portal.state.receive_sms(OTHER_ICCID, "An old one")
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
@@ -743,7 +743,7 @@ async def test_received_before_the_portal_knows_it(
     polls: int,
     expected: list[str],
 ) -> None:
-    """An SMS that is listed, but not known yet, is told later; one that never is, is not asked for for ever."""
+    """An SMS that is listed but not found yet is reported later; one that is never found is given up."""
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
@@ -761,7 +761,7 @@ async def test_received_before_the_portal_knows_it(
 async def test_received_from_a_portal_of_few_words(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Where the portal does not say which way an SMS went, its status does."""
+    """Where the portal does not say the direction of an SMS, its status shows it."""
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -783,7 +783,7 @@ async def test_received_from_a_portal_of_few_words(
 
 
 async def test_nobody_watches(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Without the option the list of SMS is not read: it costs a request a poll."""
+    """Without the option the list of SMS is not read, as it costs a request a poll."""
     await set_up(OTHER_ICCID)
 
     assert not portal.journal.find("GET", f"/GetSMSIds/{OTHER_ICCID}")
@@ -792,7 +792,7 @@ async def test_nobody_watches(hass: HomeAssistant, set_up: SetUp, portal: MockPo
 async def test_life_of_a_sim(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Sessions, another device and a new billing cycle are told with what is useful about them."""
+    """Sessions, another device and a new billing cycle cause events with useful attributes."""
     await set_up(OTHER_ICCID)
     happened = record_events(hass, "lifecycle", OTHER_ICCID)
     sim = portal.sims[OTHER_ICCID]
@@ -824,7 +824,7 @@ async def test_life_of_a_sim(
 async def test_same_device_new_software(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """The last digits of an IMEI tell a check digit or a software version, not another device."""
+    """Only other first digits of an IMEI mean another device; the last are check digit or software version."""
     portal.sims[ICCID].swap_imei("8613300585142301")
     await set_up(ICCID)
     happened = record_events(hass, "lifecycle")
@@ -837,7 +837,7 @@ async def test_same_device_new_software(
 
 @pytest.fixture
 def change_unit(hass: HomeAssistant) -> Callable[[MockConfigEntry, str], None]:
-    """Return a way to set the unit in which a SIM's network reports data."""
+    """Return a function that sets the unit in which a SIM's network reports data."""
 
     def change(entry: MockConfigEntry, unit: str) -> None:
         (subentry,) = entry.subentries.values()
@@ -854,7 +854,7 @@ async def test_another_unit_is_no_new_cycle(
     freezer: FrozenDateTimeFactory,
     change_unit: Callable[[MockConfigEntry, str], None],
 ) -> None:
-    """Usage that falls because the user corrects its unit does not begin a billing cycle."""
+    """Usage that falls because the user corrects its unit does not start a billing cycle."""
     entry = await set_up(OTHER_ICCID)
     change_unit(entry, "kilobytes")
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -875,7 +875,7 @@ async def test_writes_before_the_start(
     portal: MockPortal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is asked for before a large fleet is started is not taken for something left from an earlier run."""
+    """A write before a large fleet is started is not mistaken for one from an earlier run."""
     entry = await set_up(ICCID, OTHER_ICCID)
     happened = [record_events(hass, "sms", OTHER_ICCID), record_events(hass, "lifecycle")]
     await hass.config_entries.async_unload(entry.entry_id)
@@ -910,7 +910,7 @@ async def test_refused_before_the_start(
     portal: MockPortal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A change that is refused while a large fleet starts is not looked after."""
+    """A change that is refused while a large fleet starts is not followed."""
     entry = await set_up(ICCID, OTHER_ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
     monkeypatch.setattr(account, "LARGE_FLEET", 1)

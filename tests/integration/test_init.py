@@ -1,4 +1,4 @@
-"""An account comes and goes, and its SIMs with it."""
+"""Accounts and SIMs are set up, unloaded and removed."""
 
 from datetime import timedelta
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from .helpers import poll, state_of
 
 
 async def test_devices(hass: HomeAssistant, set_up: SetUp) -> None:
-    """The device of a SIM hangs below that of its account."""
+    """The device of a SIM is connected via that of its account."""
     entry = await set_up(ICCID)
     devices = dr.async_get(hass)
 
@@ -37,7 +37,7 @@ async def test_devices(hass: HomeAssistant, set_up: SetUp) -> None:
 
 
 async def test_unload_and_reload(hass: HomeAssistant, set_up: SetUp) -> None:
-    """An unloaded account leaves nothing running, and comes back."""
+    """An unloaded account leaves nothing running, and can be set up again."""
     entry = await set_up(ICCID)
 
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -52,7 +52,7 @@ async def test_unload_and_reload(hass: HomeAssistant, set_up: SetUp) -> None:
 async def test_no_requests_after_unload(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Nobody polls for an unloaded account."""
+    """An unloaded account is not polled."""
     entry = await set_up(ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.journal.clear()
@@ -65,7 +65,7 @@ async def test_no_requests_after_unload(
 async def test_portal_away_at_start(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """An account whose portal is away is tried again by itself."""
+    """An account whose portal cannot be reached is set up later automatically."""
     portal.faults.add("reset_after_read", route="Login")
     entry = await set_up(ICCID)
 
@@ -82,7 +82,7 @@ async def test_portal_away_at_start(
 
 
 async def test_nobody_there(hass: HomeAssistant, set_up: SetUp) -> None:
-    """The reason that a user reads names the trouble."""
+    """The reason that a user reads names the problem."""
     entry = await set_up(ICCID, base_url=f"http://127.0.0.1:{unused_port()}/api")
 
     assert entry.state is ConfigEntryState.SETUP_RETRY
@@ -100,7 +100,7 @@ async def test_nobody_there(hass: HomeAssistant, set_up: SetUp) -> None:
 async def test_address_that_nothing_is_sent_to(
     hass: HomeAssistant, set_up: SetUp, base_url: str, says: str
 ) -> None:
-    """An account whose address got into the storage past the form is not started, and says why."""
+    """An account with an invalid stored address is not set up, and says why."""
     entry = await set_up(ICCID, base_url=base_url)
 
     assert entry.state is ConfigEntryState.SETUP_ERROR
@@ -109,7 +109,7 @@ async def test_address_that_nothing_is_sent_to(
 
 
 async def test_wrong_secret_at_start(hass: HomeAssistant, set_up: SetUp) -> None:
-    """Refused credentials are asked for again."""
+    """Refused credentials start a reauthentication."""
     entry = await set_up(ICCID, secret_key="wrong")
 
     assert entry.state is ConfigEntryState.SETUP_ERROR
@@ -121,7 +121,7 @@ async def test_wrong_secret_at_start(hass: HomeAssistant, set_up: SetUp) -> None
 async def test_secret_refused_later(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A secret that stops to be accepted is asked for once, however many SIMs there are."""
+    """A secret that is no longer accepted starts one reauthentication, however many SIMs there are."""
     await set_up(ICCID, OTHER_ICCID)
     portal.state.accounts["demo-client"].secret_key = "changed"
     portal.state.revoke_tokens()
@@ -133,7 +133,7 @@ async def test_secret_refused_later(
 
 
 def _subentry(iccid: str) -> ConfigSubentry:
-    """Return a SIM to add below an account."""
+    """Return the subentry of a SIM."""
     return ConfigSubentry(
         data=MappingProxyType({"iccid": iccid}),
         subentry_type="sim",
@@ -143,7 +143,7 @@ def _subentry(iccid: str) -> ConfigSubentry:
 
 
 async def test_sim_added_later(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """A SIM that is added appears at once, and the others are neither reloaded nor asked."""
+    """An added SIM appears at once, and the others are neither reloaded nor read."""
     entry = await set_up(ICCID)
     portal.journal.clear()
 
@@ -157,7 +157,7 @@ async def test_sim_added_later(hass: HomeAssistant, set_up: SetUp, portal: MockP
 async def test_sim_removed(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that is removed takes device and entities along and is asked about no more."""
+    """A removed SIM loses its device and entities, and is no longer read."""
     entry = await set_up(ICCID, OTHER_ICCID)
     removed = next(sub for sub in entry.subentries.values() if sub.unique_id == ICCID)
 

@@ -1,4 +1,4 @@
-"""What a poll asks for, by what is known."""
+"""The requests of a poll, depending on the known data."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -63,5 +63,5 @@ STATUS, SESSION, DEVICE = Part.STATUS, Part.SESSION, Part.DEVICE
     ],
 )
 def test_plan(known: SimReads, usage: Usage | None, plan: list[Part]) -> None:
-    """A poll asks for what can have changed, and for nothing that is refused."""
+    """A poll makes requests for data that can have changed, and none that are refused."""
     assert poll_plan(known, NOW, usage) == plan

@@ -1,4 +1,4 @@
-"""Everything that the entities of each platform show, in full; a change of it has to be meant."""
+"""Snapshots of all entities of each platform."""
 
 from datetime import UTC, datetime
 
@@ -62,7 +62,7 @@ async def test_entities(
     await hass.async_block_till_done(wait_background_tasks=True)
     await wait_for_sums(hass, freezer)
     if platform is Platform.SENSOR:
-        # It is there once an SMS has been sent.
+        # This entity is available once an SMS has been sent.
         sim = next(iter(entry.runtime_data.sims.values()))
         await sim.messages.async_send("Hello")
         await hass.async_block_till_done(wait_background_tasks=True)

@@ -1,4 +1,4 @@
-"""Entries of one account of the portal go by one pace."""
+"""Entries of one account of the portal share a pacer."""
 
 import gc
 from weakref import ref
@@ -16,7 +16,7 @@ DATA = {"base_url": "https://portal.test/api", "client_id": "client", "secret_ke
 def entry_of(
     hass: HomeAssistant, *, rate: float, max_concurrent: int, **changes: str
 ) -> MockConfigEntry:
-    """Return an entry of an account."""
+    """Return the entry of an account."""
     entry = MockConfigEntry(
         domain=DOMAIN,
         data=DATA | changes,
@@ -27,7 +27,7 @@ def entry_of(
 
 
 async def test_one_pacer(hass: HomeAssistant) -> None:
-    """Two entries of one account share a pacer, which is as slow as the slower one wants it."""
+    """Two entries of one account share a pacer with the slower rate of both."""
     first = async_create_client(hass, entry_of(hass, rate=3, max_concurrent=1).data)
     second = async_create_client(hass, entry_of(hass, rate=2, max_concurrent=4).data)
 
@@ -39,7 +39,7 @@ async def test_one_pacer(hass: HomeAssistant) -> None:
     "other", [{"client_id": "another"}, {"base_url": "https://uat.portal.test/apiv2"}]
 )
 async def test_two_pacers(hass: HomeAssistant, other: dict[str, str]) -> None:
-    """Another account has a pace of its own, and so has another portal."""
+    """Other accounts and other portals have pacers of their own."""
     first = async_create_client(hass, entry_of(hass, rate=3, max_concurrent=1).data)
     second = async_create_client(hass, entry_of(hass, rate=2, max_concurrent=4, **other).data)
 
@@ -48,7 +48,7 @@ async def test_two_pacers(hass: HomeAssistant, other: dict[str, str]) -> None:
 
 
 async def test_dialogs_go_by_it_too(hass: HomeAssistant) -> None:
-    """A log-in from a dialog goes by the pace of the account, the first one of all by the default."""
+    """Log-ins of dialogs use the account's pacer, or one with the default rate."""
     stranger = async_create_client(hass, DATA)
     assert (stranger.pacer.rate, stranger.pacer.max_concurrent) == (4, 2)
 
@@ -60,7 +60,7 @@ async def test_dialogs_go_by_it_too(hass: HomeAssistant) -> None:
 
 
 async def test_pacer_goes_with_its_last_client(hass: HomeAssistant) -> None:
-    """What nobody goes by is not kept."""
+    """A pacer without clients is not kept."""
     client = async_create_client(hass, DATA)
     pacer = ref(client.pacer)
 

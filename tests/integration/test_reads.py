@@ -1,4 +1,4 @@
-"""What was read is there again after a restart, and is not asked for again."""
+"""Data that were read are restored after a restart and not requested again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,24 +24,24 @@ from .helpers import exists, find_issue, log_messages, poll, state_of, wait_for_
 
 
 def file_of(entry: MockConfigEntry) -> str:
-    """Return where the reads of an account are kept."""
+    """Return the file with the last reads of an account."""
     return f"{DOMAIN}.{entry.entry_id}.reads"
 
 
 async def restart(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Set an account up again, out of what is on the disk."""
+    """Set an account up again from its files."""
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
 def routes(portal: MockPortal, iccid: str) -> list[str | None]:
-    """Return what the portal was asked about a SIM."""
+    """Return the routes that were requested for a SIM."""
     return [call.route for call in portal.journal if call.iccid == iccid]
 
 
 @pytest.fixture
 def idle(portal: MockPortal) -> str:
-    """Return a SIM that is in no session."""
+    """Return a SIM without an open session."""
     portal.sims[OTHER_ICCID].session_count = 3
     portal.sims[OTHER_ICCID].open_session("10.1.2.3")
     portal.sims[OTHER_ICCID].close_session()
@@ -51,7 +51,7 @@ def idle(portal: MockPortal) -> str:
 async def test_restart_asks_nothing_twice(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
 ) -> None:
-    """After a restart only the usage of an idle SIM is asked for; all else is as it was."""
+    """After a restart only the usage of an idle SIM is requested; all other data are restored."""
     entry = await set_up(idle)
     portal.journal.clear()
 
@@ -69,7 +69,7 @@ async def test_restart_asks_for_what_has_changed(
     freezer: FrozenDateTimeFactory,
     idle: str,
 ) -> None:
-    """A session that began meanwhile is read, and plan and owner when they are old."""
+    """After a restart a new session is read, and plan and owner if they are old."""
     entry = await set_up(idle)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[idle].open_session("10.9.9.9")
@@ -86,7 +86,7 @@ async def test_restart_asks_for_what_has_changed(
 async def test_known_entities_are_there_at_once(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What was known before a restart is unavailable until it is read, and then comes back by itself."""
+    """Entities from before a restart are unavailable until their data are read."""
     entry = await set_up(OTHER_ICCID)
     portal.faults.add("status", status=500, iccid=OTHER_ICCID)
 
@@ -110,12 +110,12 @@ async def test_known_entities_are_there_at_once(
 async def test_refusals_outlast_a_restart(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What the portal refuses is not asked for again because of a restart, and the repair stays."""
+    """Refused requests are not repeated after a restart, and the repair issue remains."""
     portal.state.accounts["demo-client"].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(OTHER_ICCID)
     found = find_issue(hass, "route_refused", entry)
     assert found is not None
-    # Home Assistant itself forgets it with its end.
+    # Home Assistant does not store the issue itself.
     ir.async_delete_issue(hass, DOMAIN, found.issue_id)
     portal.journal.clear()
 
@@ -135,7 +135,7 @@ async def test_refusals_outlast_a_restart(
 async def test_a_person_who_asks_doubts_it(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
 ) -> None:
-    """Refresh also asks for what was refused, and for what is else asked for every few hours."""
+    """A refresh also makes refused requests, and those that are only due every few hours."""
     portal.sims[idle].refused_routes = frozenset({"sessionInfo"})
     await set_up(idle)
     portal.sims[idle].refused_routes = frozenset()
@@ -153,7 +153,7 @@ async def test_a_person_who_asks_doubts_it(
 async def test_disabled_entities_cost_nothing(
     hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a restart no entity is registered again that nobody has enabled."""
+    """After a restart no disabled entity is registered again."""
     entry = await set_up(OTHER_ICCID)
     entities = er.async_get(hass)
     registered = er.async_entries_for_config_entry(entities, entry.entry_id)
@@ -178,7 +178,7 @@ async def test_disabled_entities_cost_nothing(
 async def test_nothing_is_told_of_the_time_between(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
 ) -> None:
-    """A change from before the restart is shown, but it is no news: it may have been told already."""
+    """A change during the restart is shown, but causes no event: it may have been reported before."""
     entry = await set_up(idle)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[idle].set_status("DEACTIVATED")
@@ -212,7 +212,7 @@ async def test_nothing_is_told_of_the_time_between(
 async def test_damaged_file(
     hass: HomeAssistant, set_up: SetUp, hass_storage: dict[str, Any], kept: Any
 ) -> None:
-    """A file that makes no sense costs a few requests."""
+    """A damaged file costs a few requests."""
     entry = await set_up(ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
     hass_storage[file_of(entry)]["data"] = kept
@@ -231,7 +231,7 @@ async def test_file_is_written_seldom(
     hass_storage: dict[str, Any],
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """The disk is spared, but however often something is read, it gets there; so it does at the end."""
+    """The file is written rarely, but at the latest when Home Assistant stops."""
     entry = await set_up(OTHER_ICCID)
     assert file_of(entry) not in hass_storage
 
@@ -250,7 +250,7 @@ async def test_file_is_written_seldom(
 async def test_file_is_written_while_much_is_read(
     hass: HomeAssistant, hass_storage: dict[str, Any], freezer: FrozenDateTimeFactory
 ) -> None:
-    """What is read meanwhile does not put the writing off."""
+    """Frequent reads do not postpone the writing of the file."""
     reads = AccountReads(hass, "1")
     for status in ("ACTIVATED", "DEACTIVATED", "RETIRED"):
         reads.async_keep(ICCID, SimReads(status=status))
@@ -264,7 +264,7 @@ async def test_file_is_written_while_much_is_read(
 async def test_removed_sims_and_accounts_are_forgotten(
     hass: HomeAssistant, set_up: SetUp, hass_storage: dict[str, Any]
 ) -> None:
-    """What was read goes with its SIM, and the file with its account."""
+    """Stored data are deleted with their SIM, and the file with its account."""
     entry = await set_up(ICCID, OTHER_ICCID)
     removed = next(sub for sub in entry.subentries.values() if sub.unique_id == ICCID)
     hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
@@ -286,7 +286,7 @@ async def test_sim_removed_while_it_is_read(
     caplog: pytest.LogCaptureFixture,
     answer: str,
 ) -> None:
-    """A SIM that goes while its answer is on the way leaves nothing behind, whatever the answer is."""
+    """A SIM that is removed during a read leaves nothing behind, whatever the response."""
     entry = await set_up(ICCID, OTHER_ICCID)
     removed = next(sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID)
     sim = entry.runtime_data.sims[removed.subentry_id]
@@ -315,7 +315,7 @@ async def test_sim_removed_while_it_is_read(
 
 @pytest.fixture
 def written(hass: HomeAssistant) -> Iterator[list[str]]:
-    """Return the entities whose state was written, changed or not."""
+    """Return a list of the entities whose state is written, changed or not."""
     written: list[str] = []
 
     @callback
@@ -339,7 +339,7 @@ async def test_states_are_written_when_they_change(
     idle: str,
     written: list[str],
 ) -> None:
-    """A poll writes the states that it changes and no others; an outage those that it takes away."""
+    """A poll writes only states that change; an outage writes those that become unavailable."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     await set_up(idle)
     await poll(hass, freezer)

@@ -1,4 +1,4 @@
-"""When SIMs are polled, by the interval, the pace and the size of the fleet."""
+"""The times of polls, depending on interval, request rate and size of the fleet."""
 
 from itertools import pairwise
 
@@ -32,7 +32,7 @@ def schedule_of(sims: int, *, wanted: float = 15 * MINUTE, rate: float = 4) -> P
     ],
 )
 def test_interval(sims: int, requests: int, wanted: float, rate: float, interval: float) -> None:
-    """An interval that is too short for the fleet becomes as many minutes as the fleet needs."""
+    """An interval that is too short for the fleet is stretched to the minutes that the fleet needs."""
     schedule = schedule_of(sims, wanted=wanted * MINUTE, rate=rate)
     for number in range(sims):
         schedule.note(str(number), requests)
@@ -43,7 +43,7 @@ def test_interval(sims: int, requests: int, wanted: float, rate: float, interval
 
 
 def test_a_fleet_that_shrinks() -> None:
-    """The wanted interval is back when it is long enough again."""
+    """The configured interval returns once it is long enough again."""
     schedule = schedule_of(1000, wanted=5 * MINUTE)
     assert schedule.interval == 6 * MINUTE
 
@@ -56,7 +56,7 @@ def test_a_fleet_that_shrinks() -> None:
 
 @pytest.mark.parametrize("sims", [1, 2, 3, 10, 50, 1000])
 def test_polls_are_spread(sims: int) -> None:
-    """In whichever order and however fast SIMs were read first, their polls come evenly."""
+    """The polls are spread evenly, whatever the order and speed of the first reads."""
     schedule = schedule_of(sims)
     now = 123_456.0
 
@@ -69,7 +69,7 @@ def test_polls_are_spread(sims: int) -> None:
 
 
 def test_polls_keep_their_times() -> None:
-    """A SIM that was read in between, or a little late, is polled at its own time again."""
+    """A SIM that was read in between, or a little late, keeps its poll times."""
     schedule = schedule_of(7)
     first = 1000 + schedule.wait("3", 1000)
 
@@ -92,7 +92,7 @@ def test_polls_keep_their_times() -> None:
     ],
 )
 def test_failures(wanted: int, failures: int, wait: int) -> None:
-    """A SIM that keeps failing is asked more seldom, up to once an hour."""
+    """A SIM that keeps failing is polled less often, down to once an hour."""
     assert schedule_of(1, wanted=wanted * MINUTE).wait("0", 0, failures=failures) == wait * MINUTE
     assert wait * MINUTE <= max(SLOWEST_INTERVAL, wanted * MINUTE)
 

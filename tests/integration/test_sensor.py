@@ -1,4 +1,4 @@
-"""What a user sees of a SIM, and when."""
+"""The sensors of a SIM, and when they change."""
 
 import logging
 from typing import Any
@@ -22,7 +22,7 @@ from .helpers import exists, poll, state_of
 
 
 async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
-    """The documented SIM is in inventory, has used nothing and had an address."""
+    """The documented SIM is in inventory, has no usage and had an address."""
     await set_up(ICCID)
 
     assert state_of(hass, ICCID, "status") == "inventory"
@@ -66,7 +66,7 @@ async def test_status_of_another_network(
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A status that nobody knows is shown as it is and said once in the log."""
+    """An unknown status is shown as it is and logged once."""
     entry = await set_up(ICCID)
     portal.sims[ICCID].status = "Half open"
 
@@ -114,7 +114,7 @@ async def test_outage(
     says: str,
     says_again: str,
 ) -> None:
-    """Sensors are unavailable while the portal does not answer, and come back; it is said once."""
+    """Sensors are unavailable during an outage and recover; it is logged once."""
     await set_up(ICCID)
     portal.faults.add(**fault)
 
@@ -141,7 +141,7 @@ async def test_outage(
 async def test_unavailable_from_the_start(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that could not be read yet has no sensors; the other ones are not held up."""
+    """A SIM that could not be read yet has no sensors, and does not delay the other ones."""
     portal.faults.add("status", iccid=ICCID, status=500)
     await set_up(ICCID, OTHER_ICCID)
 
@@ -164,7 +164,7 @@ async def test_part_that_fails(
     freezer: FrozenDateTimeFactory,
     fault: dict[str, Any],
 ) -> None:
-    """A session that cannot be read takes its own sensor with it and no other."""
+    """If a session cannot be read, only its own sensors are unavailable."""
     await set_up(ICCID)
     portal.faults.add(route="sessionInfo", **fault)
 
@@ -182,7 +182,7 @@ async def test_part_that_fails(
 async def test_secret_refused_by_a_part(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Refused credentials are asked for again, whichever part meets them first."""
+    """Refused credentials start a reauthentication, whichever request meets them first."""
     await set_up(ICCID)
     portal.faults.add("status", route="sessionInfo", status=401)
     portal.faults.add("status", route="Login", status=401)
@@ -195,7 +195,7 @@ async def test_secret_refused_by_a_part(
 async def test_refused_usage(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Where a network has no usage route, the status comes from its own; the other is tried daily."""
+    """Without a usage route the status is read from its own route; usage is tried daily."""
     portal.sims[ICCID].refused_routes = frozenset({"ctdUsage", "sessionInfo"})
     await set_up(ICCID)
 
@@ -217,7 +217,7 @@ async def test_refused_usage(
 
 
 async def test_unknown_values(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """What the portal leaves blank is unknown, not unavailable."""
+    """Empty values of the portal are unknown, not unavailable."""
     portal.faults.add("status", route="ctdUsage", status=200, body=[{"iccid": ICCID}])
     portal.faults.add("status", route="sessionInfo", status=200, body={"iccid": ICCID})
     await set_up(ICCID)
@@ -250,7 +250,7 @@ async def test_session_is_read_only_when_it_can_have_changed(
 async def test_budget(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Use stands against the allowance that the portal names."""
+    """Usage is compared with the allowance from the portal."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     portal.sims[OTHER_ICCID].data_usage = 100_000_000
     await set_up(OTHER_ICCID)
@@ -278,7 +278,7 @@ async def test_details(
     portal: MockPortal,
     all_entities: None,
 ) -> None:
-    """All that the portal tells about a SIM can be shown."""
+    """All data of the portal about a SIM can be shown."""
     await set_up(ICCID)
 
     assert {key: state_of(hass, ICCID, key) for key in DETAILS} == DETAILS
@@ -306,7 +306,7 @@ DETAILS = {
 async def test_device_is_read_seldom(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Plan and owner are asked for every few hours, and sooner after a failure."""
+    """Plan and owner are read every few hours, and sooner after a failure."""
     portal.faults.add("status", route="GetDevice", status=500)
     await set_up(ICCID)
     assert not exists(hass, ICCID, "rate_plan")

@@ -1,4 +1,4 @@
-"""The actions: what is sent, what is answered, and what a person reads when it fails."""
+"""The actions: their requests, their responses, and the errors that a user reads."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from .helpers import call_action, device_id, state_of
 
 
 async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """An SMS is sent once and its id answered."""
+    """An SMS is sent once and its ID returned."""
     entry = await set_up(ICCID)
     sim = device_id(hass, entry, ICCID)
 
@@ -26,7 +26,7 @@ async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) 
 
 
 async def test_send_sms_to_many(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Several SIMs get the SMS in one call, which needs no answer."""
+    """Several SIMs get the SMS in one call, which needs no response."""
     entry = await set_up(ICCID, OTHER_ICCID)
     sims = [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)]
 
@@ -43,7 +43,7 @@ async def test_send_sms_to_many(hass: HomeAssistant, set_up: SetUp, portal: Mock
 async def test_status_change(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, status: str
 ) -> None:
-    """A status is asked for in the portal's spelling, and the sensor follows."""
+    """A status is requested in the portal's spelling, and the sensor follows."""
     entry = await set_up(ICCID)
 
     response = await call_action(
@@ -100,7 +100,7 @@ async def test_no_sim_at_all(hass: HomeAssistant, set_up: SetUp) -> None:
 async def test_device_of_the_account(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """The device of an account gets no SMS, and then nobody gets it."""
+    """An SMS to the device of an account is refused, and no SIM gets it."""
     entry = await set_up(ICCID)
     devices = [device_id(hass, entry, ICCID), device_id(hass, entry, entry.entry_id)]
 
@@ -111,7 +111,7 @@ async def test_device_of_the_account(
 
 
 async def test_unknown_device(hass: HomeAssistant, set_up: SetUp) -> None:
-    """A device that does not exist is refused in Home Assistant's words."""
+    """A device that does not exist is refused with Home Assistant's message."""
     await set_up(ICCID)
 
     with pytest.raises(ServiceValidationError) as raised:
@@ -120,7 +120,7 @@ async def test_unknown_device(hass: HomeAssistant, set_up: SetUp) -> None:
 
 
 async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """A status that the portal does not know is told with those that are known."""
+    """An unknown status is refused with a list of the known ones."""
     entry = await set_up(ICCID)
 
     with pytest.raises(HomeAssistantError) as raised:
@@ -152,7 +152,7 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
 async def test_portal_fails(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fault: dict[str, Any], says: str
 ) -> None:
-    """A failure is raised in words, the SMS was sent once at most, and the next one works."""
+    """A failure raises a translated error, the SMS was sent at most once, and the next one works."""
     entry = await set_up(ICCID)
     portal.faults.add(route="SendSMS", **fault)
     data = {"device_id": device_id(hass, entry, ICCID), "message": "Hello"}
@@ -169,7 +169,7 @@ async def test_portal_fails(
 
 
 async def test_secret_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Refused credentials fail the action and are asked for again."""
+    """Refused credentials fail the action and start a reauthentication."""
     entry = await set_up(ICCID)
     portal.state.accounts["demo-client"].secret_key = "changed"
     portal.state.revoke_tokens()
@@ -184,7 +184,7 @@ async def test_secret_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPo
 
 
 async def test_some_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """One SIM that fails does not keep the SMS from the others; the answer says which."""
+    """A SIM that fails does not prevent the SMS to others; the response says which failed."""
     entry = await set_up(ICCID, OTHER_ICCID)
     portal.faults.add("status", route="SendSMS", iccid=ICCID, status=404)
     data = {
@@ -201,7 +201,7 @@ async def test_some_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPo
 
 
 async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """When nothing was sent the action fails, also for those who asked for an answer."""
+    """The action fails when no SMS was sent, also if a response was requested."""
     entry = await set_up(ICCID, OTHER_ICCID)
     portal.faults.add("status", route="SendSMS", status=404)
 
@@ -220,7 +220,7 @@ async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPor
 async def test_longest_sms(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, message: str
 ) -> None:
-    """A text that fills an SMS is sent as it is."""
+    """A text of the maximum length is sent unchanged."""
     entry = await set_up(ICCID)
 
     await call_action(
@@ -232,7 +232,7 @@ async def test_longest_sms(
 
 
 async def test_terminal_status(hass: HomeAssistant, set_up: SetUp) -> None:
-    """A status that cannot be taken back is asked for once it is confirmed."""
+    """A terminal status is requested only with a confirmation."""
     entry = await set_up(ICCID)
 
     await call_action(
@@ -249,7 +249,7 @@ async def test_terminal_status(hass: HomeAssistant, set_up: SetUp) -> None:
 
 
 async def test_edit_device(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Fields are changed under the portal's names, and a status follows the same rules."""
+    """Fields are changed under the portal's names, with the same rules for a status."""
     entry = await set_up(ICCID)
 
     response = await call_action(
@@ -268,7 +268,7 @@ async def test_edit_device(hass: HomeAssistant, set_up: SetUp, portal: MockPorta
 
 
 async def test_get_sim(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """Everything the portal tells is returned; a refused part is missing, not an error."""
+    """All data of the portal are returned; a refused part is missing, without an error."""
     portal.sims[ICCID].refused_routes = frozenset({"sessionInfo"})
     entry = await set_up(ICCID)
 
@@ -284,7 +284,7 @@ async def test_get_sim(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
 async def test_get_sim_whose_status_is_not_told_alone(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """Where getStatus is refused, the status is the one that comes with the usage."""
+    """Where getStatus is refused, the status is taken from the usage."""
     portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
     entry = await set_up(ICCID)
 
@@ -294,7 +294,7 @@ async def test_get_sim_whose_status_is_not_told_alone(
 
 
 async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """An SMS can be found again, and how far it got."""
+    """A sent SMS can be listed and read with its status."""
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
     sent = await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
@@ -320,7 +320,7 @@ async def test_sms_that_was_sent(hass: HomeAssistant, set_up: SetUp, portal: Moc
 
 
 async def test_iccid_that_is_none(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
-    """A SIM whose ICCID was damaged in the storage is not asked for, nor does it get an SMS."""
+    """A SIM with a damaged stored ICCID is neither read nor sent an SMS."""
     entry = await set_up("../Login")
     sim = device_id(hass, entry, "../Login")
 
@@ -333,7 +333,7 @@ async def test_iccid_that_is_none(hass: HomeAssistant, set_up: SetUp, portal: Mo
 async def test_changes_that_are_no_json(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """What an automation cannot send is told as such, and no edit is waited for."""
+    """Values that cannot be sent as JSON raise an error, and no edit is pending."""
     entry = await set_up(ICCID)
     data = {"device_id": device_id(hass, entry, ICCID), "changes": {"simNotes": {"a": b"bytes"}}}
 

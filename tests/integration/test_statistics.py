@@ -1,4 +1,4 @@
-"""What Home Assistant's own recorder makes of the data use of a SIM in the long run."""
+"""Long-term statistics of the data usage in Home Assistant's recorder."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -23,32 +23,32 @@ from mock_portal import MockPortal
 from .conftest import ICCID, SetUp
 from .helpers import state_of
 
-# Two hours before the mock portal starts a new cycle, and just after the recorder's full hour.
+# Two hours before the mock portal starts a new cycle, just after a full hour of the recorder.
 EVENING = datetime(2026, 3, 31, 22, 0, 20, tzinfo=UTC)
 SENSOR = f"sensor.sim_{ICCID}_data_usage"
 
 
 @pytest.fixture
 def evening(freezer: FrozenDateTimeFactory) -> None:
-    """Stop the clock for Home Assistant and the portal, on the last evening of a cycle."""
+    """Freeze the clocks of Home Assistant and the portal on the last evening of a cycle."""
     freezer.move_to(EVENING)
 
 
 @pytest.fixture
 def enable_statistics() -> bool:
-    """Let the recorder compile statistics every five minutes, as it does outside of tests."""
+    """Let the recorder compile statistics every five minutes, as outside of tests."""
     return True
 
 
 @pytest.fixture(autouse=True)
 def integration(evening: None, recorder_mock: Recorder, integration: None) -> None:
-    """Put the recorder before everything that needs Home Assistant, as it has to be."""
+    """Set up the recorder before Home Assistant, as required."""
 
 
 async def spend_hour(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, portal: MockPortal, data_usage: int
 ) -> None:
-    """Let the counter of the SIM stand at so many bytes, and an hour of polls pass."""
+    """Set the usage of the SIM, and advance time by an hour of polls."""
     portal.sims[ICCID].data_usage = data_usage
     for _ in range(12):
         freezer.tick(timedelta(minutes=5))
@@ -60,7 +60,7 @@ async def spend_hour(
 async def get_sums(
     hass: HomeAssistant, period: Literal["5minute", "hour"] = "hour", unit: str = "MB"
 ) -> list[float]:
-    """Return what the SIM had used in all by the end of each period."""
+    """Return the sum at the end of each statistics period."""
     statistics = await get_instance(hass).async_add_executor_job(
         statistics_during_period,
         hass,
@@ -77,7 +77,7 @@ async def get_sums(
 async def test_new_cycle(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Use adds up over the cycles, although the portal counts from zero in each."""
+    """Usage adds up over cycles, although the portal counts from zero in each."""
     await set_up(ICCID)
     await spend_hour(hass, freezer, portal, 4_000_000)
     await spend_hour(hass, freezer, portal, 10_000_000)
@@ -111,7 +111,7 @@ async def test_outage(
     data_usage: int,
     total: float,
 ) -> None:
-    """An outage hides at most what was used between the last reading of a cycle and its end."""
+    """An outage hides at most the usage between the last read of a cycle and its end."""
     portal.sims[ICCID].cycle_day = cycle_day
     await set_up(ICCID)
     await spend_hour(hass, freezer, portal, 4_000_000)

@@ -37,18 +37,18 @@ MEMORY: dict[str, Any] = json.loads((FIRST_RELEASE / "memory.json").read_text())
 
 @pytest.fixture
 def hass_storage() -> None:
-    """Let Home Assistant write to the disk, which is what this is about."""
+    """Let Home Assistant write to the disk, which is tested here."""
 
 
 @pytest.fixture
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
-    """Give it a disk of its own."""
+    """Return a temporary configuration folder."""
     return hass_tmp_config_dir
 
 
 @pytest.fixture
 def folder(hass_config_dir: str) -> Path:
-    """Return where Home Assistant keeps its files."""
+    """Return the folder of Home Assistant's storage files."""
     folder = Path(hass_config_dir) / ".storage"
     folder.mkdir(exist_ok=True)
     return folder
@@ -57,7 +57,7 @@ def folder(hass_config_dir: str) -> Path:
 async def restart(
     hass: HomeAssistant, entry: MockConfigEntry, change: Callable[[], object]
 ) -> None:
-    """End an account, change something on the disk, and start it again."""
+    """Unload an account, change a file, and set the account up again."""
     await hass.config_entries.async_unload(entry.entry_id)
     await hass.async_add_executor_job(change)
     await hass.config_entries.async_setup(entry.entry_id)
@@ -65,17 +65,17 @@ async def restart(
 
 
 def aside_of(file: Path) -> list[Path]:
-    """Return what was set aside of a file."""
+    """Return the files that were set aside for a file."""
     return sorted(file.parent.glob(f"{file.name}.corrupt.*"))
 
 
 def ours(folder: Path) -> set[str]:
-    """Return the names of the files of the integration."""
+    """Return the names of the integration's files."""
     return {path.name for path in folder.glob("iot_portal*")}
 
 
 def lost(hass: HomeAssistant, entry: MockConfigEntry) -> ir.IssueEntry | None:
-    """Return the repair that says that something was lost."""
+    """Return the repair issue for lost data."""
     return ir.async_get(hass).async_get_issue(DOMAIN, f"memory_lost.{entry.entry_id}.memory")
 
 
@@ -110,10 +110,10 @@ async def test_first_release(
     assert entry.options == stored["options"]
     assert state_of(hass, ICCID, "status") == "inventory"
     assert state_of(hass, OTHER_ICCID, "data_used_percent") == "0.3"
-    # What had been read is not asked for again; whether there are new SMS is.
+    # Stored reads are not requested again; new SMS are looked for.
     routes = [call.route for call in portal.journal if call.iccid == OTHER_ICCID]
     assert routes == ["ctdUsage", "GetSMSIds"]
-    # What was under way is followed to its end: the status, the SMS and the bulk edit.
+    # Pending writes are followed to their end: the status, the SMS and the bulk edit.
     assert hass.states.is_state("binary_sensor.pangea_test_sim_change_pending", STATE_ON)
     assert entry.runtime_data.account.memory.of(OTHER_ICCID).messages[0].sms_id == "4711"
     client = await hass_client_no_auth()
@@ -126,7 +126,7 @@ async def test_first_release(
 
 
 async def test_minor_version(hass: HomeAssistant, set_up: SetUp) -> None:
-    """An entry of a newer minor version starts; that is what minor means."""
+    """An entry of a newer minor version is set up, as minor versions are compatible."""
     entry = await set_up(ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
     hass.config_entries.async_update_entry(entry, minor_version=2)
@@ -137,7 +137,7 @@ async def test_minor_version(hass: HomeAssistant, set_up: SetUp) -> None:
 
 
 async def test_downgrade(hass: HomeAssistant, account: dict[str, str], portal: MockPortal) -> None:
-    """An account that a newer version has changed is left alone, and a person reads why."""
+    """An account of a newer version is left unchanged, and a user reads why."""
     entry = MockConfigEntry(domain=DOMAIN, title="demo-client", data=account, version=2)
     entry.add_to_hass(hass)
 
@@ -157,7 +157,7 @@ async def test_downgrade(hass: HomeAssistant, account: dict[str, str], portal: M
 
 
 async def test_version_of_nobody(hass: HomeAssistant) -> None:
-    """An entry of a version that never was is not started."""
+    """An entry of a version that never existed is not set up."""
     entry = MockConfigEntry(domain=DOMAIN, data={}, version=0)
 
     assert IotPortalConfigFlow.VERSION == 1
@@ -165,7 +165,7 @@ async def test_version_of_nobody(hass: HomeAssistant) -> None:
 
 
 def envelope(data: object, **changes: object) -> bytes:
-    """Return a file of Home Assistant's store."""
+    """Return the content of a file of Home Assistant's store."""
     return json.dumps(MEMORY | {"data": data} | changes).encode()
 
 
@@ -193,7 +193,7 @@ async def test_damaged_memory(
     caplog: pytest.LogCaptureFixture,
     damage: str,
 ) -> None:
-    """A file that cannot be read is set aside as it is, and a person is told what that means."""
+    """A damaged file is set aside unchanged, and a repair issue says what that means."""
     assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
@@ -226,7 +226,7 @@ async def test_damaged_memory(
 
 
 async def test_memory_that_is_no_json(hass: HomeAssistant, set_up: SetUp, folder: Path) -> None:
-    """A file that is no JSON is set aside by Home Assistant, which tells of it; nobody tells it twice."""
+    """A file that is not JSON is set aside by Home Assistant, with its own repair issue only."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
 
@@ -241,7 +241,7 @@ async def test_memory_that_is_no_json(hass: HomeAssistant, set_up: SetUp, folder
 async def test_newer_minor_version_of_the_memory(
     hass: HomeAssistant, set_up: SetUp, folder: Path
 ) -> None:
-    """What a newer minor version has added is passed over; the rest is read."""
+    """Additions of a newer minor version are ignored; the rest is read."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
     data = json.loads(json.dumps(MEMORY["data"] | {"new": 1}))
@@ -257,7 +257,7 @@ async def test_newer_minor_version_of_the_memory(
 
 @pytest.mark.parametrize("damage", [*DAMAGED, "no JSON", "other parts"])
 async def test_damaged_reads(hass: HomeAssistant, set_up: SetUp, folder: Path, damage: str) -> None:
-    """What was read can be read again, so a damaged file of it is nothing to tell of."""
+    """A damaged file of reads causes no repair issue, as the data can be read again."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}.reads"
     more = {"no JSON": b"\xff", "other parts": envelope({ICCID: {"usage": 5}})}
@@ -274,7 +274,7 @@ async def test_damaged_reads(hass: HomeAssistant, set_up: SetUp, folder: Path, d
 async def test_memory_that_cannot_be_renamed(
     hass: HomeAssistant, set_up: SetUp, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A damaged file that cannot be set aside is at least not written over."""
+    """A damaged file that cannot be set aside is not overwritten."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
     await restart(hass, entry, lambda: file.write_bytes(b"[]"))
@@ -293,7 +293,7 @@ async def test_memory_that_cannot_be_renamed(
 async def test_files_do_not_pile_up(
     hass: HomeAssistant, set_up: SetUp, folder: Path, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Of damaged files the last ones are kept, and none when the account is removed."""
+    """Only the last damaged files are kept, and none when the account is removed."""
     others = {"iot_portal.somebody.corrupt.1", "iot_portal.somebody"}
     for other in others:
         (folder / other).write_text("{}")
@@ -314,7 +314,7 @@ async def test_files_do_not_pile_up(
 async def test_only_the_owner_reads_the_files(
     hass: HomeAssistant, set_up: SetUp, folder: Path
 ) -> None:
-    """What is known of SIMs is for the user that Home Assistant runs as, also when it was damaged."""
+    """Files with data of SIMs, also damaged ones, are readable by Home Assistant's user only."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
     await hass.config_entries.async_unload(entry.entry_id)
