@@ -26,7 +26,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
 
 from mock_portal import MockPortal
-from tests.soak.home import Home, prepare
+from tests.soak.home_assistant import SoakHomeAssistant, prepare
 from tests.soak.promises import Promises
 from tests.soak.virtual import VirtualLoop, virtual_time
 
@@ -63,7 +63,7 @@ class Stage:
         promises = Promises(clock=lambda: START + timedelta(seconds=loop.time()))
         self._portal = portal
         self._events: dict[str, asyncio.Event] = {}
-        self._home = Home(folder, url, promises, self._note_event)
+        self._home = SoakHomeAssistant(folder, url, promises, self._note_event)
 
     async def start(self) -> None:
         """Add the account and the SIM, and wait for the polls before the path."""

@@ -8,7 +8,7 @@ import pytest
 
 # Home Assistant finds the integration in this checkout only when it is imported before the
 # testing plug-in puts its own custom_components in place.
-from custom_components.iot_portal import config_flow, portal
+from custom_components.iot_portal import client_factory, sim_flow
 from custom_components.iot_portal.api import client
 
 from .common import UnlimitedPacer
@@ -38,8 +38,8 @@ settings.load_profile("normal")
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable pacing, retries and the shortest progress, so that no test waits for them."""
     monkeypatch.setattr(client, "READ_ATTEMPTS", 1)
-    monkeypatch.setattr(portal, "Pacer", UnlimitedPacer)
-    monkeypatch.setattr(config_flow, "SHORTEST_PROGRESS", 0)
+    monkeypatch.setattr(client_factory, "Pacer", UnlimitedPacer)
+    monkeypatch.setattr(sim_flow, "MIN_PROGRESS_SECONDS", 0)
 
 
 @pytest.fixture(params=[OLDEST, NEXT])

@@ -12,14 +12,14 @@ from hass_frontend import where
 import pytest
 import yaml
 
-from custom_components.iot_portal import config_flow, event, services
+from custom_components.iot_portal import config_flow, event, services, sim_flow
 from custom_components.iot_portal.api import SimStatus, SmsStatus
 from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.iot_portal.button import BUTTONS
 from custom_components.iot_portal.const import DATA_UNITS
 from custom_components.iot_portal.errors import _TRANSLATION_KEYS
-from custom_components.iot_portal.happenings import BulkEditEnd, Lifecycle, SmsProgress
 from custom_components.iot_portal.issues import Issue
+from custom_components.iot_portal.models import BulkEditEventType, SimEventType, SmsEventType
 from custom_components.iot_portal.notify import NOTIFIERS
 from custom_components.iot_portal.sensor import ACCOUNT_SENSORS, SENSORS
 from custom_components.iot_portal.switch import SWITCHES
@@ -97,11 +97,11 @@ def keys(*nodes: ast.AST) -> set[str]:
     }
 
 
-def returned(function: str) -> set[str]:
-    """Return the literal strings that a function of the dialogs returns, alone or at the end of a tuple."""
+def returned(module: str, function: str) -> set[str]:
+    """Return the literal strings that a function returns, alone or at the end of a tuple."""
     (found,) = [
         node
-        for node in ast.walk(TREES["config_flow"])
+        for node in ast.walk(TREES[module])
         if isinstance(node, ast.FunctionDef) and node.name == function
     ]
     values = [node.value for node in ast.walk(found) if isinstance(node, ast.Return)]
@@ -148,12 +148,12 @@ def test_states() -> None:
 def test_attributes() -> None:
     """Every attribute and type of an event has a text, and no text is unused."""
     told = TEXTS["entity"]["event"]
-    kinds = {"lifecycle": Lifecycle, "sms": SmsProgress, "bulk_edit": BulkEditEnd}
+    kinds = {"lifecycle": SimEventType, "sms": SmsEventType, "bulk_edit": BulkEditEventType}
     given = {
-        "lifecycle": keys(*calls("Happening", "sim", "status_changes"))
-        | set().union(*(names(call) for call in calls("_tell", "status_changes"))),
-        "sms": keys(*calls("Happening", "messages")),
-        "bulk_edit": keys(*calls("Happening", "bulk_edit"))
+        "lifecycle": keys(*calls("SimEvent", "models", "status_requests"))
+        | set().union(*(names(call) for call in calls("_publish", "status_requests"))),
+        "sms": keys(*calls("SimEvent", "sms")),
+        "bulk_edit": keys(*calls("SimEvent", "bulk_edit"))
         | set().union(*(names(call) for call in calls("_end", "bulk_edit"))),
     }
 
@@ -164,7 +164,7 @@ def test_attributes() -> None:
     (requested,) = [
         node
         for node in ast.walk(TREES["binary_sensor"])
-        if isinstance(node, ast.FunctionDef) and node.name == "_requested"
+        if isinstance(node, ast.FunctionDef) and node.name == "_requested_status"
     ]
     pending = TEXTS["entity"]["binary_sensor"]["change_pending"]["state_attributes"]
     assert pending.keys() == keys(requested)
@@ -254,8 +254,8 @@ def test_forms() -> None:
         (TEXTS["config"]["step"]["reconfigure"]["sections"]["other"], other),
         (TEXTS["config"]["step"]["reauth_confirm"], {"secret_key", "api_token"}),
         (TEXTS["options"]["step"]["init"], fields_of(config_flow.OPTIONS_SCHEMA)),
-        (sims["reconfigure"], fields_of(config_flow.SIM_SCHEMA)),
-        *((sims[step], fields_of(schema)) for step, schema in config_flow.SIMS_SCHEMAS.items()),
+        (sims["reconfigure"], fields_of(sim_flow.SIM_SCHEMA)),
+        *((sims[step], fields_of(schema)) for step, schema in sim_flow.SIMS_SCHEMAS.items()),
     )
 
     for texts, fields in expected:
@@ -264,8 +264,8 @@ def test_forms() -> None:
 
 def test_flow_steps() -> None:
     """Every step of a dialog and every progress has a text."""
-    account, sims = SOURCES["config_flow"].split("class SimSubentryFlow")
-    account, options = account.split("class IotPortalOptionsFlow")
+    account, options = SOURCES["config_flow"].split("class IotPortalOptionsFlow")
+    sims = SOURCES["sim_flow"]
     steps = TEXTS["config_subentries"]["sim"]["step"]
 
     # The first step of a reauthentication and the last step of a check show no form.
@@ -282,17 +282,16 @@ def test_flow_steps() -> None:
 
 def test_flow_errors() -> None:
     """Every error and abort reason of a dialog has a text, and no text is unused."""
-    shared = returned("_error_key")
+    shared = returned("errors", "form_error_key")
     sims = TEXTS["config_subentries"]["sim"]
-    assigned = set(re.findall(r'self\._error = "(\w+)"', SOURCES["config_flow"]))
+    assigned = set(re.findall(r'self\._error = "(\w+)"', SOURCES["sim_flow"]))
+    source = SOURCES["config_flow"] + SOURCES["sim_flow"]
 
-    assert TEXTS["config"]["error"].keys() == shared | returned("_read_account")
+    assert TEXTS["config"]["error"].keys() == shared | returned("config_flow", "_read_account")
     assert sims["error"].keys() == shared | assigned
-    reasons = set(re.findall(r'reason="(\w+)"', SOURCES["config_flow"]))
+    reasons = set(re.findall(r'reason="(\w+)"', source))
     assert TEXTS["config"]["abort"].keys() | sims["abort"].keys() == reasons
-    assert sims["create_entry"].keys() == set(
-        re.findall(r'description="(\w+)"', SOURCES["config_flow"])
-    )
+    assert sims["create_entry"].keys() == set(re.findall(r'description="(\w+)"', source))
 
 
 def test_flow_gaps() -> None:
@@ -300,7 +299,7 @@ def test_flow_gaps() -> None:
     filled = keys(
         *(
             keyword.value
-            for call in calls("async_show_form", "config_flow")
+            for call in calls("async_show_form", "config_flow", "sim_flow")
             for keyword in call.keywords
             if keyword.arg == "description_placeholders"
         )

@@ -1,5 +1,8 @@
 """SIM cards of the IoT Portal in Home Assistant."""
 
+import asyncio
+from collections.abc import Iterable
+
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
@@ -15,16 +18,22 @@ from .api import (
     IotPortalError,
     IotPortalInputError,
 )
+from .bulk_edit import BulkEdits
+from .client_factory import async_create_client
 from .config_flow import IotPortalConfigFlow
-from .const import DOMAIN
-from .coordinator import IotPortalConfigEntry, IotPortalData
+from .const import DOMAIN, SUBENTRY_TYPE_SIM
+from .coordinator import IotPortalSimCoordinator
 from .dashboard import async_setup_dashboard
 from .errors import translate
-from .issues import Issue, async_clear_account, async_raise_issue
-from .portal import async_create_client
-from .reads import AccountReads
+from .issues import (
+    Issue,
+    async_clear_account_issues,
+    async_clear_sim_issues,
+    async_raise_issue,
+)
+from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
-from .store import AccountMemory
+from .storage import PendingWritesStore, SnapshotStore
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -39,7 +48,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions and the dashboard, and say which accounts Home Assistant will not start."""
+    """Set up the actions and the dashboard, and report accounts that Home Assistant refuses to start."""
     async_setup_services(hass)
     await async_setup_dashboard(hass)
     for entry in hass.config_entries.async_entries(DOMAIN):
@@ -59,7 +68,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
-    """Take in what another version has stored: a minor one changes nothing that this one reads.
+    """Return whether an entry can be used: a newer minor version changes nothing that is read here.
 
     Home Assistant itself refuses an entry of a newer major version.
     """
@@ -67,7 +76,7 @@ async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) 
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
-    """Log an account in and start to follow its SIMs."""
+    """Log in to an account, and track its SIMs."""
     client = await _async_log_in(hass, entry)
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry.entry_id,
@@ -77,14 +86,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
         model="Account",
         name=entry.title,
     )
-    memory = await _async_remember(hass, entry)
-    reads = AccountReads(hass, entry.entry_id)
-    await reads.async_load()
-    account = IotPortalAccount(hass, entry, client, memory, reads)
-    entry.runtime_data = IotPortalData(account=account, options=entry.options)
-    sims = entry.runtime_data.async_add_sims(hass, entry)
+    entry.runtime_data = await _async_load(hass, entry, client)
+    sims = _async_add_sims(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    # Only now, so that the event entities are there for what happens next.
+    # Only now, so that the event entities exist when something happens.
     bulk_edits = entry.runtime_data.bulk_edits
     bulk_edits.async_resume()
     entry.async_on_unload(bulk_edits.async_stop)
@@ -92,13 +97,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
 
     @callback
     def start(_: HomeAssistant) -> None:
-        """Show and read the SIMs in the background."""
+        """Start the SIMs in the background."""
         entry.async_create_background_task(
-            hass, entry.runtime_data.async_start(sims), f"{DOMAIN} start of {entry.title}"
+            hass, _async_start_sims(entry, sims), f"{DOMAIN} start of {entry.title}"
         )
 
-    if account.is_large:
-        # Home Assistant is there before thousands of entities are.
+    if entry.runtime_data.account.is_large:
+        # Home Assistant finishes starting before it adds thousands of entities.
         entry.async_on_unload(async_at_started(hass, start))
     else:
         start(hass)
@@ -119,41 +124,54 @@ async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> Iot
     return client
 
 
-async def _async_remember(hass: HomeAssistant, entry: IotPortalConfigEntry) -> AccountMemory:
-    """Return what must not be forgotten of an account; tell a person when it cannot be read."""
-    memory = AccountMemory(hass, entry.entry_id)
-    if (aside := await memory.async_load()) is not None:
+async def _async_load(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, client: IotPortalClient
+) -> IotPortalData:
+    """Return an account with what is stored of it, still without SIMs."""
+    pending_writes = PendingWritesStore(hass, entry.entry_id)
+    if (aside := await pending_writes.async_load()) is not None:
         async_raise_issue(
             hass,
-            Issue.MEMORY_LOST,
+            Issue.PENDING_WRITES_LOST,
             entry.entry_id,
-            "memory",
+            "pending_writes",
             {"account": entry.title, "file": aside},
         )
-    return memory
+    snapshots = SnapshotStore(hass, entry.entry_id)
+    await snapshots.async_load()
+    sims: dict[str, IotPortalSimCoordinator] = {}
+    account = IotPortalAccount(
+        hass, entry, client, pending_writes=pending_writes, snapshots=snapshots, sims=sims
+    )
+    return IotPortalData(
+        account=account,
+        bulk_edits=BulkEdits(hass, account, sims),
+        options=entry.options,
+        sims=sims,
+    )
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
-    """Let go of an account."""
+    """Unload an account."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         account = entry.runtime_data.account
-        await account.memory.async_close()
-        await account.reads.async_close()
+        await account.pending_writes.async_close()
+        await account.snapshots.async_close()
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
-    """Take away what an account leaves behind."""
-    async_clear_account(hass, entry.entry_id)
-    await AccountMemory(hass, entry.entry_id).async_remove()
-    await AccountReads(hass, entry.entry_id).async_remove()
+    """Remove the issues and the files of an account."""
+    async_clear_account_issues(hass, entry.entry_id)
+    await PendingWritesStore(hass, entry.entry_id).async_remove()
+    await SnapshotStore(hass, entry.entry_id).async_remove()
 
 
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: IotPortalConfigEntry, device: DeviceEntry
 ) -> bool:
-    """Allow to delete a device that nothing belongs to; a SIM is removed from the account's page."""
+    """Allow deleting a device that belongs to nothing; a SIM is removed on the account's page."""
     return (
         device.config_subentry_id not in entry.subentries
         and (DOMAIN, entry.entry_id) not in device.identifiers
@@ -161,8 +179,45 @@ async def async_remove_config_entry_device(
 
 
 async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
-    """Follow SIMs that were added, changed or removed; only other options reload all of them."""
-    if entry.options != entry.runtime_data.options:
+    """Apply changes of the SIMs; changed options reload the account."""
+    data = entry.runtime_data
+    if entry.options != data.options:
         hass.config_entries.async_schedule_reload(entry.entry_id)
         return
-    await entry.runtime_data.async_follow_subentries(hass, entry)
+    for subentry_id in data.sims.keys() - entry.subentries.keys():
+        await data.async_remove_sim(subentry_id).async_shutdown()
+        async_clear_sim_issues(hass, entry.entry_id, subentry_id)
+    devices = dr.async_get(hass)
+    for sim in data.sims.values():
+        sim.async_apply_subentry()
+        device = devices.async_get_device_by_identifier((DOMAIN, sim.iccid), entry.entry_id)
+        if device is not None:
+            devices.async_update_device(device.id, name=sim.title)
+    await _async_start_sims(entry, _async_add_sims(hass, entry))
+
+
+@callback
+def _async_add_sims(
+    hass: HomeAssistant, entry: IotPortalConfigEntry
+) -> list[IotPortalSimCoordinator]:
+    """Add the SIMs that are not tracked yet, and return them; they are still to be started."""
+    data = entry.runtime_data
+    added = [
+        IotPortalSimCoordinator(hass, entry, subentry, data.account)
+        for subentry in entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)
+        if subentry.subentry_id not in data.sims
+    ]
+    for sim in added:
+        data.async_add_sim(sim)
+    data.account.async_update()
+    return added
+
+
+async def _async_start_sims(
+    entry: IotPortalConfigEntry, sims: Iterable[IotPortalSimCoordinator]
+) -> None:
+    """Start SIMs one after the other, with the rest of Home Assistant's work in between."""
+    for sim in sims:
+        if sim.subentry.subentry_id in entry.runtime_data.sims:
+            sim.async_start()
+            await asyncio.sleep(0)

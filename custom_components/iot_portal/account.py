@@ -1,6 +1,6 @@
-"""What the SIMs of an account share: how the portal is doing for them, and what they come to together."""
+"""What the SIMs of an account share: whether the portal is reachable, and their sums."""
 
-from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, override
 
@@ -8,6 +8,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+from homeassistant.util import dt as dt_util
 
 from .api import (
     IotPortalAuthenticationError,
@@ -15,28 +16,29 @@ from .api import (
     IotPortalConnectionError,
     IotPortalError,
     IotPortalLoginError,
+    IotPortalNotFoundError,
     IotPortalRateLimitError,
     IotPortalResponseError,
     SimStatus,
 )
-from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN
-from .context import SimContext
-from .happenings import Happenings
+from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
+from .event_feed import EventFeed
+from .follow_up import TrackedSim
 from .issues import Issue, async_clear_issue, async_raise_issue
-from .log import LOGGER
-from .reads import AccountReads
-from .schedule import PollSchedule
-from .sim import SimData
-from .store import AccountMemory
+from .models import Endpoint
+from .poll_schedule import PollSchedule
+from .storage import PendingWritesStore, SnapshotStore
 
-# The portal counts as away when so many SIMs in a row cannot be read, or all where there are fewer.
-AWAY_AFTER: Final = 3
-# A single SIM is only worth a line in the log when it fails again.
-LONE_FAILURES: Final = 2
+# The portal counts as unreachable when so many SIMs in a row cannot be read, or all where there are fewer.
+UNREACHABLE_SIMS: Final = 3
+# A single SIM is logged when it fails again while others can be read.
+LOGGED_FAILURE: Final = 2
+# One such answer may be a mishap of the portal; the next comes a whole poll later.
+POLLS_UNTIL_GONE: Final = 2
 # Home Assistant takes 10,000 enabled entities of an account: the SIMs of a larger fleet start with fewer each.
 LARGE_FLEET: Final = 100
-# A fleet is read SIM by SIM; the sums are shown once for all that come within these seconds.
-SHOW_DELAY: Final = 2
+# A fleet is read SIM by SIM; the sums are updated once for all that are read within these seconds.
+UPDATE_DELAY: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +52,17 @@ class AccountData:
     is_connected: bool = True
 
 
+@dataclass(kw_only=True, slots=True)
+class SimFailures:
+    """The failures of a SIM since it was last read."""
+
+    while_reachable: int = 0
+    missing: int = 0
+    is_portal_failure: bool = False
+
+
 class IotPortalAccount(DataUpdateCoordinator[AccountData]):
-    """Keeps the sums of an account and notices when the portal goes away; it asks the portal nothing."""
+    """Sums up an account and notices when the portal is unreachable; it makes no requests."""
 
     config_entry: ConfigEntry
 
@@ -60,162 +71,168 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         hass: HomeAssistant,
         entry: ConfigEntry,
         client: IotPortalClient,
-        memory: AccountMemory,
-        reads: AccountReads,
+        *,
+        pending_writes: PendingWritesStore,
+        snapshots: SnapshotStore,
+        sims: Mapping[str, TrackedSim],
     ) -> None:
-        """Start without SIMs, connected: the account has just logged in."""
+        """Start connected: the account has just logged in. `sims` are the tracked ones at any time."""
         self.client = client
-        self.memory = memory
-        self.reads = reads
+        self.pending_writes = pending_writes
+        self.snapshots = snapshots
         self.schedule = PollSchedule(
             wanted=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL) * 60,
             rate=client.pacer.full_rate,
         )
-        self.bulk_edits = Happenings()
+        self.bulk_edit_events = EventFeed(hass)
         self.last_error: str | None = None
-        self._is_connected = True
-        self._active: set[str] = set()
-        self._data_used: dict[str, int] = {}
-        self._data_used_total = 0
-        self._sims: set[str] = set()
-        self._silent: set[str] = set()
-        self._failures: Counter[str] = Counter()
-        self._refused: dict[str, set[str]] = {}
-        self._working: set[str] = set()
-        self._shown_interval: float | None = None
-        self._show_later: CALLBACK_TYPE | None = None
+        self.is_connected = True
+        self._sims = sims
+        self._unreachable_sims: set[str] = set()
+        self._failures: dict[str, SimFailures] = {}
+        self._allowed_endpoints: set[Endpoint] = set()
+        self._reported_interval: float | None = None
+        self._cancel_update: CALLBACK_TYPE | None = None
         super().__init__(hass, LOGGER, config_entry=entry, name=f"{DOMAIN} {entry.title}")
         self.data = AccountData()
-        entry.async_on_unload(self._async_cancel_show)
-
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether the portal is there, as far as the polls so far tell."""
-        return self._is_connected
+        entry.async_on_unload(self._async_cancel_update)
 
     @property
     def is_large(self) -> bool:
-        """Tell whether there are so many SIMs that each has to do with fewer entities."""
+        """Return whether each SIM has to start with fewer entities."""
         return len(self._sims) > LARGE_FLEET
 
     @callback
-    def async_add_sim(self, iccid: str) -> None:
-        """Count a SIM in."""
-        self._sims.add(iccid)
-        self.schedule.add(iccid)
-
-    @callback
-    def async_drop_sim(self, iccid: str) -> None:
-        """Count a SIM out and forget what was kept of it."""
-        self._sims.discard(iccid)
-        self._silent.discard(iccid)
+    def async_remove_sim(self, iccid: str) -> None:
+        """Forget a SIM that was removed."""
+        self._unreachable_sims.discard(iccid)
         self._failures.pop(iccid, None)
-        self._active.discard(iccid)
-        self._data_used_total -= self._data_used.pop(iccid, 0)
-        for refused in self._refused.values():
-            refused.discard(iccid)
-        self.memory.async_forget(iccid)
-        self.reads.async_forget(iccid)
-        self.schedule.drop(iccid)
+        self.pending_writes.async_forget(iccid)
+        self.snapshots.async_forget(iccid)
+        self.schedule.remove(iccid)
+
+    def seconds_until_poll(self, sim: TrackedSim) -> float:
+        """Return the seconds until the next poll of a SIM.
+
+        One that fails while others can be read is asked less often; after an outage of the portal all return at once.
+        """
+        failures = self._failures.get(sim.iccid, SimFailures())
+        return self.schedule.seconds_until_poll(
+            sim.iccid, self.hass.loop.time(), failures=failures.while_reachable
+        )
 
     @callback
-    def async_note_data(self, iccid: str, data: SimData) -> None:
-        """Take what is known of a SIM into the sums; nothing here grows with the number of SIMs."""
-        if data.status == SimStatus.ACTIVATED:
-            self._active.add(iccid)
-        else:
-            self._active.discard(iccid)
-        if data.data_used is not None:
-            self._data_used_total += data.data_used - self._data_used.get(iccid, 0)
-            self._data_used[iccid] = data.data_used
-        self._async_show_soon()
-
-    @callback
-    def async_note_success(self, sim: SimContext) -> None:
-        """Note that a SIM was read."""
-        if self._failures.pop(sim.iccid, 0) >= LONE_FAILURES:
+    def async_record_success(self, sim: TrackedSim) -> bool:
+        """Record that a SIM was read; return whether its last failure was one of the portal."""
+        failures = self._failures.pop(sim.iccid, SimFailures())
+        if failures.is_portal_failure and failures.while_reachable >= LOGGED_FAILURE:
             LOGGER.info("%s can be read again", sim.title)
-        self._note_answer()
+        async_clear_issue(
+            self.hass, Issue.SIM_GONE, self.config_entry.entry_id, sim.subentry.subentry_id
+        )
+        self._record_answer()
+        return failures.is_portal_failure
 
     @callback
-    def async_note_failure(self, sim: SimContext, err: IotPortalError) -> bool:
-        """Note that a SIM could not be read; tell whether that is for the account to log.
+    def async_record_failure(self, sim: TrackedSim, err: IotPortalError) -> bool:
+        """Record that a SIM could not be read; return whether that is a failure of the portal.
 
-        What is wrong with the whole portal is logged once, not once for each SIM.
+        Such a failure is logged here, once for the account instead of once for each SIM.
         """
         self.last_error = type(err).__name__.removeprefix("IotPortal").removesuffix("Error")
-        if not _concerns_the_portal(err):
-            self._note_answer()
-            return False
-        self._async_show_soon()
-        self._silent.add(sim.iccid)
-        if not self._is_connected:
-            return True
+        failures = self._failures.setdefault(sim.iccid, SimFailures())
+        failures.is_portal_failure = _is_portal_failure(err)
+        if failures.is_portal_failure:
+            self._record_unreachable(sim, err)
+        else:
+            self._record_answer()
+        if self.is_connected:
+            failures.while_reachable += 1
+            if failures.is_portal_failure and failures.while_reachable == LOGGED_FAILURE:
+                LOGGER.warning("%s cannot be read, while others can: %s", sim.title, err)
+        if isinstance(err, IotPortalNotFoundError):
+            self._record_missing(sim, failures)
+        return failures.is_portal_failure
+
+    def _record_unreachable(self, sim: TrackedSim, err: IotPortalError) -> None:
+        """Record a failure of the portal, which is unreachable when enough SIMs meet one in a row."""
+        self._unreachable_sims.add(sim.iccid)
         is_refused = isinstance(err, IotPortalAuthenticationError)
-        if is_refused or len(self._silent) >= min(AWAY_AFTER, len(self._sims)):
-            self._is_connected = False
+        enough = min(UNREACHABLE_SIMS, len(self._sims))
+        if self.is_connected and (is_refused or len(self._unreachable_sims) >= enough):
+            self.is_connected = False
             LOGGER.error("No SIM of %s can be read: %s", self.config_entry.title, err)
-            return True
-        self._failures[sim.iccid] += 1
-        if self._failures[sim.iccid] == LONE_FAILURES:
-            LOGGER.warning("%s cannot be read, while others can: %s", sim.title, err)
-        return True
+        self.async_schedule_update()
 
-    def _note_answer(self) -> None:
-        """Note that the portal is there, whatever it said."""
-        self._silent.clear()
-        if not self._is_connected:
-            self._is_connected = True
+    def _record_answer(self) -> None:
+        """Record that the portal answered, whatever it said."""
+        self._unreachable_sims.clear()
+        if not self.is_connected:
+            self.is_connected = True
             LOGGER.info("The IoT Portal answers again for %s", self.config_entry.title)
-        self._async_show_soon()
+        self.async_schedule_update()
 
-    @callback
-    def async_note_route(self, iccid: str, route: str, *, is_refused: bool) -> None:
-        """Ask for a person when a route is refused for every SIM, until it works for one."""
-        if iccid not in self._sims:
-            # Removed while it was read.
-            return
-        refused = self._refused.setdefault(route, set())
-        if not is_refused:
-            refused.discard(iccid)
-            if route not in self._working:
-                self._working.add(route)
-                async_clear_issue(self.hass, Issue.ROUTE_REFUSED, self.config_entry.entry_id, route)
-            return
-        refused.add(iccid)
-        if len(refused) == len(self._sims):
-            self._working.discard(route)
+    def _record_missing(self, sim: TrackedSim, failures: SimFailures) -> None:
+        """Create the repair issue for a SIM that the portal does not know, poll after poll."""
+        failures.missing += 1
+        if failures.missing == POLLS_UNTIL_GONE:
             async_raise_issue(
                 self.hass,
-                Issue.ROUTE_REFUSED,
+                Issue.SIM_GONE,
                 self.config_entry.entry_id,
-                route,
-                {"account": self.config_entry.title, "route": route},
+                sim.subentry.subentry_id,
+                {"sim": sim.title, "account": self.config_entry.title},
             )
 
     @callback
-    def _async_show_soon(self) -> None:
-        """Show the sums in a moment, once for all that is noted until then."""
-        if self._show_later is None:
-            job = HassJob(self.async_show, cancel_on_shutdown=True)
-            self._show_later = async_call_later(self.hass, SHOW_DELAY, job)
+    def async_record_endpoints(
+        self, answered: Iterable[Endpoint], refused: Iterable[Endpoint]
+    ) -> None:
+        """Record which endpoints the portal answered for a SIM, and which it refused."""
+        for endpoint in answered:
+            if endpoint not in self._allowed_endpoints:
+                self._allowed_endpoints.add(endpoint)
+                async_clear_issue(
+                    self.hass, Issue.ROUTE_REFUSED, self.config_entry.entry_id, endpoint
+                )
+        for endpoint in refused:
+            if self._is_refused_for_all(endpoint):
+                self._allowed_endpoints.discard(endpoint)
+                async_raise_issue(
+                    self.hass,
+                    Issue.ROUTE_REFUSED,
+                    self.config_entry.entry_id,
+                    endpoint,
+                    {"account": self.config_entry.title, "route": endpoint},
+                )
+
+    def _is_refused_for_all(self, endpoint: Endpoint) -> bool:
+        """Return whether the portal refuses an endpoint for every SIM."""
+        now = dt_util.utcnow()
+        return all(sim.data.is_refused(endpoint, now) for sim in self._sims.values())
 
     @callback
-    def async_show(self, *_: object) -> None:
-        """Show the sums, where they changed."""
-        self._async_cancel_show()
-        self._async_tell_interval()
+    def async_schedule_update(self) -> None:
+        """Update the sums in a moment, once for all that is recorded until then."""
+        if self._cancel_update is None:
+            job = HassJob(self.async_update, cancel_on_shutdown=True)
+            self._cancel_update = async_call_later(self.hass, UPDATE_DELAY, job)
+
+    @callback
+    def async_update(self, *_: object) -> None:
+        """Update the sums, and whether the interval is too short for the fleet."""
+        self._async_cancel_update()
+        self._update_interval_issue()
         data = self._sums()
         if data != self.data:
             self.async_set_updated_data(data)
 
-    @callback
-    def _async_tell_interval(self) -> None:
-        """Ask for a person while the interval is too short for the fleet, and say what it is instead."""
+    def _update_interval_issue(self) -> None:
+        """Create or clear the stretched-interval repair issue."""
         interval = self.schedule.interval
-        if interval == self._shown_interval:
+        if interval == self._reported_interval:
             return
-        self._shown_interval = interval
+        self._reported_interval = interval
         entry = self.config_entry
         if not self.schedule.is_stretched:
             async_clear_issue(
@@ -238,29 +255,31 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
     @override
     async def _async_update_data(self) -> AccountData:
-        """Return the sums as they are, to whoever asks for an update."""
+        """Return the sums as they are, to whoever requests an update."""
         return self._sums()
 
     def _sums(self) -> AccountData:
-        """Return what has been noted."""
+        """Return what the SIMs come to together."""
+        known = [sim.data for sim in self._sims.values()]
+        used = [data.data_used for data in known if data.data_used is not None]
         return AccountData(
-            sims=len(self._sims),
-            sims_active=len(self._active),
-            data_used=self._data_used_total if self._data_used else None,
+            sims=len(known),
+            sims_active=sum(data.status == SimStatus.ACTIVATED for data in known),
+            data_used=sum(used) if used else None,
             requests_per_hour=self.client.pacer.requests_in_last_hour,
-            is_connected=self._is_connected,
+            is_connected=self.is_connected,
         )
 
     @callback
-    def _async_cancel_show(self) -> None:
-        """Show nothing any more."""
-        if self._show_later is not None:
-            self._show_later()
-            self._show_later = None
+    def _async_cancel_update(self) -> None:
+        """Cancel the update that is scheduled."""
+        if self._cancel_update is not None:
+            self._cancel_update()
+            self._cancel_update = None
 
 
-def _concerns_the_portal(err: IotPortalError) -> bool:
-    """Tell whether an error says something of the portal as a whole, not of one SIM."""
+def _is_portal_failure(err: IotPortalError) -> bool:
+    """Return whether an error concerns the portal as a whole, not one SIM."""
     if isinstance(err, IotPortalConnectionError | IotPortalRateLimitError | IotPortalLoginError):
         return True
     return isinstance(err, IotPortalAuthenticationError) or (

@@ -15,14 +15,14 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import AccountData
 from .api import Session
-from .coordinator import IotPortalConfigEntry
 from .entity import (
     IotPortalAccountEntity,
     IotPortalSimEntity,
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
-from .sim import Budget, SimData, shown_status
+from .models import Budget, PendingWrites, SimData, normalize_status
+from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -37,12 +37,12 @@ class IotPortalBinarySensorEntityDescription[PartT](
     attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
 
     def is_on(self, data: SimData) -> bool | None:
-        """Return what the binary sensor shows of a SIM; nothing while its part is missing."""
+        """Return the state for a SIM, None while its part is missing."""
         part = self.part_fn(data)
         return None if part is None else self.is_on_fn(part)
 
     def attributes(self, data: SimData) -> dict[str, Any] | None:
-        """Return what else is known of it."""
+        """Return the attributes for a SIM, None without any."""
         part = self.part_fn(data)
         return None if part is None else self.attributes_fn(part)
 
@@ -54,11 +54,14 @@ class IotPortalAccountBinarySensorEntityDescription(BinarySensorEntityDescriptio
     is_on_fn: Callable[[AccountData], bool]
 
 
-def _requested(data: SimData) -> dict[str, Any] | None:
-    """Return what was asked for, while it is waited for."""
-    if (change := data.change) is None:
+def _requested_status(writes: PendingWrites) -> dict[str, Any] | None:
+    """Return the status that was requested, while it is awaited."""
+    if (request := writes.awaited_status) is None:
         return None
-    return {"requested_status": shown_status(change.status), "requested_at": change.requested_at}
+    return {
+        "requested_status": normalize_status(request.status),
+        "requested_at": request.requested_at,
+    }
 
 
 BINARY_SENSORS = (
@@ -74,12 +77,12 @@ BINARY_SENSORS = (
         part_fn=lambda data: data.budget,
         is_on_fn=lambda budget: budget.is_over_pace,
     ),
-    IotPortalBinarySensorEntityDescription[SimData](
+    IotPortalBinarySensorEntityDescription[PendingWrites](
         key="change_pending",
-        is_for_small_fleets=True,
-        part_fn=lambda data: data,
-        is_on_fn=lambda data: data.change is not None,
-        attributes_fn=_requested,
+        disabled_in_large_fleets=True,
+        part_fn=lambda data: data.writes if data.is_known else None,
+        is_on_fn=lambda writes: writes.awaited_status is not None,
+        attributes_fn=_requested_status,
     ),
 )
 ACCOUNT_BINARY_SENSORS = (
@@ -115,20 +118,14 @@ class IotPortalBinarySensor(IotPortalSimEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool | None:
-        """Return what the portal reported last."""
+        """Return the state."""
         return self.entity_description.is_on(self.coordinator.data)
 
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any] | None:
-        """Return what else is known of it."""
+        """Return the attributes."""
         return self.entity_description.attributes(self.coordinator.data)
-
-    @property
-    @override
-    def shows(self) -> object:
-        """Return the state and what else is known of it."""
-        return self.is_on, self.extra_state_attributes
 
 
 class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):
@@ -139,5 +136,5 @@ class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
-        """Return what was noted last."""
+        """Return the state."""
         return self.entity_description.is_on_fn(self.coordinator.data)

@@ -1,7 +1,7 @@
-"""Edits of many SIMs in one request, whose end the portal reports to a webhook."""
+"""Edits of many SIMs in one request, whose outcome the portal reports to a webhook."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -18,13 +18,14 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import json_loads
 
 from .account import IotPortalAccount
-from .const import DOMAIN
+from .clock import elapsed_since
+from .const import DOMAIN, LOGGER
+from .coordinator import IotPortalSimCoordinator
 from .errors import translated_errors
-from .happenings import BulkEditEnd, Happening
-from .log import LOGGER
-from .pursuit import PATIENCE, is_outcome_unknown, seconds_since
-from .status_changes import StatusChanges, followed
-from .store import BulkEdit
+from .follow_up import PATIENCE, is_outcome_unknown
+from .models import BulkEditEventType, SimEvent
+from .status_requests import StatusRequests, tracked_request
+from .storage import BulkEdit
 
 # A report on the largest fleet has some 100 bytes for each SIM.
 MAX_REPORT_BYTES: Final = 256 * 1024
@@ -34,46 +35,49 @@ MAX_STATUS_LENGTH: Final = 100
 
 
 class BulkEdits:
-    """Sends edits of many SIMs of an account and tells how they end."""
+    """Sends edits of many SIMs of an account, and publishes their outcome."""
 
     def __init__(
         self,
         hass: HomeAssistant,
         account: IotPortalAccount,
-        sims: Callable[[], Mapping[str, StatusChanges]],
+        sims: Mapping[str, IotPortalSimCoordinator],
     ) -> None:
-        """Work for an account; a status among the changes is followed by each SIM itself."""
+        """Start without edits. `sims` are the tracked ones at any time."""
         self._hass = hass
         self._account = account
-        self._all_sims = sims
-        self._deadlines: dict[str, CALLBACK_TYPE] = {}
+        self._sims = sims
+        self._cancel_time_out: dict[str, CALLBACK_TYPE] = {}
 
     @callback
     def async_resume(self) -> None:
-        """Wait again for the reports that had not come when Home Assistant ended."""
-        for edit in self._account.memory.bulk_edits.values():
+        """Wait again for the reports that were pending when Home Assistant stopped."""
+        for edit in self._account.pending_writes.bulk_edits.values():
             self._listen(edit)
 
     @callback
     def async_stop(self) -> None:
-        """Listen no more; what is waited for stays in memory."""
-        for webhook_id in list(self._deadlines):
+        """Stop waiting; pending edits stay stored."""
+        for webhook_id in list(self._cancel_time_out):
             self._stop_listening(webhook_id)
 
     async def async_send(
         self, iccids: list[str], changes: Mapping[str, Any]
     ) -> tuple[object, str | None]:
-        """Queue the same changes of many SIMs; return the answer and the queue id that is listened for.
+        """Queue the same changes of many SIMs; return the answer, and the queue id of the report.
 
-        Without an external URL of Home Assistant nobody can report the end.
+        Without an external URL of Home Assistant there is no report, and None instead of the id.
         """
         edit, url = self._new_edit(iccids)
         if url is not None:
-            self._account.memory.bulk_edits[edit.webhook_id] = edit
+            self._account.pending_writes.bulk_edits[edit.webhook_id] = edit
             self._listen(edit)
         entry = self._account.config_entry
-        async with followed(
-            self._sims(iccids), changes.get("status"), self._account.memory, in_bulk=True
+        async with tracked_request(
+            self._status_requests(iccids),
+            changes.get("status"),
+            self._account.pending_writes,
+            in_bulk=True,
         ):
             try:
                 with translated_errors(self._hass, entry, entry.title):
@@ -87,7 +91,7 @@ class BulkEdits:
         return answer, edit.queue_id if url is not None else None
 
     def _new_edit(self, iccids: list[str]) -> tuple[BulkEdit, str | None]:
-        """Return an edit with ids that nobody can guess, and where its end can be reported to."""
+        """Return an edit with ids that nobody can guess, and the URL for its report."""
         edit = BulkEdit(
             queue_id=uuid4().hex,
             webhook_id=webhook.async_generate_id(),
@@ -101,7 +105,7 @@ class BulkEdits:
         return edit, url
 
     def _listen(self, edit: BulkEdit) -> None:
-        """Wait for the report of an edit, until patience ends."""
+        """Wait for the report of an edit until the patience ends."""
         webhook.async_register(
             self._hass,
             DOMAIN,
@@ -110,77 +114,76 @@ class BulkEdits:
             self._async_reported,
             allowed_methods=METHODS,
         )
-        # Not more than that where the clock was set back since.
-        left = min(max(edit.requested_at + PATIENCE - dt_util.utcnow(), timedelta()), PATIENCE)
+        left = max(PATIENCE - elapsed_since(edit.requested_at), timedelta())
         job = HassJob(partial(self._async_timed_out, edit), cancel_on_shutdown=True)
-        self._deadlines[edit.webhook_id] = async_call_later(self._hass, left, job)
+        self._cancel_time_out[edit.webhook_id] = async_call_later(self._hass, left, job)
 
     def _stop_listening(self, webhook_id: str) -> None:
-        """Take the webhook of an edit away."""
+        """Unregister the webhook of an edit."""
         webhook.async_unregister(self._hass, webhook_id)
-        if (cancel := self._deadlines.pop(webhook_id, None)) is not None:
+        if (cancel := self._cancel_time_out.pop(webhook_id, None)) is not None:
             cancel()
 
     def _forget(self, edit: BulkEdit) -> None:
-        """Wait for an edit no more."""
+        """Forget an edit that has ended or was refused."""
         self._stop_listening(edit.webhook_id)
-        if self._account.memory.bulk_edits.pop(edit.webhook_id, None) is not None:
-            self._account.memory.async_save_soon()
+        if self._account.pending_writes.bulk_edits.pop(edit.webhook_id, None) is not None:
+            self._account.pending_writes.async_schedule_save()
 
     async def _async_reported(self, hass: HomeAssistant, webhook_id: str, request: Request) -> None:
-        """Take the report of an edit; whatever else is sent here is left without an answer."""
+        """Handle the report of an edit; ignore anything else that is sent to the webhook."""
         report = await _read_report(request)
-        edit = self._account.memory.bulk_edits.get(webhook_id)
+        edit = self._account.pending_writes.bulk_edits.get(webhook_id)
         if edit is None or report is None or edit.queue_id not in report:
-            LOGGER.debug("A webhook was called by somebody who does not know its queue id")
+            LOGGER.debug("A webhook was called without its queue id")
             return
-        status, failed, has_failed = _understand(report, edit.iccids)
+        status, failed, has_failed = _parse_report(report, edit.iccids)
         self._end(
             edit,
-            BulkEditEnd.FAILED if has_failed else BulkEditEnd.FINISHED,
+            BulkEditEventType.FAILED if has_failed else BulkEditEventType.FINISHED,
             status=status,
             failed_sims=failed,
         )
         self._account.config_entry.async_create_background_task(
-            hass, self._look(edit.iccids), f"{DOMAIN} look after a bulk edit"
+            hass, self._check_sims(edit.iccids), f"{DOMAIN} check of a bulk edit"
         )
 
     @callback
     def _async_timed_out(self, edit: BulkEdit, *_: object) -> None:
-        """Say that no report has come."""
-        self._end(edit, BulkEditEnd.TIMED_OUT)
+        """Publish that no report was received in time."""
+        self._end(edit, BulkEditEventType.TIMED_OUT)
 
-    def _end(self, edit: BulkEdit, event: BulkEditEnd, **attributes: Any) -> None:
-        """Tell how an edit ended; its webhook is gone before anybody can call it again."""
+    def _end(self, edit: BulkEdit, event_type: BulkEditEventType, **attributes: Any) -> None:
+        """Publish the outcome of an edit; its webhook is removed before it can be called again."""
         self._forget(edit)
-        self._account.bulk_edits.async_tell(
-            Happening(
-                event=event,
+        self._account.bulk_edit_events.async_publish(
+            SimEvent(
+                event_type=event_type,
                 attributes={
                     "queue_id": edit.queue_id,
                     "sims": len(edit.iccids),
                     "requested_at": edit.requested_at,
-                    "took_seconds": seconds_since(edit.requested_at),
+                    "took_seconds": round(elapsed_since(edit.requested_at).total_seconds()),
                     **attributes,
                 },
             )
         )
 
-    async def _look(self, iccids: list[str]) -> None:
-        """See what an edit has done to its SIMs."""
-        for sim in self._sims(iccids):
-            await sim.async_look()
+    async def _check_sims(self, iccids: list[str]) -> None:
+        """Check the status of the SIMs of an edit."""
+        for status_requests in self._status_requests(iccids):
+            await status_requests.async_check()
 
-    def _sims(self, iccids: list[str]) -> list[StatusChanges]:
-        """Return the SIMs of an edit that are still there."""
-        sims = self._all_sims()
-        return [sims[iccid] for iccid in iccids if iccid in sims]
+    def _status_requests(self, iccids: list[str]) -> list[StatusRequests]:
+        """Return the status requests of the SIMs that are still tracked."""
+        tracked = {sim.iccid: sim.status_requests for sim in self._sims.values()}
+        return [tracked[iccid] for iccid in iccids if iccid in tracked]
 
 
 async def _read_report(request: Request) -> str | None:
-    """Return the body of a report, or the query of one that has none; None for what is no report.
+    """Return the body of a report, or its query where the body is empty; None if it is too large or incomplete.
 
-    Whatever is wrong with the request must not be raised: Home Assistant would log it, with the webhook id.
+    An error of the request must not be raised: Home Assistant would log it with the webhook id.
     """
     body = bytearray()
     try:
@@ -194,8 +197,8 @@ async def _read_report(request: Request) -> str | None:
     return body.decode(errors="replace") or request.query_string
 
 
-def _understand(report: str, iccids: list[str]) -> tuple[str | None, list[str], bool]:
-    """Return what a report says: a status, the SIMs of the edit that failed, and whether it failed."""
+def _parse_report(report: str, iccids: list[str]) -> tuple[str | None, list[str], bool]:
+    """Return the status in a report, the SIMs of the edit that failed, and whether the edit failed."""
     try:
         told = json_loads(report)
     except ValueError:

@@ -1,30 +1,38 @@
 """Buttons of the IoT Portal integration."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, override
+from typing import override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import IotPortalConfigEntry
+from .coordinator import IotPortalSimCoordinator
 from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add_sim_entities
+from .models import SimData
+from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotPortalButtonEntityDescription(IotPortalSimEntityDescription[Any], ButtonEntityDescription):
+class IotPortalButtonEntityDescription(
+    IotPortalSimEntityDescription[SimData], ButtonEntityDescription
+):
     """Describes a button of a SIM."""
+
+    press_fn: Callable[[IotPortalSimCoordinator], Awaitable[None]]
 
 
 BUTTONS = (
     IotPortalButtonEntityDescription(
         key="refresh",
         entity_category=EntityCategory.DIAGNOSTIC,
-        is_for_small_fleets=True,
-        part_fn=lambda data: data,
+        disabled_in_large_fleets=True,
+        part_fn=lambda data: data if data.is_known else None,
+        press_fn=lambda sim: sim.async_read_now(),
     ),
 )
 
@@ -39,17 +47,17 @@ async def async_setup_entry(
 
 
 class IotPortalButton(IotPortalSimEntity, ButtonEntity):
-    """The button that reads a SIM now."""
+    """A button of a SIM."""
 
     entity_description: IotPortalButtonEntityDescription
 
     @property
     @override
     def available(self) -> bool:
-        """Allow to try again when the SIM could not be read."""
+        """Stay available so that a retry is possible."""
         return True
 
     @override
     async def async_press(self) -> None:
-        """Read the SIM."""
-        await self.coordinator.async_read_now()
+        """Press the button."""
+        await self.entity_description.press_fn(self.coordinator)

@@ -1,9 +1,12 @@
-"""Constants of the IoT Portal integration."""
+"""Constants and the logger of the IoT Portal integration."""
 
 from datetime import timedelta
+import logging
+import re
 from typing import Final
 
 DOMAIN: Final = "iot_portal"
+LOGGER: Final = logging.getLogger(__package__)
 
 CONF_ALLOWANCE: Final = "allowance"
 CONF_API_TOKEN: Final = "api_token"
@@ -22,7 +25,7 @@ CONF_WATCH_SMS: Final = "watch_sms"
 
 SUBENTRY_TYPE_SIM: Final = "sim"
 
-# Usage reaches the portal when a session's records close, so asking more often buys little.
+# Usage reaches the portal when a session's records close, so polling more often gains little.
 DEFAULT_POLL_INTERVAL: Final = 15
 POLL_INTERVALS: Final = (5, 1440)
 
@@ -35,5 +38,20 @@ MEGABYTE: Final = 10**6
 # Plan, owner and dates of a SIM seldom change.
 DEVICE_INTERVAL: Final = timedelta(hours=6)
 
-# How long a refused route is believed to stay refused.
+# How long a refused endpoint is not asked again.
 REFUSED_INTERVAL: Final = timedelta(days=1)
+
+_LONG_NUMBER: Final = re.compile(r"\d{7,}(?=\d{4})")
+
+
+def _mask_numbers(record: logging.LogRecord) -> bool:
+    """Mask all but the last 4 digits of long numbers.
+
+    Logs are pasted into forums, and SIMs without a label are titled by their ICCID.
+    """
+    if record.levelno > logging.DEBUG:
+        record.msg, record.args = _LONG_NUMBER.sub("…", record.getMessage()), ()
+    return True
+
+
+LOGGER.addFilter(_mask_numbers)

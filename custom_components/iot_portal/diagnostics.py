@@ -1,4 +1,4 @@
-"""Diagnostics of the IoT Portal integration: what helps to mend, and nothing that identifies."""
+"""Diagnostics of the IoT Portal integration, without anything that identifies a SIM or its owner."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,15 +9,16 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 
 from .account import IotPortalAccount
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+from .coordinator import IotPortalSimCoordinator
+from .runtime_data import IotPortalConfigEntry
 
-# What the portal's fields may show as it is: words, numbers and dates that belong to nobody.
+# Fields of the portal shown as they are: words, numbers and dates that identify nobody.
 _SHOWN = {
     *("status", "ctdDataUsage", "ctdSMSUsage", "ctdVoiceUsage", "ctdSessionCount"),
     *("dateActivated", "dateCreated", "dateUpdated", "dateShipped"),
     *("dateSessionStarted", "dateSessionEnded", "globalSimType", "isshared"),
     *("dataquantity", "datasize", "commsplan"),
-    # Of an SMS that was sent from here.
+    # Of an SMS that Home Assistant sent.
     *("sent_at", "has_ended"),
 }
 
@@ -25,9 +26,9 @@ _SHOWN = {
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: IotPortalConfigEntry
 ) -> dict[str, Any]:
-    """Return how an account and its SIMs are doing."""
+    """Return the diagnostics of an account and its SIMs."""
     return {
-        # Only which credentials there are: the address may be somebody's own.
+        # Only the names of the fields: the address may be private.
         "log_in_with": sorted(entry.data),
         "options": dict(entry.options),
         **_describe_account(entry.runtime_data.account),
@@ -38,7 +39,7 @@ async def async_get_config_entry_diagnostics(
 async def async_get_device_diagnostics(
     hass: HomeAssistant, entry: IotPortalConfigEntry, device: AnyDeviceEntry
 ) -> dict[str, Any]:
-    """Return how one SIM is doing, or the account for its own device."""
+    """Return the diagnostics of a SIM, or of the account for its own device."""
     sim = entry.runtime_data.sims.get(device.config_subentry_id or "")
     if sim is None:
         return await async_get_config_entry_diagnostics(hass, entry)
@@ -46,35 +47,36 @@ async def async_get_device_diagnostics(
 
 
 def _describe_account(account: IotPortalAccount) -> dict[str, Any]:
-    """Return how an account gets on with the portal."""
+    """Return the state of an account."""
     return {
         "is_connected": account.data.is_connected,
         "last_error": account.last_error,
         "requests_in_last_hour": account.client.pacer.requests_in_last_hour,
         "poll_interval": account.schedule.interval,
-        "bulk_edits_without_report": len(account.memory.bulk_edits),
+        "bulk_edits_without_report": len(account.pending_writes.bulk_edits),
     }
 
 
 def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
-    """Return the state of a SIM and the shape of what the portal said last."""
-    data = sim.data if sim.has_been_read else None
+    """Return the state of a SIM and the shape of the portal's last answers."""
+    data = sim.data
+    request, last_sms = data.writes.awaited_status, data.writes.last_sms
     return {
         "settings": {key: value for key, value in sim.subentry.data.items() if key != "iccid"},
         "last_update_success": sim.last_update_success,
         "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
-        "refused_routes": sim.reader.refused_routes,
-        "change": asdict(data.change) if data and data.change else None,
-        "last_sms": _shape(asdict(data.last_sms)) if data and data.last_sms else None,
-        "status": data.status if data else None,
-        "usage": _shape(data.usage.raw if data and data.usage else {}),
-        "session": _shape(data.session.raw if data and data.session else {}),
-        "device": _shape(data.device.raw if data and data.device else {}),
+        "refused_routes": list(data.refused_at),
+        "status_request": asdict(request) if request else None,
+        "last_sms": _shape(asdict(last_sms)) if last_sms else None,
+        "status": data.status,
+        "usage": _shape(data.usage.raw if data.usage else {}),
+        "session": _shape(data.session.raw if data.session else {}),
+        "device": _shape(data.device.raw if data.device else {}),
     }
 
 
 def _shape(raw: Any) -> dict[str, Any]:
-    """Return the fields of an answer; of those that may identify, only whether there is something."""
+    """Return the fields of an answer; redact those with a value that may identify."""
     fields: Iterable[tuple[str, Any]] = raw.items()
     return {
         key: value if key in _SHOWN or value in (None, "") else REDACTED for key, value in fields

@@ -1,4 +1,4 @@
-"""Bases of the entities of a SIM and of an account, and how they come to be."""
+"""Base classes of the entities of a SIM and of an account, and how they are added."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,27 +14,25 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .account import IotPortalAccount
 from .const import DOMAIN
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
-from .sim import SimData
+from .coordinator import IotPortalSimCoordinator
+from .models import SimData
+from .runtime_data import IotPortalConfigEntry
 
 
 @dataclass(frozen=True, kw_only=True)
 class IotPortalSimEntityDescription[PartT](EntityDescription):
-    """Describes an entity of a SIM and the part of the SIM that it needs, None while it is missing.
-
-    What a large fleet can do without starts disabled there.
-    """
+    """Describes an entity of a SIM; `part_fn` returns the part that it shows, None while it is missing."""
 
     part_fn: Callable[[SimData], PartT | None]
-    is_for_small_fleets: bool = False
+    disabled_in_large_fleets: bool = False
 
     def has_part(self, data: SimData) -> bool:
-        """Tell whether the part is there."""
+        """Return whether the part is there."""
         return self.part_fn(data) is not None
 
-    def is_ready(self, known: SimData | None) -> bool:
-        """Tell whether a SIM has such an entity, as far as is known."""
-        return known is not None and self.has_part(known)
+    def is_ready(self, data: SimData) -> bool:
+        """Return whether the entity of a SIM can be added."""
+        return self.has_part(data)
 
 
 @callback
@@ -45,7 +43,7 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     create: Callable[[IotPortalSimCoordinator, DescriptionT], Entity],
     descriptions: tuple[DescriptionT, ...],
 ) -> None:
-    """Add the entities of every SIM, each as soon as its part has been read once, in whichever run."""
+    """Add the entities of every SIM, each once its part has been read, in this run or an earlier one."""
 
     @callback
     def sim_added(coordinator: IotPortalSimCoordinator) -> None:
@@ -56,10 +54,10 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
         ]
 
         @callback
-        def add_those_that_are_ready() -> None:
+        def add_ready_entities() -> None:
             if not waiting:
                 return
-            ready = [item for item in waiting if item.is_ready(coordinator.known)]
+            ready = [item for item in waiting if item.is_ready(coordinator.data)]
             waiting[:] = [item for item in waiting if item not in ready]
             if ready:
                 async_add_entities(
@@ -67,15 +65,15 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
                     config_subentry_id=coordinator.subentry.subentry_id,
                 )
 
-        entry.async_on_unload(coordinator.async_add_listener(add_those_that_are_ready))
+        entry.async_on_unload(coordinator.async_add_listener(add_ready_entities))
 
     entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
 
 
 def _is_disabled(coordinator: IotPortalSimCoordinator, platform: Platform, key: str) -> bool:
-    """Tell whether an entity is registered as disabled; when it is enabled, its account is reloaded.
+    """Return whether an entity is registered as disabled; enabling it reloads its account.
 
-    To add it would cost as much as to add one that is shown, and most of a SIM's are disabled.
+    Adding it would cost as much as adding an enabled one, and most entities of a SIM are disabled.
     """
     registry = er.async_get(coordinator.hass)
     entity_id = registry.async_get_entity_id(platform, DOMAIN, _unique_id(coordinator, key))
@@ -83,7 +81,7 @@ def _is_disabled(coordinator: IotPortalSimCoordinator, platform: Platform, key: 
 
 
 def _unique_id(coordinator: IotPortalSimCoordinator, key: str) -> str:
-    """Return what an entity of a SIM is registered under."""
+    """Return the unique id of an entity of a SIM."""
     return f"{coordinator.iccid}_{key}"
 
 
@@ -94,7 +92,7 @@ def sim_device(coordinator: IotPortalSimCoordinator) -> DeviceInfo:
         identifiers={(DOMAIN, coordinator.iccid)},
         manufacturer="IoT Portal",
         model="SIM card",
-        name=coordinator.subentry.title,
+        name=coordinator.title,
         serial_number=coordinator.iccid,
         via_device_id=dr.async_get_device_id_by_identifier(
             coordinator.hass, (DOMAIN, entry_id), config_entry_id=entry_id
@@ -103,7 +101,7 @@ def sim_device(coordinator: IotPortalSimCoordinator) -> DeviceInfo:
 
 
 def account_device(account: IotPortalAccount) -> DeviceInfo:
-    """Return the device of an account, which set-up has made."""
+    """Return the device of an account, which set-up has created."""
     return DeviceInfo(identifiers={(DOMAIN, account.config_entry.entry_id)})
 
 
@@ -116,48 +114,24 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     def __init__(
         self, coordinator: IotPortalSimCoordinator, description: IotPortalSimEntityDescription[Any]
     ) -> None:
-        """Place the entity on the device of its SIM."""
+        """Initialize the entity on the device of its SIM."""
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_translation_key = description.key
         self._attr_unique_id = _unique_id(coordinator, description.key)
         self._attr_device_info = sim_device(coordinator)
-        if description.is_for_small_fleets and coordinator.account.is_large:
+        if description.disabled_in_large_fleets and coordinator.account.is_large:
             self._attr_entity_registry_enabled_default = False
-        self._shown: tuple[bool, object] | None = None
 
     @property
     @override
     def available(self) -> bool:
-        """Tell whether the part of the SIM that the entity shows could be read."""
+        """Return whether the part of the SIM that the entity shows could be read."""
         return (
             super().available
             and self.coordinator.has_been_read
             and self.entity_description.has_part(self.coordinator.data)
         )
-
-    @property
-    def shows(self) -> object:
-        """Return what the entity shows while it is available, to tell when that changes."""
-        return None
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Begin with what Home Assistant is about to show."""
-        await super().async_added_to_hass()
-        self._has_changed()
-
-    @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
-        """Show what was read, where it is something else than before: most of a SIM stays the same."""
-        if self._has_changed():
-            super()._handle_coordinator_update()
-
-    def _has_changed(self) -> bool:
-        """Tell whether there is something else to show than the last time."""
-        before, self._shown = self._shown, (self.available, self.shows if self.available else None)
-        return self._shown != before
 
 
 class IotPortalAccountEntity(CoordinatorEntity[IotPortalAccount]):
@@ -166,7 +140,7 @@ class IotPortalAccountEntity(CoordinatorEntity[IotPortalAccount]):
     _attr_has_entity_name = True
 
     def __init__(self, account: IotPortalAccount, description: EntityDescription) -> None:
-        """Place the entity on the device of its account."""
+        """Initialize the entity on the device of its account."""
         super().__init__(account)
         self.entity_description = description
         self._attr_translation_key = description.key

@@ -1,4 +1,4 @@
-"""What people are told when the portal refuses, or when their input cannot be sent."""
+"""Errors of requests and input as translated errors of Home Assistant."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from .api import (
 from .api.gsm import sms_length
 from .const import DOMAIN
 
-# The first class that fits gives the words.
+# The first class that matches decides.
 _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
     (IotPortalAuthenticationError, "authentication_failed"),
     (IotPortalConnectionError, "cannot_connect"),
@@ -34,7 +34,7 @@ _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
 
 
 class Translation(TypedDict):
-    """What every exception of Home Assistant takes to be shown in the user's language."""
+    """The arguments by which an exception of Home Assistant is translated."""
 
     translation_domain: str
     translation_key: str
@@ -44,15 +44,15 @@ class Translation(TypedDict):
 def translate(
     err: IotPortalError, subject: str, *, otherwise: str = "portal_error", **placeholders: str
 ) -> Translation:
-    """Return the translation of an error that hit the subject, a SIM or an account.
+    """Return the translation of an error of a request about the subject, a SIM or an account.
 
-    `otherwise` is the key for what the portal refused for a reason of its own.
+    `otherwise` is the key for a request that the portal refused for a reason of its own.
     """
     keys = (key for kind, key in _TRANSLATION_KEYS if isinstance(err, kind))
     return {
         "translation_domain": DOMAIN,
         "translation_key": next(keys, otherwise),
-        # Our sentences end by themselves; the portal's may bring a full stop too.
+        # The translation ends with a full stop; the portal's message may have one too.
         "translation_placeholders": {
             "subject": subject,
             "error": str(err).rstrip(". "),
@@ -70,7 +70,7 @@ def translated_errors(
     otherwise: str = "portal_error",
     **placeholders: str,
 ) -> Iterator[None]:
-    """Tell the user what went wrong with a request; refused credentials are asked for again."""
+    """Raise the errors of a request as translated errors; refused credentials start reauthentication."""
     try:
         yield
     except IotPortalAuthenticationError as err:
@@ -83,7 +83,7 @@ def translated_errors(
 
 
 def check_message(message: str) -> None:
-    """Refuse a text that does not fit into an SMS."""
+    """Raise if a text does not fit into an SMS."""
     if not message.strip():
         raise invalid_input(key="message_empty")
     length, limit = sms_length(message)
@@ -96,3 +96,15 @@ def invalid_input(*, key: str, **placeholders: str) -> ServiceValidationError:
     return ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
     )
+
+
+def form_error_key(err: IotPortalError) -> str:
+    """Return the key of a form's message for an error."""
+    match err:
+        case IotPortalAuthenticationError():
+            return "invalid_auth"
+        case IotPortalConnectionError():
+            return "cannot_connect"
+        case IotPortalRateLimitError():
+            return "rate_limited"
+    return "portal_error"

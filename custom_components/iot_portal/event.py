@@ -10,15 +10,17 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+from .account import IotPortalAccount
+from .coordinator import IotPortalSimCoordinator
 from .entity import (
     IotPortalSimEntityDescription,
     account_device,
     async_add_sim_entities,
     sim_device,
 )
-from .happenings import BulkEditEnd, Happening, Happenings, Lifecycle, SmsProgress
-from .sim import SimData
+from .event_feed import EventFeed
+from .models import BulkEditEventType, SimData, SimEvent, SimEventType, SmsEventType
+from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -30,27 +32,18 @@ class IotPortalSimEventEntityDescription(
     """Describes an event entity of a SIM."""
 
     part_fn: Callable[[SimData], SimData] = lambda data: data
-    happenings_fn: Callable[[IotPortalSimCoordinator], Happenings]
 
     @override
-    def is_ready(self, known: SimData | None) -> bool:
-        """Be there before the SIM is first read: a write may end before."""
+    def is_ready(self, data: SimData) -> bool:
+        """Return True: a write may end before the SIM is first read."""
         return True
 
 
 SIM_EVENTS = (
-    IotPortalSimEventEntityDescription(
-        key="lifecycle",
-        event_types=list(Lifecycle),
-        happenings_fn=lambda sim: sim.lifecycle,
-    ),
-    IotPortalSimEventEntityDescription(
-        key="sms",
-        event_types=list(SmsProgress),
-        happenings_fn=lambda sim: sim.sms,
-    ),
+    IotPortalSimEventEntityDescription(key="lifecycle", event_types=list(SimEventType)),
+    IotPortalSimEventEntityDescription(key="sms", event_types=list(SmsEventType)),
 )
-ACCOUNT_EVENTS = (EventEntityDescription(key="bulk_edit", event_types=list(BulkEditEnd)),)
+ACCOUNT_EVENTS = (EventEntityDescription(key="bulk_edit", event_types=list(BulkEditEventType)),)
 
 
 async def async_setup_entry(
@@ -61,51 +54,58 @@ async def async_setup_entry(
     """Set up the event entities."""
     async_add_sim_entities(entry, Platform.EVENT, async_add_entities, _sim_event, SIM_EVENTS)
     account = entry.runtime_data.account
-    async_add_entities(
-        IotPortalEvent(description, account.bulk_edits, entry.entry_id, account_device(account))
-        for description in ACCOUNT_EVENTS
-    )
+    async_add_entities(_account_event(account, description) for description in ACCOUNT_EVENTS)
 
 
 def _sim_event(
     sim: IotPortalSimCoordinator, description: IotPortalSimEventEntityDescription
 ) -> IotPortalEvent:
     """Return an event entity of a SIM."""
-    return IotPortalEvent(description, description.happenings_fn(sim), sim.iccid, sim_device(sim))
+    return IotPortalEvent(description, sim.events, sim.iccid, sim_device(sim))
+
+
+def _account_event(
+    account: IotPortalAccount, description: EventEntityDescription
+) -> IotPortalEvent:
+    """Return an event entity of an account."""
+    return IotPortalEvent(
+        description,
+        account.bulk_edit_events,
+        account.config_entry.entry_id,
+        account_device(account),
+    )
 
 
 class IotPortalEvent(EventEntity):
-    """What happened last to a SIM or an account; it stays true while the portal is away."""
+    """The last event of a SIM or an account; it stays available while the portal is unreachable."""
 
     _attr_has_entity_name = True
     _attr_should_poll = False
+    entity_description: EventEntityDescription
 
     def __init__(
         self,
         description: EventEntityDescription,
-        happenings: Happenings,
+        feed: EventFeed,
         owner: str,
         device: DeviceInfo,
     ) -> None:
-        """Place the entity on the device of its owner, an ICCID or the id of an entry."""
+        """Initialize the entity on the device of its owner, an ICCID or the id of an entry."""
         self.entity_description = description
-        self._happenings = happenings
+        self._feed = feed
         self._attr_translation_key = description.key
         self._attr_unique_id = f"{owner}_{description.key}"
         self._attr_device_info = device
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._happenings.async_listen(self._async_happened))
+        self.async_on_remove(self._feed.async_listen(self._async_handle_event))
 
     @callback
-    def async_entity_id_changed(self, old_entity_id: str) -> None:
-        """Go on listening under another entity id."""
-
-    @callback
-    def _async_happened(self, happening: Happening) -> None:
-        """Show what happened."""
-        self._trigger_event(happening.event.value, dict(happening.attributes))
-        self.async_write_ha_state()
+    def _async_handle_event(self, event: SimEvent) -> None:
+        """Show an event of one of the entity's types."""
+        if event.event_type in self.event_types:
+            self._trigger_event(event.event_type.value, dict(event.attributes))
+            self.async_write_ha_state()

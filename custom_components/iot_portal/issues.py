@@ -1,4 +1,4 @@
-"""Repairs that a person has to make, raised when their cause appears and cleared when it is gone."""
+"""Repair issues: created when their cause appears, cleared when it is gone."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,27 +10,27 @@ from .const import DOMAIN
 
 
 class Issue(StrEnum):
-    """What can need a person; refused credentials are Home Assistant's own repair."""
+    """Kinds of repair issues; for refused credentials Home Assistant creates its own."""
 
     ENTRY_TOO_NEW = "entry_too_new"
     INTERVAL_STRETCHED = "interval_stretched"
-    MEMORY_LOST = "memory_lost"
+    PENDING_WRITES_LOST = "pending_writes_lost"
     ROUTE_REFUSED = "route_refused"
     SIM_GONE = "sim_gone"
     STATUS_CHANGE_TIMED_OUT = "status_change_timed_out"
 
 
-# A SIM can be removed from here, and that something was lost can be taken note of.
-_FIXABLE = {Issue.MEMORY_LOST, Issue.SIM_GONE}
-# What happens once would otherwise be forgotten with the next restart, seen or not.
-_PERSISTENT = {Issue.MEMORY_LOST}
+# A SIM can be removed by its repair, and a loss can be acknowledged.
+_FIXABLE = {Issue.PENDING_WRITES_LOST, Issue.SIM_GONE}
+# It is raised once, so a restart before somebody sees it must not clear it.
+_PERSISTENT = {Issue.PENDING_WRITES_LOST}
 
 
 @callback
 def async_raise_issue(
     hass: HomeAssistant, issue: Issue, entry_id: str, subject: str, placeholders: Mapping[str, str]
 ) -> None:
-    """Ask for a repair; the subject is the id of a SIM's subentry, a route, an option or a file."""
+    """Create an issue; the subject is the id of a SIM's subentry, an endpoint, an option or a file."""
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -46,20 +46,20 @@ def async_raise_issue(
 
 @callback
 def async_clear_issue(hass: HomeAssistant, issue: Issue, entry_id: str, subject: str) -> None:
-    """Take a repair back, if there is one."""
+    """Clear an issue, if there is one."""
     ir.async_delete_issue(hass, DOMAIN, _issue_id(issue, entry_id, subject))
 
 
 @callback
-def async_clear_sim(hass: HomeAssistant, entry_id: str, subentry_id: str) -> None:
-    """Take the repairs of a SIM back."""
+def async_clear_sim_issues(hass: HomeAssistant, entry_id: str, subentry_id: str) -> None:
+    """Clear the issues of a SIM."""
     for issue in Issue:
         async_clear_issue(hass, issue, entry_id, subentry_id)
 
 
 @callback
-def async_clear_account(hass: HomeAssistant, entry_id: str) -> None:
-    """Take all repairs of an account back."""
+def async_clear_account_issues(hass: HomeAssistant, entry_id: str) -> None:
+    """Clear all issues of an account."""
     registry = ir.async_get(hass)
     for domain, issue_id in list(registry.issues):
         if domain == DOMAIN and f".{entry_id}." in issue_id:
@@ -67,5 +67,5 @@ def async_clear_account(hass: HomeAssistant, entry_id: str) -> None:
 
 
 def _issue_id(issue: Issue, entry_id: str, subject: str) -> str:
-    """Return what a repair is registered under."""
+    """Return the id of an issue."""
     return f"{issue}.{entry_id}.{subject}"

@@ -1,25 +1,31 @@
-"""Notify entities of the IoT Portal integration: an SMS to a SIM."""
+"""Notify entities of the IoT Portal integration."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, override
+from typing import override
 
 from homeassistant.components.notify import NotifyEntity, NotifyEntityDescription
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import IotPortalConfigEntry
 from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add_sim_entities
+from .models import SimData
+from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotPortalNotifyEntityDescription(IotPortalSimEntityDescription[Any], NotifyEntityDescription):
-    """Describes a notify entity of a SIM."""
+class IotPortalNotifyEntityDescription(
+    IotPortalSimEntityDescription[SimData], NotifyEntityDescription
+):
+    """Describes a notify entity of a SIM, which is there once the SIM has been read."""
+
+    part_fn: Callable[[SimData], SimData | None] = lambda data: data if data.is_known else None
 
 
-NOTIFIERS = (IotPortalNotifyEntityDescription(key="sms", part_fn=lambda data: data),)
+NOTIFIERS = (IotPortalNotifyEntityDescription(key="sms"),)
 
 
 async def async_setup_entry(
@@ -32,17 +38,17 @@ async def async_setup_entry(
 
 
 class IotPortalNotifier(IotPortalSimEntity, NotifyEntity):
-    """The way to send a SIM an SMS."""
+    """A notify entity that sends an SMS to a SIM."""
 
     entity_description: IotPortalNotifyEntityDescription
 
     @property
     @override
     def available(self) -> bool:
-        """Allow to try when the SIM could not be read: Home Assistant passes over what is unavailable."""
+        """Stay available: Home Assistant silently skips unavailable entities instead of raising the error."""
         return True
 
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send the message as an SMS."""
-        await self.coordinator.messages.async_send(message)
+        await self.coordinator.sms.async_send(message)

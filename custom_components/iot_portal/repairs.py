@@ -1,4 +1,4 @@
-"""Repairs that can be made from here."""
+"""Repair flows of the IoT Portal integration."""
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
 from homeassistant.core import HomeAssistant
@@ -11,8 +11,8 @@ from .issues import Issue
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the dialog that removes a SIM that is gone, or one that is there to be read."""
-    if issue_id.startswith(Issue.MEMORY_LOST):
+    """Return the flow that removes a SIM that is gone, or the one that acknowledges a loss."""
+    if issue_id.startswith(Issue.PENDING_WRITES_LOST):
         return ConfirmRepairFlow()
     data = data or {}
     return SimGoneFlow(str(data["entry_id"]), str(data["subentry_id"]))
@@ -22,18 +22,18 @@ class SimGoneFlow(RepairsFlow):
     """Removes a SIM that the portal no longer knows."""
 
     def __init__(self, entry_id: str, subentry_id: str) -> None:
-        """Remember which SIM it is about."""
+        """Initialize the flow for one SIM."""
         self._entry_id = entry_id
         self._subentry_id = subentry_id
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Begin with the question."""
+        """Start with the confirmation."""
         return await self.async_step_confirm()
 
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Ask, and remove the SIM with its device and entities."""
+        """Ask for confirmation, and remove the SIM with its device and entities."""
         if user_input is not None:
             entry = self.hass.config_entries.async_get_entry(self._entry_id)
             if entry is not None and self._subentry_id in entry.subentries:

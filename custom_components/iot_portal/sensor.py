@@ -19,15 +19,16 @@ from homeassistant.helpers.typing import StateType
 
 from .account import AccountData
 from .api import Device, Session, SimStatus, SmsStatus, Usage, sms_status
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+from .const import LOGGER
+from .coordinator import IotPortalSimCoordinator
 from .entity import (
     IotPortalAccountEntity,
     IotPortalSimEntity,
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
-from .log import LOGGER
-from .sim import Budget, SentSms, SimData, shown_status
+from .models import Budget, SentSms, SimData, normalize_status
+from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -41,7 +42,7 @@ class IotPortalSensorEntityDescription[PartT](
     value_fn: Callable[[PartT], StateType | datetime]
 
     def value(self, data: SimData) -> StateType | datetime:
-        """Return what the sensor shows of a SIM; nothing while its part is missing."""
+        """Return the value for a SIM, None while its part is missing."""
         part = self.part_fn(data)
         return None if part is None else self.value_fn(part)
 
@@ -66,13 +67,13 @@ class DataSizeDescription[PartT](IotPortalSensorEntityDescription[PartT]):
 
 @dataclass(frozen=True, kw_only=True)
 class DetailDescription[PartT](IotPortalSensorEntityDescription[PartT]):
-    """Describes a detail for those who look closer."""
+    """Describes a diagnostic detail."""
 
     entity_category: EntityCategory = EntityCategory.DIAGNOSTIC
 
 
 def _sms_option(sms: SentSms) -> str | None:
-    """Return how far an SMS got in our spelling, another word as the portal reports it."""
+    """Return a known delivery status in our spelling, any other as the portal reports it."""
     return None if sms.status is None else sms_status(sms.status) or sms.status
 
 
@@ -85,7 +86,7 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     ),
     IotPortalSensorEntityDescription[Usage](
         key="sms_usage",
-        is_for_small_fleets=True,
+        disabled_in_large_fleets=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
         part_fn=lambda data: data.usage,
         value_fn=lambda usage: usage.sms_count,
@@ -125,7 +126,7 @@ BUDGET_SENSORS = (
     ),
     DataSizeDescription[Budget](
         key="data_remaining",
-        is_for_small_fleets=True,
+        disabled_in_large_fleets=True,
         part_fn=lambda data: data.budget,
         value_fn=lambda budget: budget.remaining,
     ),
@@ -146,14 +147,14 @@ SESSION_SENSORS = (
     ),
     DetailDescription[Session](
         key="session_started",
-        is_for_small_fleets=True,
+        disabled_in_large_fleets=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         part_fn=lambda data: data.session,
         value_fn=lambda session: session.started,
     ),
     DetailDescription[Session](
         key="session_ended",
-        is_for_small_fleets=True,
+        disabled_in_large_fleets=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         part_fn=lambda data: data.session,
         value_fn=lambda session: session.ended,
@@ -162,7 +163,7 @@ SESSION_SENSORS = (
 DEVICE_SENSORS = (
     DetailDescription[Device](
         key="rate_plan",
-        is_for_small_fleets=True,
+        disabled_in_large_fleets=True,
         part_fn=lambda data: data.device,
         value_fn=lambda device: device.rate_plan,
     ),
@@ -189,7 +190,7 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
         device_class=SensorDeviceClass.ENUM,
         options=[status.lower() for status in SimStatus],
         part_fn=lambda data: data.status,
-        value_fn=shown_status,
+        value_fn=normalize_status,
     ),
     *USAGE_SENSORS,
     *BUDGET_SENSORS,
@@ -200,7 +201,7 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
         device_class=SensorDeviceClass.ENUM,
         options=list(SmsStatus),
         entity_registry_enabled_default=False,
-        part_fn=lambda data: data.last_sms,
+        part_fn=lambda data: data.writes.last_sms,
         value_fn=_sms_option,
     ),
 )
@@ -215,7 +216,7 @@ ACCOUNT_SENSORS = (
         state_class=SensorStateClass.MEASUREMENT,
         value_fn=lambda data: data.sims_active,
     ),
-    # Each SIM has a cycle of its own, so the sum falls several times a month: no total.
+    # Each SIM has its own billing cycle, so the sum falls several times a month: it is no total.
     IotPortalAccountSensorEntityDescription(
         key="data_usage_total",
         device_class=SensorDeviceClass.DATA_SIZE,
@@ -258,37 +259,31 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
         coordinator: IotPortalSimCoordinator,
         description: IotPortalSensorEntityDescription[Any],
     ) -> None:
-        """Start with the states that are known."""
+        """Initialize the sensor with the options that are known."""
         super().__init__(coordinator, description)
-        self._learn_option()
+        self._add_option()
 
     @property
     @override
     def native_value(self) -> StateType | datetime:
-        """Return what the portal reported last."""
-        return self.entity_description.value(self.coordinator.data)
-
-    @property
-    @override
-    def shows(self) -> object:
         """Return the value."""
-        return self.native_value
+        return self.entity_description.value(self.coordinator.data)
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        """Show what was read."""
-        self._learn_option()
+        """Write the state, which may be a new option."""
+        self._add_option()
         super()._handle_coordinator_update()
 
-    def _learn_option(self) -> None:
-        """Take in a state that we did not know: other networks have words of their own."""
+    def _add_option(self) -> None:
+        """Add an unknown status to the options: other networks have statuses of their own."""
         options = self.options
         if options is None or not self.available:
             return
         if (value := self.native_value) is None or value in options:
             return
-        LOGGER.info("%s reports a status that is not known: %s", self.coordinator.name, value)
+        LOGGER.info("%s reports a status that is not known: %s", self.coordinator.title, value)
         self._attr_options = [*options, str(value)]
 
 
@@ -300,5 +295,5 @@ class IotPortalAccountSensor(IotPortalAccountEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> StateType:
-        """Return what was noted last."""
+        """Return the value."""
         return self.entity_description.value_fn(self.coordinator.data)

@@ -18,10 +18,18 @@ from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import JsonValueType, json_loads
 import voluptuous as vol
 
-from .api import TERMINAL_STATUSES, SimStatus
+from .api import (
+    TERMINAL_STATUSES,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+    SimStatus,
+)
 from .const import DOMAIN
-from .coordinator import IotPortalConfigEntry, IotPortalSimCoordinator
+from .coordinator import IotPortalSimCoordinator
 from .errors import check_message, invalid_input, translated_errors
+from .models import Endpoint, SimData
+from .runtime_data import IotPortalConfigEntry
+from .sim_reader import SimReader
 
 ATTR_CHANGES = "changes"
 ATTR_CONFIRM_TERMINAL = "confirm_terminal"
@@ -56,28 +64,28 @@ async def _send_sms(call: ServiceCall) -> ServiceResponse:
     check_message(message)
 
     async def send(sim: IotPortalSimCoordinator) -> Answer:
-        return {"sms_id": await sim.messages.async_send(message)}
+        return {"sms_id": await sim.sms.async_send(message)}
 
     return await _for_each_sim(call, send)
 
 
 async def _request_status_change(call: ServiceCall) -> ServiceResponse:
-    """Ask for another status of each SIM."""
+    """Request a status of each SIM."""
     status = _checked_status(call, call.data[ATTR_STATUS])
 
     async def request(sim: IotPortalSimCoordinator) -> Answer:
-        await sim.changes.async_request(status)
+        await sim.status_requests.async_request(status)
         return {"status": status}
 
     return await _for_each_sim(call, request)
 
 
 async def _edit_device(call: ServiceCall) -> ServiceResponse:
-    """Change fields of each SIM, under the portal's names for them."""
+    """Change fields of each SIM, given by the portal's names."""
     changes = _checked_changes(call)
 
     async def edit(sim: IotPortalSimCoordinator) -> Answer:
-        return {"answer": _plain(await sim.async_edit_device(changes))}
+        return {"answer": _as_json(await sim.async_edit_device(changes))}
 
     return await _for_each_sim(call, edit)
 
@@ -92,8 +100,8 @@ async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
 
     async def edit(entry: IotPortalConfigEntry, iccids: list[str]) -> Answer:
         answer, queue_id = await entry.runtime_data.bulk_edits.async_send(iccids, changes)
-        # The event of the end carries the queue id; there is none where nobody can report it.
-        return {"answer": _plain(answer), "queue_id": queue_id}
+        # The event of the outcome carries the queue id; without an external URL there is none.
+        return {"answer": _as_json(answer), "queue_id": queue_id}
 
     return await _try_each(
         call,
@@ -107,38 +115,60 @@ async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
 
 
 async def _update_rule(call: ServiceCall) -> ServiceResponse:
-    """Send a rule update of an account as it is."""
+    """Send a rule update to an account as it is."""
     entry: IotPortalConfigEntry = service.async_get_config_entry(
         call.hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID]
     )
     with translated_errors(call.hass, entry, entry.title):
         answer = await entry.runtime_data.account.client.update_rule(call.data[ATTR_RULE])
-    return {"answer": _plain(answer)} if call.return_response else None
+    return {"answer": _as_json(answer)} if call.return_response else None
 
 
 async def _get_sim(call: ServiceCall) -> ServiceResponse:
-    """Read everything the portal tells of each SIM, now."""
+    """Read all that the portal reports of each SIM, under its own field names."""
 
     async def read(sim: IotPortalSimCoordinator) -> Answer:
-        return _plain_dict(await sim.async_get_sim())
+        reader = SimReader(sim.client, sim.iccid, SimData())
+        with sim.translated_errors():
+            usage = await reader.async_read_part(Endpoint.USAGE, sim.client.get_usage)
+            session = await reader.async_read_part(Endpoint.SESSION, sim.client.get_session)
+            device = await reader.async_read_part(Endpoint.DEVICE, sim.client.get_device)
+            try:
+                status = await sim.client.get_status(sim.iccid)
+            except IotPortalNotAvailableError:
+                # Not every network reports the status by itself.
+                status = usage.status if usage else None
+        parts = {"usage": usage, "session": session, "device": device}
+        return {
+            "status": status,
+            **{name: _as_json(part.raw) if part else None for name, part in parts.items()},
+        }
 
     return await _for_each_sim(call, read)
 
 
 async def _get_sms(call: ServiceCall) -> ServiceResponse:
-    """Read an SMS and how far it got."""
+    """Read an SMS, under the portal's field names."""
+    sms_id = call.data[ATTR_SMS_ID]
 
     async def read(sim: IotPortalSimCoordinator) -> Answer:
-        return {"sms": _plain(await sim.async_get_sms(call.data[ATTR_SMS_ID]))}
+        with sim.translated_errors():
+            try:
+                return {"sms": _as_json((await sim.client.get_sms(sms_id)).raw)}
+            except IotPortalNotFoundError as err:
+                raise invalid_input(
+                    key="sms_not_found", sms_id=sms_id, error=str(err).rstrip(". ")
+                ) from err
 
     return await _for_each_sim(call, read)
 
 
 async def _list_sms(call: ServiceCall) -> ServiceResponse:
-    """List the ids of the SMS of each SIM."""
+    """List the ids of the SMS of each SIM, in the portal's order."""
 
     async def read(sim: IotPortalSimCoordinator) -> Answer:
-        return {"sms_ids": _plain(await sim.async_list_sms())}
+        with sim.translated_errors():
+            return {"sms_ids": _as_json(await sim.client.get_sms_ids(sim.iccid))}
 
     return await _for_each_sim(call, read)
 
@@ -180,7 +210,7 @@ ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse]] = {
 
 
 def _checked_changes(call: ServiceCall) -> dict[str, Any]:
-    """Return the fields to change; a status among them has to be one that may be asked for."""
+    """Return the fields to change, with a checked status if there is one."""
     changes = dict(call.data[ATTR_CHANGES])
     if not changes:
         raise invalid_input(key="changes_empty")
@@ -190,9 +220,9 @@ def _checked_changes(call: ServiceCall) -> dict[str, Any]:
 
 
 def _checked_status(call: ServiceCall, text: str) -> str:
-    """Return a status in the portal's spelling; a terminal one has to be confirmed.
+    """Return a status in the portal's spelling; raise if a terminal one is not confirmed.
 
-    Known statuses are shown and chosen in small letters; words of other networks stay as they are.
+    Known statuses are shown and chosen in lower case; those of other networks stay as they are.
     """
     word = text.strip()
     if not word:
@@ -204,18 +234,13 @@ def _checked_status(call: ServiceCall, text: str) -> str:
     return word
 
 
-def _plain(value: object) -> JsonValueType:
-    """Return an answer of the portal as what an action can respond with."""
+def _as_json(value: object) -> JsonValueType:
+    """Return an answer of the portal as JSON values, which an action can respond with."""
     return json_loads(json_bytes(value))
 
 
-def _plain_dict(value: dict[str, Any]) -> Answer:
-    """Return the parts of an answer as what an action can respond with."""
-    return {key: _plain(part) for key, part in value.items()}
-
-
 async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
-    """Act on each SIM of a call and answer for each."""
+    """Act on each SIM of a call, and respond for each."""
     return await _try_each(
         call,
         "sims",
@@ -230,9 +255,9 @@ async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
 async def _try_each(
     call: ServiceCall, subjects: str, *, translation_key: str, attempts: list[Attempt]
 ) -> ServiceResponse:
-    """Make every attempt, also after one that failed, and answer for each.
+    """Make every attempt, also after one that failed, and respond for each.
 
-    Raises what went wrong when nothing succeeded, or when nobody asked for the answer.
+    Raises if nothing succeeded, or if something failed and no response was requested.
     """
     answers: list[JsonValueType] = []
     failures: list[HomeAssistantError] = []
@@ -261,7 +286,7 @@ async def _try_each(
 
 @callback
 def _get_sims(call: ServiceCall) -> dict[str, IotPortalSimCoordinator]:
-    """Return the SIMs that a call names, by device id; raise before anything is sent."""
+    """Return the SIMs of a call by device id; raise before anything is sent."""
     sims: dict[str, IotPortalSimCoordinator] = {}
     for device_id in call.data[ATTR_DEVICE_ID]:
         device, entry = service.async_get_device_and_config_entry(call.hass, DOMAIN, device_id)

@@ -9,23 +9,28 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .api import SimStatus
-from .coordinator import IotPortalConfigEntry
 from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add_sim_entities
+from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotPortalSwitchEntityDescription(IotPortalSimEntityDescription[Any], SwitchEntityDescription):
-    """Describes a switch of a SIM."""
+class IotPortalSwitchEntityDescription(IotPortalSimEntityDescription[str], SwitchEntityDescription):
+    """Describes a switch of a SIM by the statuses that it requests."""
+
+    on_status: SimStatus
+    off_status: SimStatus
 
 
 SWITCHES = (
     IotPortalSwitchEntityDescription(
         key="active",
-        # A change costs money and takes the SIM off its network: only for those who ask for it.
+        # A change costs money and takes the SIM off its network: only for those who enable it.
         entity_registry_enabled_default=False,
         part_fn=lambda data: data.status,
+        on_status=SimStatus.ACTIVATED,
+        off_status=SimStatus.DEACTIVATED,
     ),
 )
 
@@ -40,28 +45,22 @@ async def async_setup_entry(
 
 
 class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
-    """The switch that activates and deactivates a SIM; it shows what the portal reports."""
+    """A switch that requests a status of a SIM; it shows what the portal reports."""
 
     entity_description: IotPortalSwitchEntityDescription
 
     @property
     @override
     def is_on(self) -> bool:
-        """Tell whether the SIM is activated."""
-        return self.coordinator.data.status == SimStatus.ACTIVATED
-
-    @property
-    @override
-    def shows(self) -> object:
-        """Return the state."""
-        return self.is_on
+        """Return whether the portal reports the status for on."""
+        return self.coordinator.data.status == self.entity_description.on_status
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        """Ask for activation."""
-        await self.coordinator.changes.async_request(SimStatus.ACTIVATED)
+        """Request the status for on."""
+        await self.coordinator.status_requests.async_request(self.entity_description.on_status)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        """Ask for deactivation."""
-        await self.coordinator.changes.async_request(SimStatus.DEACTIVATED)
+        """Request the status for off."""
+        await self.coordinator.status_requests.async_request(self.entity_description.off_status)

@@ -1,4 +1,4 @@
-"""How the integration is doing, for the system health page."""
+"""System health of the IoT Portal integration."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,17 +8,17 @@ from homeassistant.core import HomeAssistant, callback
 
 from .api import PRODUCTION_URL
 from .const import CONF_BASE_URL, DOMAIN
-from .coordinator import IotPortalConfigEntry
+from .runtime_data import IotPortalConfigEntry
 
 
 @callback
 def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegistration) -> None:
-    """Register what the page shows."""
+    """Register the system health callback."""
     register.async_register_info(_async_info)
 
 
 async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
-    """Return what all accounts come to together."""
+    """Return the state of all accounts together."""
     entries: list[IotPortalConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     accounts = [entry.runtime_data.account for entry in entries]
     urls = {entry.data[CONF_BASE_URL] for entry in hass.config_entries.async_entries(DOMAIN)}
@@ -26,7 +26,7 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
         "can_reach_portal": _async_check(hass, urls or {PRODUCTION_URL}),
         "accounts": len(accounts),
         "sims": sum(account.data.sims for account in accounts),
-        # Two entries of one account of the portal have one pacer.
+        # Entries of one account of the portal share a pacer.
         "requests_per_hour": sum(
             pacer.requests_in_last_hour for pacer in {account.client.pacer for account in accounts}
         ),
@@ -36,11 +36,11 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
 
 
 def _minutes(intervals: Iterable[float]) -> str:
-    """Return the intervals at which SIMs are polled; they are longer than wanted where a fleet needs it."""
+    """Return the intervals at which SIMs are polled, longer than wanted where a fleet needs it."""
     return ", ".join(f"{interval / 60:g} min" for interval in sorted({*intervals})) or "-"
 
 
 async def _async_check(hass: HomeAssistant, urls: set[str]) -> str | dict[str, str]:
-    """Tell whether all portals can be reached, or what is wrong with one that cannot."""
+    """Return "ok" if all portals can be reached, or else the error of the first that cannot."""
     checks = [await system_health.async_check_can_reach_url(hass, url) for url in sorted(urls)]
     return next((check for check in checks if check != "ok"), "ok")

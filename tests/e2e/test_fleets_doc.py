@@ -10,10 +10,10 @@ from homeassistant.helpers.entity_platform import MAX_ENABLED_ENTITIES_PER_CONFI
 from homeassistant.helpers.entityfilter import convert_include_exclude_filter
 import yaml
 
-from custom_components.iot_portal.account import SHOW_DELAY
+from custom_components.iot_portal.account import UPDATE_DELAY
 from custom_components.iot_portal.api.pacing import DEFAULT_RATE
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL
-from custom_components.iot_portal.schedule import PollSchedule
+from custom_components.iot_portal.poll_schedule import PollSchedule
 
 from .metrics import EXPECTED_VALUES, GAUGES, UPDATED
 
@@ -69,7 +69,7 @@ def minutes(sims: int, requests: int, rate: float) -> float:
     schedule = PollSchedule(wanted=DEFAULT_POLL_INTERVAL * 60, rate=rate)
     for number in range(sims):
         schedule.add(str(number))
-        schedule.note(str(number), requests)
+        schedule.record_requests(str(number), requests)
     return schedule.interval / 60
 
 
@@ -89,7 +89,7 @@ def test_limits() -> None:
     assert f"about {MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY // 9 // 100 * 100:,} SIMs" in TEXT
     assert f"{DEFAULT_POLL_INTERVAL} minutes by default" in TEXT
     assert f"at most {DEFAULT_RATE:g} times a second by default" in TEXT
-    assert f"at most every {SHOW_DELAY} seconds" in TEXT
+    assert f"at most every {UPDATE_DELAY} seconds" in TEXT
 
 
 def test_rows_a_day() -> None:

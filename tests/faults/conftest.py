@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
 
-from custom_components.iot_portal import portal as way_to_the_portal
+from custom_components.iot_portal import client_factory
 from custom_components.iot_portal.api import IotPortalClient
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -62,7 +62,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
             self._timeout = IMPATIENCE if gets_no_answer else PATIENCE
             return await super()._send(method, path, *args)
 
-    monkeypatch.setattr(way_to_the_portal, "IotPortalClient", ImpatientClient)
+    monkeypatch.setattr(client_factory, "IotPortalClient", ImpatientClient)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.iot_portal import portal as portal_module
+from custom_components.iot_portal import client_factory
 from custom_components.iot_portal.const import DOMAIN
 
 from .fake_session import FakeSession
@@ -40,7 +40,7 @@ def fake_session(
 ) -> FakeSession:
     """Return the session of the integration's client, which answers as it is told, and enable all entities."""
     session = FakeSession()
-    monkeypatch.setattr(portal_module, "async_get_clientsession", lambda _: session.client_session)
+    monkeypatch.setattr(client_factory, "async_get_clientsession", lambda _: session.client_session)
     monkeypatch.setattr(
         Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
     )

@@ -9,15 +9,15 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings, strategies as st
 
-FIRST_RELEASE = Path(__file__).parent.parent / "fixtures" / "0.1.0"
-MEMORY: Any = json.loads((FIRST_RELEASE / "memory.json").read_text())["data"]
-READS: Any = json.loads((FIRST_RELEASE / "reads.json").read_text())["data"]
+STORED_FILES = Path(__file__).parent.parent / "fixtures" / "storage"
+PENDING_WRITES: Any = json.loads((STORED_FILES / "pending_writes.json").read_text())["data"]
+SNAPSHOTS: Any = json.loads((STORED_FILES / "snapshots.json").read_text())["data"]
 ICCID = "8931082322089353632"
 GOOD: dict[str, Any] = {
     "Login": {"data": {"token": "abc"}},
-    "ctdUsage": [READS[ICCID]["usage"]],
-    "GetDevice": READS[ICCID]["device"],
-    "sessionInfo": READS[ICCID]["session"],
+    "ctdUsage": [SNAPSHOTS[ICCID]["usage"]],
+    "GetDevice": SNAPSHOTS[ICCID]["device"],
+    "sessionInfo": SNAPSHOTS[ICCID]["session"],
     "getStatus": "INVENTORY",
     "GetSMSIds": {"smsMsgIds": [4711, 4712]},
     "GetSMS": {"smsMsgId": 4711, "status": "Received", "msgType": "MO", "messageText": "Hello"},
@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {
 FIELDS = sorted(
     {"data", "token", "simStatus", "code", "message", "error", "errorMessage", "errorCode"}
     | {key for answer in GOOD.values() if isinstance(answer, dict) for key in answer}
-    | {*READS[ICCID]["usage"], *READS[ICCID]["device"]}
+    | {*SNAPSHOTS[ICCID]["usage"], *SNAPSHOTS[ICCID]["device"]}
 )
 INSTANTS = st.datetimes().map(str) | st.sampled_from(
     [

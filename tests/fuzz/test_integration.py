@@ -21,8 +21,8 @@ from .conftest import Complaints, Run
 from .fake_session import FakeSession
 from .strategies import (
     ICCID,
-    MEMORY,
-    READS,
+    PENDING_WRITES,
+    SNAPSHOTS,
     VALUES,
     Reply,
     examples,
@@ -70,7 +70,7 @@ def test_polls(
     def check(drawn: dict[str, Reply]) -> None:
         fake_session.replies = drawn
         (sim,) = entry.runtime_data.sims.values()
-        sim.reader.doubt()
+        sim.data = sim.data.invalidate()
         run(sim.async_refresh())
         settle(hass, run, complaints)
         run(hass.config_entries.async_reload(entry.entry_id))
@@ -256,18 +256,18 @@ def test_files(
     complaints: Complaints,
 ) -> None:
     """Whatever the stored files of an account contain, it starts and shows the portal's data."""
-    memories = spoiled(MEMORY) | VALUES
+    pending_writes = spoiled(PENDING_WRITES) | VALUES
     # Dates at the limits are tested below.
-    reads = spoiled(READS) | VALUES
+    snapshots = spoiled(SNAPSHOTS) | VALUES
     versions = st.sampled_from([1, 1, 1, 2, 0, "1", None])
 
     @examples(0.4)
-    @given(memories, reads, versions, versions)
-    def check(memory: Any, known: Any, memory_version: Any, reads_version: Any) -> None:
+    @given(pending_writes, snapshots, versions, versions)
+    def check(writes: Any, known: Any, writes_version: Any, snapshots_version: Any) -> None:
         key = f"{DOMAIN}.{entry.entry_id}"
         for name, version, data in (
-            (key, memory_version, memory),
-            (f"{key}.reads", reads_version, known),
+            (key, writes_version, writes),
+            (f"{key}.snapshots", snapshots_version, known),
         ):
             file = {"version": version, "minor_version": 1, "key": name, "data": data}
             try:
@@ -296,8 +296,8 @@ async def test_ends_of_time(
     instant: str,
 ) -> None:
     """A stored time at the limits of datetime costs no more than a request."""
-    key = f"{DOMAIN}.{entry.entry_id}.reads"
-    data = {ICCID: READS[ICCID] | {"device_read_at": instant}}
+    key = f"{DOMAIN}.{entry.entry_id}.snapshots"
+    data = {ICCID: SNAPSHOTS[ICCID] | {"device_read_at": instant}}
     hass_storage[key] = {"version": 1, "minor_version": 1, "key": key, "data": data}
 
     await hass.config_entries.async_setup(entry.entry_id)

@@ -16,7 +16,7 @@ from homeassistant.helpers.translation import async_get_translations
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.iot_portal.account import SHOW_DELAY
+from custom_components.iot_portal.account import UPDATE_DELAY
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL, DOMAIN
 from mock_portal import MockPortal
 
@@ -66,7 +66,7 @@ async def advance_time(
 
 async def wait_for_sums(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     """Advance time until the sums of an account have been updated."""
-    freezer.tick(timedelta(seconds=SHOW_DELAY + 1))
+    freezer.tick(timedelta(seconds=UPDATE_DELAY + 1))
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
 

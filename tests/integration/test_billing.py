@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.iot_portal.billing import Cycle
+from custom_components.iot_portal.models import BillingCycle
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 
@@ -29,14 +29,14 @@ def moment(text: str) -> datetime:
 )
 def test_cycle(now: str, billing_day: int, start: str, end: str) -> None:
     """A cycle goes from billing day to billing day; a short month bills on its last day."""
-    cycle = Cycle.around(moment(now), billing_day)
+    cycle = BillingCycle.around(moment(now), billing_day)
 
-    assert cycle == Cycle(start=moment(start), end=moment(end))
+    assert cycle == BillingCycle(start=moment(start), end=moment(end))
 
 
 def test_forecast() -> None:
     """In the middle of the cycle the forecast doubles the usage; the first day counts as a whole one."""
-    cycle = Cycle.around(moment("2026-06-16 00:00"), 1)
+    cycle = BillingCycle.around(moment("2026-06-16 00:00"), 1)
 
     assert cycle.forecast(100, moment("2026-06-16 00:00")) == 200
     assert cycle.forecast(10, moment("2026-06-01 00:01")) == 300

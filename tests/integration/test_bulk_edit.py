@@ -24,7 +24,7 @@ from yarl import URL
 from custom_components.iot_portal import bulk_edit
 from custom_components.iot_portal.bulk_edit import MAX_REPORT_BYTES
 from custom_components.iot_portal.const import DOMAIN
-from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
+from custom_components.iot_portal.follow_up import PATIENCE, QUICK_CHECKS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -369,7 +369,7 @@ async def test_refused_while_waiting(
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
     assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_change_pending", STATE_OFF)
     portal.sims[ICCID].set_status("ACTIVATED")
-    await advance_time(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_CHECKS[0])
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
 
@@ -390,7 +390,7 @@ async def test_over_a_crash(
 
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
 
     # Quick reads of every SIM, as after a single status change, would cost too many requests.
@@ -399,6 +399,7 @@ async def test_over_a_crash(
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     for sim in entry.runtime_data.sims.values():
         await sim.async_refresh()
+    await hass.async_block_till_done()
     assert [[event for event, _ in each] for each in happened] == [["status_change_confirmed"]] * 2
     assert not portal.journal.find("PUT", "/BulkEditDevice")
 

@@ -101,8 +101,8 @@ async def test_what_is_under_way(
     assert data["bulk_edits_without_report"] == 0
     (sim,) = data["sims"]
     assert sim["refused_routes"] == ["sessionInfo"]
-    assert sim["change"]["status"] == "ACTIVATED"
-    assert sim["change"]["requested_at"]
+    assert sim["status_request"]["status"] == "ACTIVATED"
+    assert sim["status_request"]["requested_at"]
     assert sim["last_sms"]["sms_id"] == "**REDACTED**"
     assert sim["last_sms"]["has_ended"] is False
     text = json.dumps(data)

@@ -23,8 +23,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.iot_portal import account
 from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
-from custom_components.iot_portal.messages import POLLS_FOR_AN_UNKNOWN_SMS
-from custom_components.iot_portal.pursuit import PATIENCE, QUICK_LOOKS
+from custom_components.iot_portal.follow_up import PATIENCE, QUICK_CHECKS
+from custom_components.iot_portal.sms import MAX_POLLS_FOR_UNKNOWN_SMS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -109,16 +109,16 @@ async def test_confirmed_by_a_poll(
     await request_status_change(hass, entry)
     portal.journal.clear()
     passed = timedelta()
-    for moment in QUICK_LOOKS:
+    for moment in QUICK_CHECKS:
         await advance_time(hass, freezer, moment - passed)
         passed = moment
-    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_LOOKS)
+    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_CHECKS)
 
     portal.sims[ICCID].set_status("ACTIVATED")
     await poll(hass, freezer)
 
     assert [event for event, _ in happened] == ["status_change_confirmed"]
-    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_LOOKS)
+    assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == len(QUICK_CHECKS)
 
 
 async def test_timed_out(
@@ -130,7 +130,7 @@ async def test_timed_out(
     happened = record_events(hass, "lifecycle")
     await request_status_change(hass, entry)
 
-    for _ in QUICK_LOOKS:
+    for _ in QUICK_CHECKS:
         await advance_time(hass, freezer, timedelta(minutes=10))
     await advance_time(hass, freezer, PATIENCE)
 
@@ -167,7 +167,7 @@ async def test_timed_out_without_a_read(
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    for _ in QUICK_LOOKS:
+    for _ in QUICK_CHECKS:
         await advance_time(hass, freezer, timedelta(minutes=10))
     await advance_time(hass, freezer, PATIENCE)
 
@@ -192,7 +192,7 @@ async def test_superseded(
     assert attributes["superseded_by"] == "deactivated"
 
     portal.journal.clear()
-    await advance_time(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_CHECKS[0])
     portal.journal.assert_called_once("GET", f"/getStatus/{ICCID}")
 
 
@@ -208,7 +208,7 @@ async def test_asked_for_again(
     await request_status_change(hass, entry)
     portal.sims[ICCID].set_status("ACTIVATED")
 
-    await advance_time(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_CHECKS[0])
 
     ((event, attributes),) = happened
     assert event == "status_change_confirmed"
@@ -288,7 +288,7 @@ async def test_refused(
 
     assert pending(hass) == STATE_ON
     portal.sims[ICCID].set_status("ACTIVATED")
-    await advance_time(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_CHECKS[0])
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
 
@@ -324,7 +324,7 @@ async def test_change_over_a_restart(
     happened = record_events(hass, "lifecycle")
     await request_status_change(hass, entry)
     kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"][ICCID]
-    assert kept["change"]["status"] == "ACTIVATED"
+    assert kept["status_request"]["status"] == "ACTIVATED"
 
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -334,7 +334,7 @@ async def test_change_over_a_restart(
     assert [event for event, _ in happened] == ["status_change_confirmed"]
     portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
     await hass.config_entries.async_reload(entry.entry_id)
-    assert "change" not in str(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"])
+    assert "previous" not in str(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"])
 
 
 async def test_superseded_over_a_crash(
@@ -391,7 +391,7 @@ async def test_look_that_fails(
 
     await request_status_change(hass, entry)
     assert not happened
-    await advance_time(hass, freezer, QUICK_LOOKS[0])
+    await advance_time(hass, freezer, QUICK_CHECKS[0])
 
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
@@ -406,6 +406,7 @@ async def test_seen_before_the_answer(
     asked = hass.async_create_task(request_status_change(hass, entry))
     await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
     await next(iter(entry.runtime_data.sims.values())).async_refresh()
+    await asyncio.sleep(0)
     assert [event for event, _ in happened] == ["status_change_confirmed"]
 
     await asked
@@ -434,7 +435,7 @@ async def test_another_before_the_answer(
 
     assert pending(hass) == STATE_ON
     portal.sims[ICCID].set_status("ACTIVATED")
-    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
     assert [event for event, _ in happened][-1] == "status_change_confirmed"
     assert pending(hass) == STATE_OFF
@@ -535,7 +536,7 @@ async def test_sms_seen_by_a_poll(
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
     await send_sms(hass, entry)
-    for _ in QUICK_LOOKS:
+    for _ in QUICK_CHECKS:
         await advance_time(hass, freezer, timedelta(minutes=10))
     portal.journal.clear()
 
@@ -554,7 +555,7 @@ async def test_sms_that_nobody_knows_of(
     happened = record_events(hass, "sms", OTHER_ICCID)
     await send_sms(hass, entry)
 
-    for _ in QUICK_LOOKS:
+    for _ in QUICK_CHECKS:
         await advance_time(hass, freezer, timedelta(minutes=10))
     await advance_time(hass, freezer, PATIENCE)
     await advance_time(hass, freezer, PATIENCE)
@@ -584,6 +585,7 @@ async def test_sms_without_an_answer(
 
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
         await send_sms(hass, entry)
+    await hass.async_block_till_done()
 
     assert [event for event, _ in happened] == ["unconfirmed"]
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
@@ -623,7 +625,7 @@ async def test_sms_over_a_crash(
     on_disk = hass_storage[key]
     await hass.config_entries.async_unload(entry.entry_id)
     happened.clear()
-    (kept,) = on_disk["data"]["sims"][OTHER_ICCID]["messages"]
+    (kept,) = on_disk["data"]["sims"][OTHER_ICCID]["sent_sms"]
     kept["sms_id"] = sms_id
     hass_storage[key] = on_disk
 
@@ -655,8 +657,8 @@ async def test_gone_before_the_answer(
             {"SendSMS", "RequestStatusChange"}
         )
     writes = asyncio.gather(
-        sim.messages.async_send("Hello"),
-        sim.changes.async_request("ACTIVATED"),
+        sim.sms.async_send("Hello"),
+        sim.status_requests.async_request("ACTIVATED"),
         return_exceptions=True,
     )
     await wait_for_requests(portal, f"PUT /SendSMS/{ICCID}/1", f"PUT /RequestStatusChange/{ICCID}")
@@ -670,7 +672,7 @@ async def test_gone_before_the_answer(
     assert [isinstance(outcome, HomeAssistantError) for outcome in outcomes] == [is_refused] * 2
     await hass.async_block_till_done(wait_background_tasks=True)
     portal.journal.clear()
-    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0] + timedelta(seconds=1))
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
     # After a reload the new coordinator follows the status.
     assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == (0 if is_removed else 1)
@@ -733,7 +735,7 @@ async def test_received(
 
 @pytest.mark.parametrize(
     ("polls", "expected"),
-    [(POLLS_FOR_AN_UNKNOWN_SMS - 1, ["Battery low"]), (POLLS_FOR_AN_UNKNOWN_SMS, [])],
+    [(MAX_POLLS_FOR_UNKNOWN_SMS - 1, ["Battery low"]), (MAX_POLLS_FOR_UNKNOWN_SMS, [])],
 )
 async def test_received_before_the_portal_knows_it(
     hass: HomeAssistant,
@@ -927,7 +929,7 @@ async def test_refused_before_the_start(
     with pytest.raises(HomeAssistantError):
         await write
     portal.journal.clear()
-    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_LOOKS[0])
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0])
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")

@@ -64,7 +64,7 @@ async def test_entities(
     if platform is Platform.SENSOR:
         # This entity is available once an SMS has been sent.
         sim = next(iter(entry.runtime_data.sims.values()))
-        await sim.messages.async_send("Hello")
+        await sim.sms.async_send("Hello")
         await hass.async_block_till_done(wait_background_tasks=True)
 
     await snapshot_platform(hass, er.async_get(hass), snapshot, entry.entry_id)

@@ -342,4 +342,4 @@ async def test_changes_that_are_no_json(
             await call_action(hass, action, data)
 
     assert {exchange.method for exchange in portal.journal} == {"GET", "POST"}
-    assert not entry.runtime_data.account.memory.bulk_edits
+    assert not entry.runtime_data.account.pending_writes.bulk_edits

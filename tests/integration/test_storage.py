@@ -22,17 +22,17 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.iot_portal import async_migrate_entry, store
+from custom_components.iot_portal import async_migrate_entry, storage
 from custom_components.iot_portal.config_flow import IotPortalConfigFlow
 from custom_components.iot_portal.const import DOMAIN
-from custom_components.iot_portal.store import KEPT_ASIDE
+from custom_components.iot_portal.storage import MAX_CORRUPT_FILES
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import bulk_edit_event, poll, send_sms, state_of
 
-FIRST_RELEASE = Path(__file__).parent.parent / "fixtures" / "0.1.0"
-MEMORY: dict[str, Any] = json.loads((FIRST_RELEASE / "memory.json").read_text())
+STORED_FILES = Path(__file__).parent.parent / "fixtures" / "storage"
+PENDING_WRITES: dict[str, Any] = json.loads((STORED_FILES / "pending_writes.json").read_text())
 
 
 @pytest.fixture
@@ -76,24 +76,26 @@ def ours(folder: Path) -> set[str]:
 
 def lost(hass: HomeAssistant, entry: MockConfigEntry) -> ir.IssueEntry | None:
     """Return the repair issue for lost data."""
-    return ir.async_get(hass).async_get_issue(DOMAIN, f"memory_lost.{entry.entry_id}.memory")
+    return ir.async_get(hass).async_get_issue(
+        DOMAIN, f"pending_writes_lost.{entry.entry_id}.pending_writes"
+    )
 
 
-async def test_first_release(
+async def test_stored_files(
     hass: HomeAssistant,
     portal: MockPortal,
     folder: Path,
     hass_client_no_auth: ClientSessionGenerator,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """What version 0.1.0 has written is taken up: settings, what was read, and what was under way."""
+    """The stored files of an account are used: its settings, its snapshots and its pending writes."""
     freezer.move_to("2026-11-24T20:25:00+00:00")
-    (stored,) = json.loads((FIRST_RELEASE / "config_entries.json").read_text())["data"]["entries"]
-    (edit,) = MEMORY["data"]["bulk_edits"]
-    for name, file in (("", "memory"), (".reads", "reads")):
-        text = (FIRST_RELEASE / f"{file}.json").read_text()
+    (stored,) = json.loads((STORED_FILES / "config_entries.json").read_text())["data"]["entries"]
+    (edit,) = PENDING_WRITES["data"]["bulk_edits"]
+    for name, file in (("", "pending_writes"), (".snapshots", "snapshots")):
+        text = (STORED_FILES / f"{file}.json").read_text()
         (folder / f"{DOMAIN}.{stored['entry_id']}{name}").write_text(text)
-    text = (FIRST_RELEASE / "config_entries.json").read_text()
+    text = (STORED_FILES / "config_entries.json").read_text()
     (folder / "core.config_entries").write_text(
         text.replace("http://127.0.0.1:8089/api", portal.url)
     )
@@ -115,7 +117,7 @@ async def test_first_release(
     assert routes == ["ctdUsage", "GetSMSIds"]
     # Pending writes are followed to their end: the status, the SMS and the bulk edit.
     assert hass.states.is_state("binary_sensor.pangea_test_sim_change_pending", STATE_ON)
-    assert entry.runtime_data.account.memory.of(OTHER_ICCID).messages[0].sms_id == "4711"
+    assert entry.runtime_data.account.pending_writes.of(OTHER_ICCID).sent_sms[0].sms_id == "4711"
     client = await hass_client_no_auth()
     await client.post(f"/api/webhook/{edit['webhook_id']}", json={"queueId": edit["queue_id"]})
     assert bulk_edit_event(hass)["event_type"] == "finished"
@@ -166,7 +168,7 @@ async def test_version_of_nobody(hass: HomeAssistant) -> None:
 
 def envelope(data: object, **changes: object) -> bytes:
     """Return the content of a file of Home Assistant's store."""
-    return json.dumps(MEMORY | {"data": data} | changes).encode()
+    return json.dumps(PENDING_WRITES | {"data": data} | changes).encode()
 
 
 DAMAGED = {
@@ -176,10 +178,10 @@ DAMAGED = {
     "no version": b'{"data": {}}',
     "no object": b"[]",
     "a word": b'"iot"',
-    "version 0": envelope(MEMORY["data"], version=0),
+    "version 0": envelope(PENDING_WRITES["data"], version=0),
     "newer version": envelope({"new": True}, version=2),
-    "version that is none": envelope(MEMORY["data"], version="1"),
-    "impossible instant": json.dumps(MEMORY)
+    "version that is none": envelope(PENDING_WRITES["data"], version="1"),
+    "impossible instant": json.dumps(PENDING_WRITES)
     .replace("2026-11-24T20:23:33.228248+00:00", "0001-01-01T00:00:00+12:00")
     .encode(),
 }
@@ -211,12 +213,12 @@ async def test_damaged_memory(
     assert issue.translation_placeholders == {"account": "demo-client", "file": str(aside)}
 
     await send_sms(hass, entry, ICCID)
-    assert "messages" in file.read_text()
+    assert "sent_at" in file.read_text()
 
     flows = hass.data[REPAIRS_DOMAIN]["flow_manager"]
     result = await flows.async_init(DOMAIN, data={"issue_id": issue.issue_id})
     texts = await async_get_translations(hass, "en", "issues", [DOMAIN])
-    text = texts[f"component.{DOMAIN}.issues.memory_lost.fix_flow.step.confirm.description"]
+    text = texts[f"component.{DOMAIN}.issues.pending_writes_lost.fix_flow.step.confirm.description"]
     assert f"set aside as `{aside}`" in text.format(**result["description_placeholders"])
     result = await flows.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -244,13 +246,13 @@ async def test_newer_minor_version_of_the_memory(
     """Additions of a newer minor version are ignored; the rest is read."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
-    data = json.loads(json.dumps(MEMORY["data"] | {"new": 1}))
-    data["sims"][ICCID]["new"] = data["sims"][ICCID]["change"]["new"] = {"a": "b"}
+    data = json.loads(json.dumps(PENDING_WRITES["data"] | {"new": 1}))
+    data["sims"][ICCID]["new"] = data["sims"][ICCID]["status_request"]["new"] = {"a": "b"}
 
     await restart(hass, entry, lambda: file.write_bytes(envelope(data, minor_version=2)))
 
     assert lost(hass, entry) is None
-    change = entry.runtime_data.account.memory.of(ICCID).change
+    change = entry.runtime_data.account.pending_writes.of(ICCID).status_request
     assert change is not None
     assert change.previous == "INVENTORY"
 
@@ -259,7 +261,7 @@ async def test_newer_minor_version_of_the_memory(
 async def test_damaged_reads(hass: HomeAssistant, set_up: SetUp, folder: Path, damage: str) -> None:
     """A damaged file of reads causes no repair issue, as the data can be read again."""
     entry = await set_up(ICCID)
-    file = folder / f"{DOMAIN}.{entry.entry_id}.reads"
+    file = folder / f"{DOMAIN}.{entry.entry_id}.snapshots"
     more = {"no JSON": b"\xff", "other parts": envelope({ICCID: {"usage": 5}})}
 
     await restart(hass, entry, lambda: file.write_bytes((DAMAGED | more)[damage]))
@@ -278,7 +280,7 @@ async def test_memory_that_cannot_be_renamed(
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
     await restart(hass, entry, lambda: file.write_bytes(b"[]"))
-    monkeypatch.setattr(store, "_set_aside", Mock(side_effect=PermissionError))
+    monkeypatch.setattr(storage, "_set_aside", Mock(side_effect=PermissionError))
 
     await restart(hass, entry, lambda: file.write_bytes(b"[1]"))
     await send_sms(hass, entry, ICCID)
@@ -299,10 +301,10 @@ async def test_files_do_not_pile_up(
         (folder / other).write_text("{}")
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
-    for number in range(KEPT_ASIDE + 2):
+    for number in range(MAX_CORRUPT_FILES + 2):
         await restart(hass, entry, partial(file.write_bytes, b"[%d]" % number))
         freezer.tick(timedelta(seconds=1))
-    reads = folder / f"{file.name}.reads"
+    reads = folder / f"{file.name}.snapshots"
     await restart(hass, entry, lambda: reads.write_bytes(b"no JSON"))
 
     assert [path.read_bytes() for path in aside_of(file)] == [b"[2]", b"[3]", b"[4]"]
@@ -319,7 +321,7 @@ async def test_only_the_owner_reads_the_files(
     file = folder / f"{DOMAIN}.{entry.entry_id}"
     await hass.config_entries.async_unload(entry.entry_id)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE((folder / f"{file.name}.reads").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / f"{file.name}.snapshots").stat().st_mode) == 0o600
 
     await restart(hass, entry, lambda: file.write_bytes(b"[]"))
 

@@ -17,7 +17,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import flush_store, get_system_health_info
 
-from custom_components.iot_portal import portal as way_to_the_portal
+from custom_components.iot_portal import client_factory
 from custom_components.iot_portal.api import IotPortalClient
 from custom_components.iot_portal.const import DOMAIN
 from custom_components.iot_portal.diagnostics import (
@@ -108,7 +108,7 @@ def trail(hass: HomeAssistant) -> Iterator[Trail]:
 async def portal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockPortal]:
     """Return a portal with recognizable secrets, and give the client a short timeout."""
     monkeypatch.setattr(
-        way_to_the_portal, "IotPortalClient", partial(IotPortalClient, timeout=PATIENCE)
+        client_factory, "IotPortalClient", partial(IotPortalClient, timeout=PATIENCE)
     )
     sims = {
         ICCID: {"status": "ACTIVATED", "session_started": "-1h", "ip_address": ADDRESS, **NUMBERS},

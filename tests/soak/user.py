@@ -122,7 +122,7 @@ class SimulatedUser:
 
     def _receive_sms(self, iccid: str) -> None:
         """Receive an SMS from a SIM, once its earlier SMS have been read."""
-        if self._home.entry.runtime_data.account.memory.of(iccid).seen_sms is None:
+        if self._home.entry.runtime_data.account.pending_writes.of(iccid).seen_sms_ids is None:
             return
         text = f"Private words {next(self._numbers)}"
         sms = self._portal.state.receive_sms(iccid, text)

@@ -7,8 +7,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.iot_portal.client_factory import async_create_client
 from custom_components.iot_portal.const import DOMAIN
-from custom_components.iot_portal.portal import async_create_client
 
 DATA = {"base_url": "https://portal.test/api", "client_id": "client", "secret_key": "secret"}
 

@@ -6,30 +6,30 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from custom_components.iot_portal.api import Device, Session, Usage
-from custom_components.iot_portal.const import DEVICE_INTERVAL
-from custom_components.iot_portal.plan import poll_plan
-from custom_components.iot_portal.reads import Part, SimReads
+from custom_components.iot_portal.const import DEVICE_INTERVAL, REFUSED_INTERVAL
+from custom_components.iot_portal.models import Endpoint, SimData
+from custom_components.iot_portal.sim_reader import due_endpoints
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-SOON = NOW + timedelta(hours=1)
+RECENTLY = NOW - timedelta(hours=23)
 STARTED = NOW - timedelta(days=1)
 
 USAGE = Usage(raw={"iccid": "1"}, status="ACTIVATED", session_count=3)
-KNOWN = SimReads(
+KNOWN = SimData(
     status="ACTIVATED",
     usage=USAGE,
     session=Session(started=STARTED, ended=STARTED + timedelta(hours=1)),
     device=Device(),
     device_read_at=NOW - timedelta(minutes=15),
 )
-STATUS, SESSION, DEVICE = Part.STATUS, Part.SESSION, Part.DEVICE
+STATUS, SESSION, DEVICE = Endpoint.STATUS, Endpoint.SESSION, Endpoint.DEVICE
 
 
 @pytest.mark.parametrize(
     ("known", "usage", "plan"),
     [
-        pytest.param(SimReads(), USAGE, [SESSION, DEVICE], id="new"),
-        pytest.param(SimReads(), None, [STATUS, SESSION, DEVICE], id="new without usage"),
+        pytest.param(SimData(), USAGE, [SESSION, DEVICE], id="new"),
+        pytest.param(SimData(), None, [STATUS, SESSION, DEVICE], id="new without usage"),
         pytest.param(KNOWN, USAGE, [], id="idle"),
         pytest.param(KNOWN, replace(USAGE, status="RETIRED"), [], id="another status"),
         pytest.param(KNOWN, replace(USAGE, status=None), [STATUS], id="usage without status"),
@@ -49,19 +49,19 @@ STATUS, SESSION, DEVICE = Part.STATUS, Part.SESSION, Part.DEVICE
             replace(KNOWN, device_read_at=NOW - DEVICE_INTERVAL), USAGE, [DEVICE], id="device old"
         ),
         pytest.param(
-            SimReads(refused_until={SESSION: SOON, DEVICE: SOON}), USAGE, [], id="refused parts"
+            SimData(refused_at={SESSION: RECENTLY, DEVICE: RECENTLY}), USAGE, [], id="refused parts"
         ),
         pytest.param(
-            SimReads(refused_until={STATUS: SOON}), None, [SESSION, DEVICE], id="status refused"
+            SimData(refused_at={STATUS: RECENTLY}), None, [SESSION, DEVICE], id="status refused"
         ),
         pytest.param(
-            replace(KNOWN, session=None, refused_until={SESSION: NOW}),
+            replace(KNOWN, session=None, refused_at={SESSION: NOW - REFUSED_INTERVAL}),
             USAGE,
             [SESSION],
             id="refused until now",
         ),
     ],
 )
-def test_plan(known: SimReads, usage: Usage | None, plan: list[Part]) -> None:
+def test_plan(known: SimData, usage: Usage | None, plan: list[Endpoint]) -> None:
     """A poll makes requests for data that can have changed, and none that are refused."""
-    assert poll_plan(known, NOW, usage) == plan
+    assert due_endpoints(known, NOW, usage) == plan

@@ -1,4 +1,4 @@
-"""The way to the portal: a client for each entry, and one pace for each of the portal's accounts."""
+"""Clients of the portal: one for each entry, with one pacer for each of the portal's accounts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,13 +22,13 @@ from .const import (
 
 type _Account = tuple[str, str]
 
-# A pacer lives as long as a client that goes by it.
+# A pacer lives as long as a client that uses it.
 _PACERS: HassKey[WeakValueDictionary[_Account, Pacer]] = HassKey(f"{DOMAIN}_pacers")
 
 
 @callback
 def async_create_client(hass: HomeAssistant, data: Mapping[str, Any]) -> IotPortalClient:
-    """Return a client for the account that the data of an entry describe."""
+    """Return a client for the account in the data of an entry."""
     return IotPortalClient(
         async_get_clientsession(hass),
         data[CONF_BASE_URL],
@@ -42,13 +42,13 @@ def async_create_client(hass: HomeAssistant, data: Mapping[str, Any]) -> IotPort
 
 
 def _account(data: Mapping[str, Any]) -> _Account:
-    """Return what the portal counts requests by."""
+    """Return what identifies an account, which the portal counts requests by."""
     return data[CONF_BASE_URL], data.get(CONF_CLIENT_ID) or data[CONF_API_TOKEN]
 
 
 @callback
 def _async_get_pacer(hass: HomeAssistant, account: _Account) -> Pacer:
-    """Return the pacer of an account, as slow as the slowest of its entries wants it."""
+    """Return the pacer of an account, limited by the slowest of its entries."""
     options = [
         entry.options
         for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False)

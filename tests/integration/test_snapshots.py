@@ -16,7 +16,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.iot_portal.const import DEVICE_INTERVAL, DOMAIN, REFUSED_INTERVAL
-from custom_components.iot_portal.reads import SAVE_DELAY, AccountReads, SimReads
+from custom_components.iot_portal.models import SimData
+from custom_components.iot_portal.storage import SNAPSHOT_SAVE_DELAY, SnapshotStore
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -25,7 +26,7 @@ from .helpers import exists, find_issue, log_messages, poll, state_of, wait_for_
 
 def file_of(entry: MockConfigEntry) -> str:
     """Return the file with the last reads of an account."""
-    return f"{DOMAIN}.{entry.entry_id}.reads"
+    return f"{DOMAIN}.{entry.entry_id}.snapshots"
 
 
 async def restart(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -204,7 +205,7 @@ async def test_nothing_is_told_of_the_time_between(
                 "session": {"dateSessionStarted": "yesterday"},
                 "device": {},
                 "device_read_at": "2026-11-01T00:00:00+00:00",
-                "refused_until": {"MakeTea": "2026-11-01T00:00:00+00:00"},
+                "refused_at": {"MakeTea": "2026-11-01T00:00:00+00:00"},
             }
         },
     ],
@@ -235,7 +236,7 @@ async def test_file_is_written_seldom(
     entry = await set_up(OTHER_ICCID)
     assert file_of(entry) not in hass_storage
 
-    freezer.tick(SAVE_DELAY + 1)
+    freezer.tick(SNAPSHOT_SAVE_DELAY + 1)
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert hass_storage[file_of(entry)]["data"][OTHER_ICCID]["status"] == "ACTIVATED"
@@ -251,14 +252,14 @@ async def test_file_is_written_while_much_is_read(
     hass: HomeAssistant, hass_storage: dict[str, Any], freezer: FrozenDateTimeFactory
 ) -> None:
     """Frequent reads do not postpone the writing of the file."""
-    reads = AccountReads(hass, "1")
+    reads = SnapshotStore(hass, "1")
     for status in ("ACTIVATED", "DEACTIVATED", "RETIRED"):
-        reads.async_keep(ICCID, SimReads(status=status))
-        freezer.tick(SAVE_DELAY / 2 + 1)
+        reads.async_keep(ICCID, SimData(status=status))
+        freezer.tick(SNAPSHOT_SAVE_DELAY / 2 + 1)
         async_fire_time_changed(hass)
         await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert hass_storage[f"{DOMAIN}.1.reads"]["data"][ICCID]["status"] == "DEACTIVATED"
+    assert hass_storage[f"{DOMAIN}.1.snapshots"]["data"][ICCID]["status"] == "DEACTIVATED"
 
 
 async def test_removed_sims_and_accounts_are_forgotten(
@@ -304,7 +305,7 @@ async def test_sim_removed_while_it_is_read(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     account = entry.runtime_data.account
-    account.async_show()
+    account.async_update()
     assert account.data.sims_active == 0
     assert account.data.data_used == 0
     assert log_messages(caplog) == []
@@ -314,13 +315,15 @@ async def test_sim_removed_while_it_is_read(
 
 
 @pytest.fixture
-def written(hass: HomeAssistant) -> Iterator[list[str]]:
-    """Return a list of the entities whose state is written, changed or not."""
-    written: list[str] = []
+def written(hass: HomeAssistant) -> Iterator[dict[str, list[str]]]:
+    """Return lists of the entities whose state is written, by whether it changes."""
+    written: dict[str, list[str]] = {EVENT_STATE_CHANGED: [], EVENT_STATE_REPORTED: []}
 
     @callback
     def note(event: Any) -> None:
-        written.append(event.data["entity_id"].split(".")[1].removeprefix(f"sim_{OTHER_ICCID}_"))
+        name = event.data["entity_id"].split(".")[1]
+        if not name.startswith("demo"):
+            written[event.event_type].append(name.removeprefix(f"sim_{OTHER_ICCID}_"))
 
     stop = [
         hass.bus.async_listen(EVENT_STATE_CHANGED, note),
@@ -337,28 +340,27 @@ async def test_states_are_written_when_they_change(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
     idle: str,
-    written: list[str],
+    written: dict[str, list[str]],
 ) -> None:
-    """A poll writes only states that change; an outage writes those that become unavailable."""
+    """The poll of an idle SIM writes no state; a change and an outage write what changes, once."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     await set_up(idle)
     await poll(hass, freezer)
-    written.clear()
+    for names in written.values():
+        names.clear()
 
     await poll(hass, freezer)
-    assert [name for name in written if not name.startswith("demo")] == []
+    assert written == {EVENT_STATE_CHANGED: [], EVENT_STATE_REPORTED: []}
 
     portal.sims[idle].data_usage += 5_000_000
     await poll(hass, freezer)
-    assert sorted(name for name in written if not name.startswith("demo")) == [
-        "data_remaining",
-        "data_usage",
-        "data_used",
-    ]
-    written.clear()
+    changed = written[EVENT_STATE_CHANGED]
+    assert sorted(changed) == ["data_remaining", "data_usage", "data_used"]
+    assert len(written[EVENT_STATE_REPORTED]) == len({*written[EVENT_STATE_REPORTED]})
+    changed.clear()
 
     portal.faults.add("status", status=500)
     await poll(hass, freezer)
     portal.faults.clear()
-    assert {"status", "data_usage", "last_ip_address", "in_session"} <= {*written}
-    assert len(written) == len({*written})
+    assert {"status", "data_usage", "last_ip_address", "in_session"} <= {*changed}
+    assert len(changed) == len({*changed})

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from custom_components.iot_portal.schedule import SLOWEST_INTERVAL, PollSchedule
+from custom_components.iot_portal.poll_schedule import MAX_INTERVAL, PollSchedule
 
 MINUTE = 60
 
@@ -35,7 +35,7 @@ def test_interval(sims: int, requests: int, wanted: float, rate: float, interval
     """An interval that is too short for the fleet is stretched to the minutes that the fleet needs."""
     schedule = schedule_of(sims, wanted=wanted * MINUTE, rate=rate)
     for number in range(sims):
-        schedule.note(str(number), requests)
+        schedule.record_requests(str(number), requests)
 
     assert schedule.interval == interval * MINUTE
     assert schedule.is_stretched == (interval > wanted)
@@ -48,7 +48,7 @@ def test_a_fleet_that_shrinks() -> None:
     assert schedule.interval == 6 * MINUTE
 
     for number in range(500):
-        schedule.drop(str(number))
+        schedule.remove(str(number))
 
     assert schedule.interval == 5 * MINUTE
     assert not schedule.is_stretched
@@ -60,7 +60,7 @@ def test_polls_are_spread(sims: int) -> None:
     schedule = schedule_of(sims)
     now = 123_456.0
 
-    times = sorted(now + schedule.wait(str(number), now) for number in range(sims))
+    times = sorted(now + schedule.seconds_until_poll(str(number), now) for number in range(sims))
 
     assert all(now + 7.5 * MINUTE <= time < now + 22.5 * MINUTE for time in times)
     around = [*times, times[0] + schedule.interval]
@@ -71,11 +71,15 @@ def test_polls_are_spread(sims: int) -> None:
 def test_polls_keep_their_times() -> None:
     """A SIM that was read in between, or a little late, keeps its poll times."""
     schedule = schedule_of(7)
-    first = 1000 + schedule.wait("3", 1000)
+    first = 1000 + schedule.seconds_until_poll("3", 1000)
 
-    assert first + 2 + schedule.wait("3", first + 2) == pytest.approx(first + schedule.interval)
+    assert first + 2 + schedule.seconds_until_poll("3", first + 2) == pytest.approx(
+        first + schedule.interval
+    )
     in_between = first + 5 * MINUTE
-    assert in_between + schedule.wait("3", in_between) == pytest.approx(first + schedule.interval)
+    assert in_between + schedule.seconds_until_poll("3", in_between) == pytest.approx(
+        first + schedule.interval
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,11 +97,16 @@ def test_polls_keep_their_times() -> None:
 )
 def test_failures(wanted: int, failures: int, wait: int) -> None:
     """A SIM that keeps failing is polled less often, down to once an hour."""
-    assert schedule_of(1, wanted=wanted * MINUTE).wait("0", 0, failures=failures) == wait * MINUTE
-    assert wait * MINUTE <= max(SLOWEST_INTERVAL, wanted * MINUTE)
+    assert (
+        schedule_of(1, wanted=wanted * MINUTE).seconds_until_poll("0", 0, failures=failures)
+        == wait * MINUTE
+    )
+    assert wait * MINUTE <= max(MAX_INTERVAL, wanted * MINUTE)
 
 
 def test_few_failures() -> None:
     """After a few failures a SIM is still polled like the others."""
     schedule = schedule_of(3)
-    assert schedule.wait("2", 500, failures=3) == schedule.wait("2", 500)
+    assert schedule.seconds_until_poll("2", 500, failures=3) == schedule.seconds_until_poll(
+        "2", 500
+    )

@@ -1,0 +1,38 @@
+"""The way of an event from where it is noticed to the event entities."""
+
+from collections.abc import Callable
+
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+
+from .models import SimEvent
+
+type EventListener = Callable[[SimEvent], None]
+
+
+class EventFeed:
+    """Passes the events of one SIM, or of one account, to its listeners."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Start without listeners."""
+        self._hass = hass
+        self._listeners: list[EventListener] = []
+
+    @callback
+    def async_listen(self, listener: EventListener) -> CALLBACK_TYPE:
+        """Call the listener for every event from now on; return how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @callback
+    def async_publish(self, event: SimEvent) -> None:
+        """Publish an event once the entities show the data that it is about.
+
+        They do when the current callback returns; an automation may look at them at once.
+        """
+        self._hass.loop.call_soon(self._async_dispatch, event)
+
+    @callback
+    def _async_dispatch(self, event: SimEvent) -> None:
+        """Call every listener."""
+        for listener in self._listeners:
+            listener(event)

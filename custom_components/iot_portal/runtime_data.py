@@ -1,0 +1,49 @@
+"""What belongs to a loaded account."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, callback
+
+from .account import IotPortalAccount
+from .bulk_edit import BulkEdits
+from .coordinator import IotPortalSimCoordinator
+
+type IotPortalConfigEntry = ConfigEntry[IotPortalData]
+type SimListener = Callable[[IotPortalSimCoordinator], None]
+
+
+@dataclass(kw_only=True)
+class IotPortalData:
+    """A loaded account: its options when it was loaded, and its SIMs by subentry id."""
+
+    account: IotPortalAccount
+    bulk_edits: BulkEdits
+    options: Mapping[str, Any]
+    sims: dict[str, IotPortalSimCoordinator]
+    _sim_listeners: list[SimListener] = field(default_factory=list)
+
+    @callback
+    def async_for_each_sim(self, listener: SimListener) -> CALLBACK_TYPE:
+        """Call the listener for every SIM, now and whenever one is added; return how to stop that."""
+        self._sim_listeners.append(listener)
+        for sim in self.sims.values():
+            listener(sim)
+        return lambda: self._sim_listeners.remove(listener)
+
+    @callback
+    def async_add_sim(self, sim: IotPortalSimCoordinator) -> None:
+        """Add a SIM, which is still to be started, and its entities."""
+        self.sims[sim.subentry.subentry_id] = sim
+        self.account.schedule.add(sim.iccid)
+        for listener in self._sim_listeners:
+            listener(sim)
+
+    @callback
+    def async_remove_sim(self, subentry_id: str) -> IotPortalSimCoordinator:
+        """Remove a SIM and return it, to be shut down; Home Assistant removes its entities."""
+        sim = self.sims.pop(subentry_id)
+        self.account.async_remove_sim(sim.iccid)
+        return sim

@@ -1,0 +1,331 @@
+"""Subentry flow of the IoT Portal integration: SIMs and their settings."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+import re
+from types import MappingProxyType
+from typing import Any, Final
+
+from homeassistant.config_entries import (
+    ConfigEntryState,
+    ConfigSubentry,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
+from homeassistant.const import UnitOfInformation
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+)
+from homeassistant.util import dt as dt_util
+import voluptuous as vol
+
+from .api import (
+    Device,
+    IotPortalAuthenticationError,
+    IotPortalClient,
+    IotPortalError,
+    IotPortalNotAvailableError,
+    IotPortalNotFoundError,
+)
+from .api.pacing import Priority, priority
+from .const import (
+    CONF_ALLOWANCE,
+    CONF_BILLING_DAY,
+    CONF_DATA_UNIT,
+    CONF_ICCID,
+    CONF_ICCIDS,
+    DATA_UNITS,
+    DOMAIN,
+    SUBENTRY_TYPE_SIM,
+)
+from .errors import form_error_key
+from .models import SimData
+from .runtime_data import IotPortalConfigEntry
+
+ICCID_PATTERN = re.compile(r"[0-9]{18,22}")
+SEPARATORS = re.compile(r"[\s,;\"']+")
+MAX_LISTED: Final = 20
+# Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
+# ended at once would leave it waiting for ever.
+MIN_PROGRESS_SECONDS: Final = 1.0
+
+BILLING_DAY_SELECTOR = NumberSelector(
+    NumberSelectorConfig(min=1, max=31, mode=NumberSelectorMode.BOX)
+)
+DATA_UNIT_SELECTOR = SelectSelector(
+    SelectSelectorConfig(
+        options=list(DATA_UNITS),
+        mode=SelectSelectorMode.DROPDOWN,
+        translation_key=CONF_DATA_UNIT,
+    )
+)
+SIM_SCHEMA = vol.Schema(
+    {
+        vol.Optional(CONF_ALLOWANCE): NumberSelector(
+            NumberSelectorConfig(
+                min=1,
+                # A petabyte; a number without a limit may be too large to be counted in bytes.
+                max=10**9,
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement=UnitOfInformation.MEGABYTES,
+            )
+        ),
+        vol.Optional(CONF_BILLING_DAY): BILLING_DAY_SELECTOR,
+        vol.Optional(CONF_DATA_UNIT): DATA_UNIT_SELECTOR,
+    }
+)
+_ICCIDS = TextSelector(TextSelectorConfig(multiline=True))
+SIMS_SCHEMAS = {
+    "user": vol.Schema({vol.Required(CONF_ICCIDS): _ICCIDS}),
+    # Emptied to add only what was found.
+    "summary": vol.Schema({vol.Optional(CONF_ICCIDS): _ICCIDS}),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundSim:
+    """A SIM that the portal knows, with its device where the portal reports one."""
+
+    iccid: str
+    device: Device | None = None
+
+    @property
+    def title(self) -> str:
+        """Return the portal's label, or else a name by the ICCID."""
+        label = self.device.label if self.device is not None else None
+        return label or f"SIM {self.iccid}"
+
+
+class SimSubentryFlow(ConfigSubentryFlow):
+    """Adds SIMs to an account, and asks for the settings of one."""
+
+    _check: asyncio.Task[str]
+
+    def __init__(self) -> None:
+        """Start with an empty form; whatever a form shows is kept, so it can be shown at any time."""
+        self._form = "user"
+        self._typed = ""
+        self._error = ""
+        self._failure = {"iccid": "", "reason": ""}
+        self._found: dict[str, FoundSim] = {}
+        # The ICCIDs of the checks so far: those that need no correction, and those that do.
+        self._settled: list[str] = []
+        self._wrong: list[str] = []
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for ICCIDs."""
+        if user_input is not None:
+            return await self._submit(user_input)
+        if not self._typed and self._get_entry().state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="entry_not_loaded")
+        return self._show_form()
+
+    async def async_step_summary(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show what was found, and ask for the rest to be corrected or left out."""
+        if user_input is not None:
+            return await self._submit(user_input)
+        return self._show_form()
+
+    async def async_step_check(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show the progress of the check."""
+        if self._check.done():
+            return self.async_show_progress_done(next_step_id=self._check.result())
+        return self.async_show_progress(
+            step_id="check", progress_action="check", progress_task=self._check
+        )
+
+    async def async_step_checked(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Add the SIMs if all that was typed can be added, or else show what cannot."""
+        typed = _split(self._typed)
+        present = _iccids_present(self.hass)
+        self._wrong = [i for i in typed if i not in present and i not in self._found]
+        settled = [iccid for iccid in typed if iccid not in self._wrong]
+        self._settled = list(dict.fromkeys(self._settled + settled))
+        ready = self._ready(present)
+        if ready and set(typed).issubset(ready):
+            return self._add([self._found[iccid] for iccid in ready])
+        if typed:
+            self._form = "summary"
+        else:
+            self._error = "nothing_to_add"
+        self._typed = "\n".join(self._wrong)
+        return self._show_form()
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the settings of a SIM; an empty field follows the account."""
+        subentry = self._get_reconfigure_subentry()
+        if user_input is not None:
+            return self.async_update_and_abort(
+                self._get_entry(),
+                subentry,
+                data={CONF_ICCID: subentry.data[CONF_ICCID], **user_input},
+            )
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(SIM_SCHEMA, subentry.data),
+            description_placeholders={"sim": subentry.title},
+        )
+
+    async def _submit(self, user_input: dict[str, Any]) -> SubentryFlowResult:
+        """Keep what was typed, and start to look up the ICCIDs that are new."""
+        self._typed = user_input.get(CONF_ICCIDS, "")
+        self._error = ""
+        present = _iccids_present(self.hass)
+        unknown = [
+            iccid
+            for iccid in _split(self._typed)
+            if ICCID_PATTERN.fullmatch(iccid) and iccid not in present and iccid not in self._found
+        ]
+        if not unknown:
+            return await self.async_step_checked()
+        entry: IotPortalConfigEntry = self._get_entry()
+        if entry.state is not ConfigEntryState.LOADED:
+            self._error = "entry_not_loaded"
+            return self._show_form()
+        self._check = self.hass.async_create_task(
+            self._look_up_with_progress(entry, unknown), f"{DOMAIN} check of {len(unknown)} SIMs"
+        )
+        return await self.async_step_check()
+
+    def _show_form(self) -> SubentryFlowResult:
+        """Show the current form, with all that was typed."""
+        present = _iccids_present(self.hass)
+        return self.async_show_form(
+            step_id=self._form,
+            data_schema=self.add_suggested_values_to_schema(
+                SIMS_SCHEMAS[self._form], {CONF_ICCIDS: self._typed}
+            ),
+            errors={"base": self._error} if self._error else {},
+            description_placeholders={
+                **self._failure,
+                "ready": str(len(self._ready(present))),
+                "present": _listed([i for i in self._settled if i in present]),
+                "not_found": _listed([i for i in self._wrong if ICCID_PATTERN.fullmatch(i)]),
+                "malformed": _listed([i for i in self._wrong if not ICCID_PATTERN.fullmatch(i)]),
+            },
+        )
+
+    def _ready(self, present: set[str | None]) -> list[str]:
+        """Return the ICCIDs that were found and are still not present; others may add SIMs at any time."""
+        return [i for i in self._settled if i in self._found and i not in present]
+
+    async def _look_up_with_progress(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
+        """Look SIMs up, but not faster than the progress can be shown; return the next step."""
+        next_step, _ = await asyncio.gather(
+            self._look_up_all(entry, iccids), asyncio.sleep(MIN_PROGRESS_SECONDS)
+        )
+        return next_step
+
+    async def _look_up_all(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
+        """Look all SIMs up at the pace of the client; return the next step."""
+        looked_up = count(1)
+
+        async def look_up(iccid: str) -> None:
+            await self._look_up(entry, iccid)
+            self.async_update_progress(next(looked_up) / len(iccids))
+
+        # Ahead of all polls, but an SMS that is sent meanwhile must not wait for hundreds of these.
+        with suppress(IotPortalError), priority(Priority.CONFIRMATION):
+            async with asyncio.TaskGroup() as group:
+                for iccid in iccids:
+                    group.create_task(look_up(iccid))
+        return self._form if self._error else "checked"
+
+    async def _look_up(self, entry: IotPortalConfigEntry, iccid: str) -> None:
+        """Look a SIM up, and keep what was found or the error."""
+        try:
+            found = await _find_sim(entry.runtime_data.account.client, iccid)
+        except IotPortalError as err:
+            self._error = form_error_key(err)
+            self._failure = {"iccid": iccid, "reason": str(err)}
+            if isinstance(err, IotPortalAuthenticationError):
+                entry.async_start_reauth(self.hass)
+            raise
+        if found is not None:
+            self._found[iccid] = found
+
+    def _add(self, sims: list[FoundSim]) -> SubentryFlowResult:
+        """Add the SIMs: the flow itself can create one, the others are added beside it."""
+        entry: IotPortalConfigEntry = self._get_entry()
+        _keep_devices(entry, sims)
+        first, *others = sims
+        for sim in others:
+            self.hass.config_entries.async_add_subentry(
+                entry,
+                ConfigSubentry(
+                    data=MappingProxyType({CONF_ICCID: sim.iccid}),
+                    subentry_type=SUBENTRY_TYPE_SIM,
+                    title=sim.title,
+                    unique_id=sim.iccid,
+                ),
+            )
+        return self.async_create_entry(
+            title=first.title,
+            data={CONF_ICCID: first.iccid},
+            unique_id=first.iccid,
+            description="added",
+            description_placeholders={"count": str(len(sims))},
+        )
+
+
+def _keep_devices(entry: IotPortalConfigEntry, sims: list[FoundSim]) -> None:
+    """Keep the devices that the portal reported, so that the first poll of a SIM need not read them again."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return
+    for sim in sims:
+        if sim.device is not None:
+            snapshot = SimData(device=sim.device, device_read_at=dt_util.utcnow())
+            entry.runtime_data.account.snapshots.async_keep(sim.iccid, snapshot)
+
+
+def _split(text: str) -> list[str]:
+    """Return the ICCIDs in a text, each once, however they are separated and quoted."""
+    return list(dict.fromkeys(filter(None, SEPARATORS.split(text))))
+
+
+def _listed(iccids: Sequence[str]) -> str:
+    """Return the number of ICCIDs and the first of them."""
+    if not iccids:
+        return "0"
+    more = ", …" if len(iccids) > MAX_LISTED else ""
+    return f"{len(iccids)} ({', '.join(iccids[:MAX_LISTED])}{more})"
+
+
+def _iccids_present(hass: HomeAssistant) -> set[str | None]:
+    """Return the ICCIDs of the SIMs of all accounts."""
+    return {
+        subentry.unique_id
+        for account in hass.config_entries.async_entries(DOMAIN)
+        for subentry in account.subentries.values()
+    }
+
+
+async def _find_sim(client: IotPortalClient, iccid: str) -> FoundSim | None:
+    """Return a SIM, or None if the portal does not know it.
+
+    Not every network answers every endpoint, so the next one is asked where one does not help.
+    """
+    for read in (client.get_device, client.get_usage, client.get_status):
+        with suppress(IotPortalNotAvailableError, IotPortalNotFoundError):
+            if answer := await read(iccid):
+                return FoundSim(iccid=iccid, device=answer if isinstance(answer, Device) else None)
+    return None

@@ -1,0 +1,229 @@
+"""Requests for another status of a SIM: recorded before they are sent, sent once, followed to their end."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+
+from .api import IotPortalError, IotPortalNotAvailableError, SimStatus
+from .api.pacing import Priority, priority
+from .clock import elapsed_since
+from .const import LOGGER
+from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, is_outcome_unknown
+from .issues import Issue, async_clear_issue, async_raise_issue
+from .models import SimEvent, SimEventType, StatusRequest, normalize_status
+from .storage import PendingWritesStore
+
+
+class StatusRequests:
+    """Requests statuses of one SIM, and publishes their outcome."""
+
+    def __init__(self, sim: TrackedSim) -> None:
+        """Start with what an earlier run has left."""
+        self._sim = sim
+        # A person may request another status before this one is resumed.
+        self._left_over = sim.data.writes.status_request
+        self._follow_up: FollowUp | None = None
+        self._has_stopped = False
+
+    @callback
+    def async_resume(self) -> None:
+        """Resume what was pending when Home Assistant stopped."""
+        request = self._left_over
+        if request is None or request is not self._sim.data.writes.status_request:
+            return
+        if request.is_overdue:
+            self._raise_issue(request)
+        else:
+            self.async_follow(request)
+
+    @callback
+    def async_stop(self) -> None:
+        """Stop checking, also after a request still under way; what is pending stays stored."""
+        self._has_stopped = True
+        self._stop_follow_up()
+
+    async def async_request(self, status: str) -> None:
+        """Request a status, and check whether it is there already."""
+        known = ", ".join(SimStatus)
+        async with tracked_request([self], status, self._sim.pending_writes):
+            with self._sim.translated_errors(
+                otherwise="status_refused", status=status, known=known
+            ):
+                await self._sim.client.request_status_change(self._sim.iccid, status)
+        await self.async_check()
+
+    async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
+        """Change fields of the SIM and return the portal's answer; a status among them is followed."""
+        async with tracked_request([self], changes.get("status"), self._sim.pending_writes):
+            with self._sim.translated_errors():
+                return await self._sim.client.edit_device(self._sim.iccid, changes)
+
+    async def async_check(self) -> None:
+        """Read the status, or the whole SIM where the portal does not report the status by itself."""
+        try:
+            with priority(Priority.CONFIRMATION):
+                status = await self._sim.client.get_status(self._sim.iccid)
+        except IotPortalNotAvailableError:
+            await self._sim.async_read_soon()
+        except IotPortalError as err:
+            LOGGER.debug("The status of %s could not be read: %s", self._sim.iccid, err)
+        else:
+            if status is not None:
+                self._sim.async_set_status(status)
+
+    @callback
+    def async_confirm(self, status: str | None) -> bool:
+        """End the request for a status that was read; return whether it was confirmed in time."""
+        request = self._sim.data.writes.status_request
+        if request is None or not request.is_met_by(status):
+            return False
+        self._stop_follow_up()
+        self._clear_issue()
+        self._replace(None)
+        if request.is_overdue:
+            return False
+        self._publish(SimEventType.STATUS_CHANGE_CONFIRMED, request, to=status)
+        return True
+
+    @callback
+    def async_record(self, status: str, *, in_bulk: bool = False) -> StatusRequest:
+        """Record a request that is about to be sent, with the one that it replaces."""
+        writes = self._sim.data.writes
+        before = writes.status_request
+        request = StatusRequest(
+            status=status,
+            previous=self._sim.data.status,
+            requested_at=dt_util.utcnow(),
+            in_bulk=in_bulk,
+            replaces=before and replace(before, replaces=None),
+        )
+        self._stop_follow_up()
+        writes.status_request = request
+        return request
+
+    @callback
+    def async_follow(self, request: StatusRequest) -> None:
+        """Follow a request that was sent, instead of the one before it."""
+        self._clear_issue()
+        # A poll may have read the status before the request was answered, or a person requested another.
+        if self._sim.data.writes.status_request is request:
+            followed = replace(request, replaces=None)
+            self._replace(followed)
+            self._start_follow_up(followed)
+        before, status = request.replaces, request.status
+        if before is not None and not before.is_overdue and not before.is_met_by(status):
+            self._publish(SimEventType.STATUS_CHANGE_SUPERSEDED, before, superseded_by=status)
+
+    @callback
+    def async_roll_back(self, request: StatusRequest) -> None:
+        """Return to the request before one that the portal refused."""
+        if self._sim.data.writes.status_request is not request:
+            return
+        self._replace(request.replaces)
+        if (awaited := self._sim.data.writes.awaited_status) is not None:
+            self._start_follow_up(awaited)
+
+    def _replace(self, request: StatusRequest | None) -> None:
+        """Replace the pending request."""
+        self._sim.data.writes.status_request = request
+        self._sim.async_writes_changed()
+
+    def _start_follow_up(self, request: StatusRequest) -> None:
+        """Check the status until it is the requested one; requests in bulk are left to the polls."""
+        if self._has_stopped:
+            return
+        self._follow_up = FollowUp(
+            self._sim,
+            request.requested_at,
+            checks=() if request.in_bulk else QUICK_CHECKS,
+            check=self.async_check,
+            give_up=partial(self._give_up, request),
+        )
+
+    def _stop_follow_up(self) -> None:
+        """Stop checking the status."""
+        if self._follow_up is not None:
+            self._follow_up.stop()
+            self._follow_up = None
+
+    def _give_up(self, request: StatusRequest) -> None:
+        """Publish that the portal never reported the status."""
+        self._stop_follow_up()
+        self._raise_issue(request)
+        self._replace(replace(request, is_overdue=True))
+        self._publish(SimEventType.STATUS_CHANGE_TIMED_OUT, request, still=self._sim.data.status)
+
+    def _raise_issue(self, request: StatusRequest) -> None:
+        """Create the repair issue for a status that the portal never reported."""
+        async_raise_issue(
+            self._sim.hass,
+            Issue.STATUS_CHANGE_TIMED_OUT,
+            self._sim.config_entry.entry_id,
+            self._sim.subentry.subentry_id,
+            {
+                "sim": self._sim.title,
+                "status": request.status,
+                "requested_at": dt_util.as_local(request.requested_at).strftime("%Y-%m-%d %H:%M"),
+            },
+        )
+
+    def _clear_issue(self) -> None:
+        """Clear that repair issue."""
+        async_clear_issue(
+            self._sim.hass,
+            Issue.STATUS_CHANGE_TIMED_OUT,
+            self._sim.config_entry.entry_id,
+            self._sim.subentry.subentry_id,
+        )
+
+    def _publish(
+        self, event_type: SimEventType, request: StatusRequest, **statuses: str | None
+    ) -> None:
+        """Publish the outcome of a request."""
+        self._sim.events.async_publish(
+            SimEvent(
+                event_type=event_type,
+                attributes={
+                    "from": normalize_status(request.previous),
+                    "requested_status": normalize_status(request.status),
+                    "requested_at": request.requested_at,
+                    "took_seconds": round(elapsed_since(request.requested_at).total_seconds()),
+                    **{name: normalize_status(status) for name, status in statuses.items()},
+                },
+            )
+        )
+
+
+@asynccontextmanager
+async def tracked_request(
+    sims: Iterable[StatusRequests],
+    status: object | None,
+    store: PendingWritesStore,
+    *,
+    in_bulk: bool = False,
+) -> AsyncIterator[None]:
+    """Record the request for a status on the disk before it is sent; follow it unless it is refused."""
+    recorded = (
+        []
+        if status is None
+        else [(sim, sim.async_record(str(status), in_bulk=in_bulk)) for sim in sims]
+    )
+    await store.async_save()
+    was_refused = False
+    try:
+        yield
+    except HomeAssistantError as err:
+        was_refused = not is_outcome_unknown(err)
+        raise
+    finally:
+        for sim, request in recorded:
+            if was_refused:
+                sim.async_roll_back(request)
+            else:
+                sim.async_follow(request)

@@ -1,0 +1,309 @@
+"""What is kept of an account over a restart: pending writes, and what was read last."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, override
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
+import voluptuous as vol
+
+from .api import Device, Session, Usage
+from .const import DOMAIN, LOGGER
+from .models import Endpoint, PendingWrites, SentSms, SimData, StatusRequest
+
+STORAGE_VERSION: Final = 1
+# What was read can be read again, so a power cut costs a few requests at most; writing seldom spares the disk.
+SNAPSHOT_SAVE_DELAY: Final = timedelta(minutes=15).total_seconds()
+MAX_CORRUPT_FILES: Final = 3
+
+# What Home Assistant's Store raises for a file of a newer version, for one that cannot be opened, and for JSON that
+# is no file of a Store; and what the schemas below raise for its content.
+UNREADABLE: Final = (
+    HomeAssistantError,
+    vol.Invalid,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BulkEdit:
+    """An edit of many SIMs whose end the portal will report to a webhook."""
+
+    queue_id: str
+    webhook_id: str
+    iccids: list[str]
+    requested_at: datetime
+
+
+def dataclass_schema(kind: type[Any], fields: Mapping[Any, Any]) -> vol.Schema:
+    """Return the schema that reads a dataclass; fields that a newer version added are dropped."""
+    values = vol.Schema(
+        {vol.Required(name): value for name, value in fields.items()}, extra=vol.REMOVE_EXTRA
+    )
+    return vol.Schema(vol.All(values, lambda valid: kind(**valid)))
+
+
+_INSTANT: Final = vol.All(cv.datetime, dt_util.as_utc)
+_STATUS_REQUEST_FIELDS: Final = {
+    "status": str,
+    "previous": vol.Any(None, str),
+    "requested_at": _INSTANT,
+    "is_overdue": bool,
+    "in_bulk": bool,
+}
+_STATUS_REQUEST: Final = dataclass_schema(
+    StatusRequest,
+    _STATUS_REQUEST_FIELDS
+    | {"replaces": vol.Any(None, dataclass_schema(StatusRequest, _STATUS_REQUEST_FIELDS))},
+)
+_SENT_SMS: Final = dataclass_schema(
+    SentSms,
+    {
+        "sent_at": _INSTANT,
+        "sms_id": vol.Any(None, str),
+        "status": vol.Any(None, str),
+        "has_ended": bool,
+    },
+)
+_PENDING_WRITES: Final = dataclass_schema(
+    PendingWrites,
+    {
+        "status_request": vol.Any(None, _STATUS_REQUEST),
+        "sent_sms": [_SENT_SMS],
+        "seen_sms_ids": vol.Any(None, [str]),
+    },
+)
+_BULK_EDIT: Final = dataclass_schema(
+    BulkEdit,
+    {"queue_id": str, "webhook_id": str, "iccids": [str], "requested_at": _INSTANT},
+)
+_ACCOUNT_WRITES: Final = dataclass_schema(
+    dict, {"sims": {str: _PENDING_WRITES}, "bulk_edits": [_BULK_EDIT]}
+)
+_SNAPSHOT: Final = dataclass_schema(
+    SimData,
+    {
+        "status": vol.Any(None, str),
+        "usage": vol.Any(None, vol.All(dict, Usage.from_answer)),
+        "session": vol.Any(None, vol.All(dict, Session.from_answer)),
+        "device": vol.Any(None, vol.All(dict, Device.from_answer)),
+        "device_read_at": vol.Any(None, _INSTANT),
+        "refused_at": {vol.Coerce(Endpoint): _INSTANT},
+    },
+)
+
+
+class AccountStore(ABC):
+    """A file of one account in Home Assistant's storage."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        key: str,
+        *,
+        save_delay: float = 0,
+        serialize_in_event_loop: bool = True,
+    ) -> None:
+        """Open the file of that key; nothing is loaded yet."""
+        self._hass = hass
+        self._store: Store[dict[str, Any]] = Store(
+            hass,
+            STORAGE_VERSION,
+            f"{DOMAIN}.{key}",
+            private=True,
+            atomic_writes=True,
+            serialize_in_event_loop=serialize_in_event_loop,
+        )
+        self._save_delay = save_delay
+        self._is_save_scheduled = False
+        self._is_closed = False
+
+    @abstractmethod
+    def _content(self) -> dict[str, Any]:
+        """Return the content of the file; may run in another thread."""
+
+    async def async_save(self) -> None:
+        """Write the file now."""
+        if not self._is_closed:
+            await self._async_write()
+
+    @callback
+    def async_schedule_save(self) -> None:
+        """Write the file after the delay; the Store would start the delay again at every call."""
+        if self._is_closed or self._is_save_scheduled:
+            return
+        self._is_save_scheduled = True
+        self._store.async_delay_save(self._scheduled_content, self._save_delay)
+
+    def _scheduled_content(self) -> dict[str, Any]:
+        """Return the content of the file, and allow the next save to be scheduled."""
+        self._is_save_scheduled = False
+        return self._content()
+
+    async def async_close(self) -> None:
+        """Write the file for the last time: the next store of the account will read it."""
+        self._is_closed = True
+        await self._async_write()
+
+    async def _async_write(self) -> None:
+        """Write the file now, instead of what is scheduled."""
+        self._is_save_scheduled = False
+        await self._store.async_save(self._content())
+
+    async def async_remove(self) -> None:
+        """Remove the file with its account."""
+        await self._store.async_remove()
+
+
+class PendingWritesStore(AccountStore):
+    """The pending writes of an account: of its SIMs by ICCID, and bulk edits by webhook id."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Start without pending writes."""
+        super().__init__(hass, entry_id)
+        self._sims: dict[str, PendingWrites] = {}
+        self.bulk_edits: dict[str, BulkEdit] = {}
+
+    async def async_load(self) -> str | None:
+        """Load the file; return the new name of a file that cannot be read and was set aside."""
+        try:
+            if (stored := await self._store.async_load()) is None:
+                return None
+            account: Mapping[str, Any] = _ACCOUNT_WRITES(stored)
+        except UNREADABLE as err:
+            return await self._async_set_aside(err)
+        self._sims = account["sims"]
+        self.bulk_edits = {edit.webhook_id: edit for edit in account["bulk_edits"]}
+        return None
+
+    async def _async_set_aside(self, err: Exception) -> str:
+        """Protect a file that cannot be read from being overwritten."""
+        file = Path(self._store.path)
+        try:
+            aside = await self._hass.async_add_executor_job(_set_aside, file)
+        except OSError:
+            self._store.make_read_only()
+            aside = str(file)
+        LOGGER.warning("The stored writes of an account cannot be read, see %s: %s", aside, err)
+        return aside
+
+    def of(self, iccid: str) -> PendingWrites:
+        """Return the pending writes of a SIM, to be changed in place and saved."""
+        return self._sims.setdefault(iccid, PendingWrites())
+
+    @callback
+    def async_forget(self, iccid: str) -> None:
+        """Forget a SIM that was removed."""
+        if self._sims.pop(iccid, None) is not None:
+            self.async_schedule_save()
+
+    @override
+    async def async_remove(self) -> None:
+        """Remove the file with its account, and what was set aside of it."""
+        await super().async_remove()
+        await self._hass.async_add_executor_job(_remove_corrupt_files, Path(self._store.path))
+
+    @override
+    def _content(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return {
+            "sims": {
+                iccid: asdict(writes)
+                for iccid, writes in self._sims.items()
+                if writes != PendingWrites()
+            },
+            "bulk_edits": [asdict(edit) for edit in self.bulk_edits.values()],
+        }
+
+
+class SnapshotStore(AccountStore):
+    """What was read last of the SIMs of an account, so that a restart need not read it again."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Start with nothing read."""
+        super().__init__(
+            hass,
+            f"{entry_id}.snapshots",
+            save_delay=SNAPSHOT_SAVE_DELAY,
+            # A fleet fills megabytes.
+            serialize_in_event_loop=False,
+        )
+        # As the file has it, for SIMs not yet recalled: parsing thousands takes a while.
+        self._stored: dict[str, Any] = {}
+        self._snapshots: dict[str, SimData] = {}
+
+    async def async_load(self) -> None:
+        """Load the file; one that cannot be read is ignored, as it can all be read again."""
+        with suppress(*UNREADABLE):
+            stored = await self._store.async_load()
+            self._stored = stored if isinstance(stored, dict) else {}
+
+    @callback
+    def async_recall(self, iccid: str) -> SimData:
+        """Return what was read last of a SIM, before this run if need be."""
+        if (stored := self._stored.pop(iccid, None)) is not None:
+            try:
+                self._snapshots[iccid] = _SNAPSHOT(stored)
+            except UNREADABLE as err:
+                LOGGER.debug("The stored snapshot of %s cannot be read: %s", iccid, err)
+        return self._snapshots.get(iccid) or SimData()
+
+    @callback
+    def async_keep(self, iccid: str, snapshot: SimData) -> None:
+        """Keep what was read of a SIM."""
+        if self._snapshots.get(iccid) != snapshot:
+            self._snapshots[iccid] = snapshot
+            self.async_schedule_save()
+
+    @callback
+    def async_forget(self, iccid: str) -> None:
+        """Forget a SIM that was removed."""
+        for sims in (self._stored, self._snapshots):
+            if sims.pop(iccid, None) is not None:
+                self.async_schedule_save()
+
+    @override
+    def _content(self) -> dict[str, Any]:
+        """Return the content of the file, from a copy of its own."""
+        return self._stored | {
+            iccid: _snapshot_content(snapshot) for iccid, snapshot in self._snapshots.copy().items()
+        }
+
+
+def _snapshot_content(snapshot: SimData) -> dict[str, Any]:
+    """Return what the file holds of a SIM: the portal's answers, as they came."""
+    return {
+        "status": snapshot.status,
+        "usage": None if snapshot.usage is None else snapshot.usage.raw,
+        "session": None if snapshot.session is None else snapshot.session.raw,
+        "device": None if snapshot.device is None else snapshot.device.raw,
+        "device_read_at": snapshot.device_read_at,
+        "refused_at": snapshot.refused_at,
+    }
+
+
+def _set_aside(file: Path) -> str:
+    """Rename a file as Home Assistant does with invalid JSON, and keep the last few of them."""
+    aside = file.with_name(f"{file.name}.corrupt.{dt_util.utcnow().isoformat()}")
+    file.rename(aside)
+    for old in sorted(file.parent.glob(f"{file.name}.corrupt.*"))[:-MAX_CORRUPT_FILES]:
+        old.unlink()
+    return str(aside)
+
+
+def _remove_corrupt_files(file: Path) -> None:
+    """Remove the corrupt files of an account that were set aside, by us or by Home Assistant."""
+    for aside in file.parent.glob(f"{file.name}.*corrupt.*"):
+        aside.unlink()
