@@ -86,8 +86,11 @@ def test_complete() -> None:
 
 
 def test_manifest() -> None:
-    """The manifest claims the level that the list supports."""
-    assert MANIFEST["quality_scale"] == "platinum"
+    """The manifest has what the rules demand of it, in Home Assistant's order.
+
+    Home Assistant calls the quality of every custom integration "custom", whatever its manifest says.
+    """
+    assert "quality_scale" not in MANIFEST
     assert MANIFEST["requirements"] == []
     assert all(owner.startswith("@") for owner in MANIFEST["codeowners"])
     assert MANIFEST["codeowners"]

@@ -103,6 +103,13 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         return len(self._sims) > LARGE_FLEET
 
     @callback
+    def async_add_sim(self, iccid: str) -> None:
+        """Add a SIM to the schedule."""
+        self.schedule.add(iccid)
+        # Its first success clears the issues that an earlier set-up may have left.
+        self._failures[iccid] = SimFailures()
+
+    @callback
     def async_remove_sim(self, iccid: str) -> None:
         """Forget a SIM that was removed."""
         self._unreachable_sims.discard(iccid)
@@ -124,13 +131,14 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     @callback
     def async_record_success(self, sim: TrackedSim) -> bool:
         """Record that a SIM was read; return whether its last failure was one of the portal."""
-        failures = self._failures.pop(sim.iccid, SimFailures())
-        if failures.is_portal_failure and failures.while_reachable >= LOGGED_FAILURE:
-            LOGGER.info("%s can be read again", sim.title)
+        self._record_answer()
+        if (failures := self._failures.pop(sim.iccid, None)) is None:
+            return False
         async_clear_issue(
             self.hass, Issue.SIM_GONE, self.config_entry.entry_id, sim.subentry.subentry_id
         )
-        self._record_answer()
+        if failures.is_portal_failure and failures.while_reachable >= LOGGED_FAILURE:
+            LOGGER.info("%s can be read again", sim.title)
         return failures.is_portal_failure
 
     @callback

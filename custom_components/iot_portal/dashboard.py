@@ -1,4 +1,4 @@
-"""The dashboard: made anew from what there is whenever it is opened."""
+"""The dashboard, generated from the current SIMs whenever it is opened."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from .const import DOMAIN
 COMMAND: Final = f"{DOMAIN}/dashboard"
 MODULE: Final = "frontend/dashboard.js"
 MODULE_URL: Final = f"/{DOMAIN}/dashboard.js"
-# A script of the user's own, which everybody may run; see docs/dashboard.md.
+# A script that the user creates and everybody may run; see docs/dashboard.md.
 SMS_SCRIPT: Final = "script.write_an_sms"
 
-# How many SIMs a card or a section shows, those with the most; and the table, those that need a look first.
-MOST: Final = 12
-ROWS: Final = 100
+# How many SIMs a card or a section shows, those with the highest values, and how many rows the table has.
+MAX_CARDS: Final = 12
+MAX_ROWS: Final = 100
 TEXT_CATEGORIES: Final = ("common", "config_subentries", "entity", "services")
 
 type Card = dict[str, Any]
@@ -43,16 +43,16 @@ FULL: Final = {"grid_options": {"columns": "full"}}
 OF_DEVICE: Final = {"name": {"type": "device"}}
 OF_ENTITY: Final = {"name": {"type": "entity"}, "show_name": True}
 
-# What is shown of an account, and in which colour.
+# The entities of an account that are badges, with their colours.
 BADGES: Final[dict[str, Card]] = {
     "binary_sensor.portal": {"color": "green"},
     "sensor.sims": {},
     "sensor.sims_active": {},
     "sensor.data_usage_total": {},
 }
-# What is told of a SIM before the table, and in which colour.
+# The entities of a SIM that are alerts above the table, with their colours.
 ALERTS: Final = {"binary_sensor.over_pace": "orange", "binary_sensor.change_pending": "blue"}
-# What a row of the table is made of; a list is empty where a SIM has no such entity.
+# The entities that a row of the table is made from; a list is empty where a SIM has none of them.
 FACTS: Final = {
     "pace": ("binary_sensor.over_pace",),
     "pending": ("binary_sensor.change_pending",),
@@ -61,8 +61,8 @@ FACTS: Final = {
     "times": ("sensor.session_started", "sensor.session_ended"),
     "used": ("sensor.data_used_percent", "sensor.data_usage"),
 }
-# Written for `sims`, `words`, `texts` and `limit`, which stand before it. All SIMs are ranked, and
-# only those that are shown are put into words, which takes most of the time.
+# `sims`, `words`, `texts` and `limit` are set before it. All SIMs are ranked, but only those in the table
+# are formatted, which takes most of the time.
 TABLE: Final = """\
 {%- set marks = ['⚠️', '⏳', '❔', '⏸️', '💤', '✅'] %}
 {%- set fleet = namespace(ranked=[]) %}
@@ -105,14 +105,14 @@ TABLE: Final = """\
 
 
 async def async_setup_dashboard(hass: HomeAssistant) -> None:
-    """Offer the dashboard to the frontend, where there is one."""
+    """Register the dashboard with the frontend, where there is one."""
     websocket_api.async_register_command(hass, _async_answer)
     if "frontend" not in hass.config.components:
         return
     integration = await async_get_integration(hass, DOMAIN)
     path = integration.file_path / MODULE
     await hass.http.async_register_static_paths([StaticPathConfig(MODULE_URL, str(path))])
-    # Browsers keep the file for a month, and take a new version's under its own address.
+    # Browsers cache the file for a month, so each version has its own URL.
     add_extra_js_url(hass, f"{MODULE_URL}?v={integration.version}")
 
 
@@ -121,14 +121,14 @@ async def async_setup_dashboard(hass: HomeAssistant) -> None:
 async def _async_answer(
     hass: HomeAssistant, connection: ActiveConnection, message: dict[str, Any]
 ) -> None:
-    """Answer with the dashboard in the language of whoever opened it."""
+    """Send the dashboard in the language of the user who opened it."""
     language = message.get("language", hass.config.language)
     config = await async_generate(hass, language, is_admin=connection.user.is_admin)
     connection.send_result(message["id"], config)
 
 
 async def async_generate(hass: HomeAssistant, language: str, *, is_admin: bool) -> dict[str, Any]:
-    """Return the dashboard: a view for each account."""
+    """Return the dashboard, with a view for each account."""
     texts = await _async_texts(hass, language)
     title = texts["common.dashboard"]
     entries = hass.config_entries.async_entries(
@@ -141,13 +141,13 @@ async def async_generate(hass: HomeAssistant, language: str, *, is_admin: bool) 
     if not views:
         views = [_view(title, [], [[_no_sims(texts)]])]
     if len(views) == 1:
-        # What stands above a single view is its title.
+        # The frontend shows the title of a single view as that of the dashboard.
         views[0]["title"] = title
     return {"title": title, "views": views}
 
 
 async def _async_texts(hass: HomeAssistant, language: str) -> dict[str, str]:
-    """Return the words of the integration by their dotted paths."""
+    """Return the translations of the integration by their dotted keys."""
     texts: dict[str, str] = {}
     for category in TEXT_CATEGORIES:
         texts |= await async_get_translations(hass, language, category, {DOMAIN})
@@ -155,7 +155,7 @@ async def _async_texts(hass: HomeAssistant, language: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ShownSim:
+class DashboardSim:
     """A SIM: its device, and its entities by domain and key."""
 
     name: str
@@ -164,12 +164,12 @@ class ShownSim:
 
 
 class AccountView:
-    """Makes the view of one account."""
+    """Builds the view of one account."""
 
     def __init__(
         self, hass: HomeAssistant, entry: ConfigEntry, texts: dict[str, str], *, is_admin: bool
     ) -> None:
-        """Find what there is to show."""
+        """Find the entities of the account and its SIMs."""
         self._hass = hass
         self._entry = entry
         self._texts = texts
@@ -179,7 +179,7 @@ class AccountView:
         devices = dr.async_get(hass)
         self._sims = sorted(
             (
-                ShownSim(
+                DashboardSim(
                     name=device.name_by_user or device.name or device.id,
                     device_id=device.id,
                     entities=known,
@@ -192,7 +192,7 @@ class AccountView:
         self._is_large = len(self._sims) > LARGE_FLEET
 
     def view(self) -> dict[str, Any]:
-        """Return the view; in that of a large fleet the table says all."""
+        """Return the view; for a large fleet it has the table only."""
         if not self._sims:
             sections = [[_no_sims(self._texts)]]
         elif self._is_large:
@@ -202,13 +202,13 @@ class AccountView:
         return _view(self._entry.title, list(self._badges()), sections)
 
     def _badges(self) -> Iterator[Card]:
-        """Yield the account at a glance."""
+        """Yield the badges of the account."""
         for key, color in BADGES.items():
             if entity := self._account.get(key):
                 yield {"type": "entity", "entity": entity, **OF_ENTITY, **color}
 
     def _fleet(self) -> list[Card]:
-        """Return what needs a look, and the table of all SIMs."""
+        """Return the alerts, and the table of all SIMs."""
         return [
             _heading(self._texts["common.fleet"], "mdi:sim"),
             *self._alerts(),
@@ -216,7 +216,7 @@ class AccountView:
         ]
 
     def _alerts(self) -> Iterator[Card]:
-        """Yield what shows only while something is wrong or waited for."""
+        """Yield cards that are visible only while something is wrong or pending."""
         if portal := self._account.get("binary_sensor.portal"):
             yield _alert(portal, "red", "off")
         if self._is_large:
@@ -227,7 +227,7 @@ class AccountView:
                     yield _alert(entity, color, "on")
 
     def _table(self) -> str:
-        """Return the template of the table, with all that it needs to know before it."""
+        """Return the template of the table, with the variables that it uses."""
         known = {
             "sims": [self._facts(sim) for sim in self._sims],
             "words": self._words("entity.sensor.status.state."),
@@ -242,7 +242,7 @@ class AccountView:
                 "never": self._texts["common.never"],
                 "ago": self._texts["common.ago"],
             },
-            "limit": ROWS,
+            "limit": MAX_ROWS,
         }
         literals = (
             f"{{%- set {name} = {json.dumps(value, ensure_ascii=False)} %}}\n"
@@ -250,8 +250,8 @@ class AccountView:
         )
         return "".join(literals) + TABLE
 
-    def _facts(self, sim: ShownSim) -> dict[str, Any]:
-        """Return what a row of the table is made of."""
+    def _facts(self, sim: DashboardSim) -> dict[str, Any]:
+        """Return the data of a row of the table."""
         facts = {
             name: [entity for key in keys if (entity := sim.entities.get(key))]
             for name, keys in FACTS.items()
@@ -261,20 +261,21 @@ class AccountView:
         return {"name": sim.name, "link": link, **facts}
 
     def _allowances(self) -> list[Card]:
-        """Return a bar for each SIM that has an allowance, the fullest first."""
+        """Return a bar for each SIM that has an allowance, the highest use first."""
         bar = {"features": [{"type": "bar-gauge"}], "features_position": "inline"}
         return _under(
             _heading(self._texts["common.allowances"], "mdi:gauge"),
             [
                 {"type": "tile", "entity": entity, **OF_DEVICE, **bar, **WIDE}
-                for entity in self._most("sensor.data_used_percent", _number)
+                for entity in self._highest("sensor.data_used_percent", _number)
             ],
         )
 
     def _usage(self) -> list[Card]:
-        """Return what each SIM used, day by day and in its billing cycle."""
+        """Return graphs of the data use of each SIM, by day and in its billing cycle."""
         entities = [
-            {"entity": entity, **OF_DEVICE} for entity in self._most("sensor.data_usage", _number)
+            {"entity": entity, **OF_DEVICE}
+            for entity in self._highest("sensor.data_usage", _number)
         ]
         days = {
             "type": "statistics-graph",
@@ -297,7 +298,7 @@ class AccountView:
         return _under(heading, [days, cycle] if entities else [])
 
     def _events(self) -> list[Card]:
-        """Return the way to write an SMS, how the last ones went, and what happened."""
+        """Return the cards for sending an SMS, for the last SMS, and for the activity."""
         events = [
             entity
             for sim in self._sims
@@ -313,7 +314,7 @@ class AccountView:
                 "visibility": [{"condition": "state", "entity": entity, "state_not": "unknown"}],
                 **WIDE,
             }
-            for entity in self._most("event.sms", _moment)
+            for entity in self._highest("event.sms", _moment)
         ]
         log = {"type": "logbook", "hours_to_show": 168, "target": {"entity_id": events}}
         return [
@@ -327,7 +328,7 @@ class AccountView:
         ]
 
     def _writers(self) -> Iterator[Card]:
-        """Yield the script that opens a dialog for an SMS, or the way to the action itself."""
+        """Yield the user's script for sending an SMS, or else a link to the action."""
         if self._hass.states.get(SMS_SCRIPT) is not None:
             yield {
                 "type": "tile",
@@ -345,18 +346,18 @@ class AccountView:
                 **WIDE,
             }
 
-    def _most(self, key: str, weigh: Callable[[State | None], float]) -> list[str]:
-        """Return the entities of the SIMs that have the most of something."""
+    def _highest(self, key: str, value_fn: Callable[[State | None], float]) -> list[str]:
+        """Return the entities of the SIMs with the highest values."""
         found = [entity for sim in self._sims if (entity := sim.entities.get(key))]
-        found.sort(key=lambda entity: weigh(self._hass.states.get(entity)), reverse=True)
-        return found[:MOST]
+        found.sort(key=lambda entity: value_fn(self._hass.states.get(entity)), reverse=True)
+        return found[:MAX_CARDS]
 
     def _name(self, key: str) -> str:
-        """Return what an entity is called."""
+        """Return the translated name of an entity."""
         return self._texts[f"entity.{key}.name"]
 
     def _words(self, prefix: str) -> dict[str, str]:
-        """Return all words below a path."""
+        """Return all translations below a key."""
         return {
             key.removeprefix(prefix): text
             for key, text in self._texts.items()
@@ -370,7 +371,7 @@ def _entities(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, dict[str, st
     for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
         if entity.disabled or entity.hidden:
             continue
-        # The ICCID of a SIM or the id of the entry stands before the key.
+        # A unique id is the ICCID of a SIM or the id of the entry, and the key.
         owner, _, key = entity.unique_id.partition("_")
         place = owner if owner == entry.entry_id else entity.device_id
         if place is not None:
@@ -379,7 +380,7 @@ def _entities(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, dict[str, st
 
 
 def _number(state: State | None) -> float:
-    """Return what a sensor shows; less than nothing while it shows no number."""
+    """Return the number in a state, or -1 without one."""
     try:
         return float(state.state) if state else -1
     except ValueError:
@@ -387,18 +388,18 @@ def _number(state: State | None) -> float:
 
 
 def _moment(state: State | None) -> float:
-    """Return when an event was told."""
+    """Return the time of an event as a timestamp, or -1 without one."""
     moment = dt_util.parse_datetime(state.state) if state else None
     return moment.timestamp() if moment else -1
 
 
 def _view(title: str, badges: list[Card], sections: list[list[Card]]) -> dict[str, Any]:
-    """Return a view; its sections with graphs and tables are wide."""
+    """Return a view with wide sections for graphs and tables."""
     return {
         "title": title,
         "type": "sections",
         "max_columns": 3,
-        # Where only two sections stand side by side, the narrow ones do.
+        # So that narrow sections fill the gaps beside wide ones.
         "dense_section_placement": True,
         "badges": badges,
         "sections": [
@@ -410,22 +411,22 @@ def _view(title: str, badges: list[Card], sections: list[list[Card]]) -> dict[st
 
 
 def _is_wide(cards: list[Card]) -> bool:
-    """Tell whether there are cards that need room: tables and graphs."""
+    """Return whether there are tables or graphs among the cards."""
     return any(card.get("grid_options", {}).get("columns") == "full" for card in cards)
 
 
 def _heading(text: str, icon: str) -> Card:
-    """Return a heading."""
+    """Return a heading card."""
     return {"type": "heading", "heading": text, "icon": icon}
 
 
 def _under(heading: Card, cards: list[Card]) -> list[Card]:
-    """Return cards with their heading; none without cards."""
+    """Return cards under their heading, or nothing without cards."""
     return [heading, *cards] if cards else []
 
 
 def _alert(entity: str, color: str, state: str) -> Card:
-    """Return a card that shows while an entity has a state."""
+    """Return a card that is visible while an entity has a state."""
     return {
         "type": "alert",
         "entity": entity,
@@ -436,7 +437,7 @@ def _alert(entity: str, color: str, state: str) -> Card:
 
 
 def _no_sims(texts: dict[str, str]) -> Card:
-    """Return what shows in place of SIMs, with the way to add some."""
+    """Return the card for an account without SIMs, with a link to add some."""
     return {
         "type": "empty-state",
         "icon": "mdi:sim",
@@ -454,5 +455,5 @@ def _no_sims(texts: dict[str, str]) -> Card:
 
 
 def _navigate(path: str) -> dict[str, str]:
-    """Return the action that opens a page of Home Assistant."""
+    """Return the tap action that opens a page of Home Assistant."""
     return {"action": "navigate", "navigation_path": path}

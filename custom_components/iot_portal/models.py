@@ -276,25 +276,23 @@ def events_between(
 
     A status that was requested has an event of its own.
     """
-    if not is_status_requested and None not in (before.status, after.status):
-        yield from _status_events(before.status, after.status)
-    if before.usage is not None and after.usage is not None:
-        yield from _usage_events(before, before.usage, after.usage)
-    if before.session is not None and after.session is not None:
-        yield from _session_events(before.session, after.session)
-
-
-def _status_events(old: str | None, new: str | None) -> Iterator[SimEvent]:
-    """Yield the change of the status."""
-    if old != new:
+    old, new = before.status, after.status
+    if old != new and None not in (old, new) and not is_status_requested:
         yield SimEvent(
             event_type=SimEventType.STATUS_CHANGED,
             attributes={"from": normalize_status(old), "to": normalize_status(new)},
         )
+    if before.usage != after.usage:
+        yield from _usage_events(before, after)
+    if before.session != after.session:
+        yield from _session_events(before.session, after.session)
 
 
-def _usage_events(before: SimData, old: Usage, new: Usage) -> Iterator[SimEvent]:
+def _usage_events(before: SimData, after: SimData) -> Iterator[SimEvent]:
     """Yield the start of a billing cycle, with the use in the last one, and a move to another device."""
+    old, new = before.usage, after.usage
+    if old is None or new is None:
+        return
     if any(
         was is not None and now is not None and now < was
         for was, now in (
@@ -319,8 +317,10 @@ def _usage_events(before: SimData, old: Usage, new: Usage) -> Iterator[SimEvent]
         )
 
 
-def _session_events(old: Session, new: Session) -> Iterator[SimEvent]:
+def _session_events(old: Session | None, new: Session | None) -> Iterator[SimEvent]:
     """Yield the start and the end of a session, each when it is new."""
+    if old is None or new is None:
+        return
     if new.started is not None and new.started != old.started:
         yield SimEvent(
             event_type=SimEventType.SESSION_STARTED,

@@ -37,7 +37,7 @@ class IotPortalData:
     def async_add_sim(self, sim: IotPortalSimCoordinator) -> None:
         """Add a SIM, which is still to be started, and its entities."""
         self.sims[sim.subentry.subentry_id] = sim
-        self.account.schedule.add(sim.iccid)
+        self.account.async_add_sim(sim.iccid)
         for listener in self._sim_listeners:
             listener(sim)
 

@@ -1,6 +1,6 @@
 """Reading a SIM: which endpoints are due, and asking them."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -28,21 +28,18 @@ def due_endpoints(known: SimData, now: datetime, usage: Usage | None) -> list[En
 
     `known` is from the poll before; `usage` is None where the portal refuses it.
     """
-    return [endpoint for endpoint in _due(known, now, usage) if not known.is_refused(endpoint, now)]
-
-
-def _due(known: SimData, now: datetime, usage: Usage | None) -> Iterator[Endpoint]:
-    """Yield the endpoints whose answer may have changed."""
-    if usage is None or usage.status is None:
-        yield Endpoint.STATUS
-    if _may_have_new_session(known, usage):
-        yield Endpoint.SESSION
-    if (
-        known.device is None
+    may_have_changed = {
+        Endpoint.STATUS: usage is None or usage.status is None,
+        Endpoint.SESSION: _may_have_new_session(known, usage),
+        Endpoint.DEVICE: known.device is None
         or known.device_read_at is None
-        or not is_within(known.device_read_at, DEVICE_INTERVAL, now)
-    ):
-        yield Endpoint.DEVICE
+        or not is_within(known.device_read_at, DEVICE_INTERVAL, now),
+    }
+    return [
+        endpoint
+        for endpoint, may in may_have_changed.items()
+        if may and not known.is_refused(endpoint, now)
+    ]
 
 
 def _may_have_new_session(known: SimData, usage: Usage | None) -> bool:

@@ -26,7 +26,7 @@ import yaml
 
 from custom_components.iot_portal.account import LARGE_FLEET
 from custom_components.iot_portal.const import DOMAIN
-from custom_components.iot_portal.dashboard import COMMAND, MOST, SMS_SCRIPT
+from custom_components.iot_portal.dashboard import COMMAND, MAX_CARDS, SMS_SCRIPT
 from mock_portal import MockPortal
 
 from .conftest import OTHER_ICCID, SetUp
@@ -407,9 +407,9 @@ async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
         config = await ask()
 
     bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
-    assert bars == [f"sensor.sim_{iccid}_data_used" for iccid in reversed(sims)][:MOST]
+    assert bars == [f"sensor.sim_{iccid}_data_used" for iccid in reversed(sims)][:MAX_CARDS]
     for kind in ("statistics-graph", "history-graph"):
-        assert len(cards(config, kind)[0]["entities"]) == MOST
+        assert len(cards(config, kind)[0]["entities"]) == MAX_CARDS
     assert len(table(hass, config)) == 1 + len(sims)
 
 
@@ -520,7 +520,7 @@ async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     for heading in headings(config):
         assert f"\n| {heading} | " in page
     assert f"of more than {LARGE_FLEET} SIMs" in page
-    assert f"Of more than {MOST} SIMs" in page
+    assert f"Of more than {MAX_CARDS} SIMs" in page
 
 
 # --- The JavaScript module

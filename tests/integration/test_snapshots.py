@@ -317,7 +317,7 @@ async def test_sim_removed_while_it_is_read(
 @pytest.fixture
 def written(hass: HomeAssistant) -> Iterator[dict[str, list[str]]]:
     """Return lists of the entities whose state is written, by whether it changes."""
-    written: dict[str, list[str]] = {EVENT_STATE_CHANGED: [], EVENT_STATE_REPORTED: []}
+    written: dict[str, list[str]] = {str(EVENT_STATE_CHANGED): [], str(EVENT_STATE_REPORTED): []}
 
     @callback
     def note(event: Any) -> None:
@@ -346,17 +346,17 @@ async def test_states_are_written_when_they_change(
     freezer.move_to("2026-03-16T00:00:00+00:00")
     await set_up(idle)
     await poll(hass, freezer)
-    for names in written.values():
-        names.clear()
+    changed, reported = written.values()
+    changed.clear()
+    reported.clear()
 
     await poll(hass, freezer)
-    assert written == {EVENT_STATE_CHANGED: [], EVENT_STATE_REPORTED: []}
+    assert changed == reported == []
 
     portal.sims[idle].data_usage += 5_000_000
     await poll(hass, freezer)
-    changed = written[EVENT_STATE_CHANGED]
     assert sorted(changed) == ["data_remaining", "data_usage", "data_used"]
-    assert len(written[EVENT_STATE_REPORTED]) == len({*written[EVENT_STATE_REPORTED]})
+    assert len(reported) == len({*reported})
     changed.clear()
 
     portal.faults.add("status", status=500)

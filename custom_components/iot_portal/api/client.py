@@ -14,6 +14,7 @@ from .const import SMS_API_VERSION
 from .exceptions import (
     IotPortalAuthenticationError,
     IotPortalConnectionError,
+    IotPortalError,
     IotPortalInputError,
     IotPortalLoginError,
     IotPortalOutcomeUnknownError,
@@ -90,19 +91,19 @@ class IotPortalClient:
 
     async def get_usage(self, iccid: str) -> Usage:
         """Return the usage of a SIM since the start of its billing cycle."""
-        return Usage.from_answer(await self._read_object("ctdUsage", iccid))
+        return Usage.from_answer(await self._read("ctdUsage", iccid))
 
     async def get_device(self, iccid: str) -> Device:
         """Return what the portal knows about a SIM."""
-        return Device.from_answer(await self._read_object("GetDevice", iccid))
+        return Device.from_answer(await self._read("GetDevice", iccid))
 
     async def get_session(self, iccid: str) -> Session:
         """Return the current or most recent data session of a SIM."""
-        return Session.from_answer(await self._read_object("sessionInfo", iccid))
+        return Session.from_answer(await self._read("sessionInfo", iccid))
 
     async def get_status(self, iccid: str) -> str | None:
         """Return the status of a SIM."""
-        answer = await self._read("getStatus", iccid)
+        answer = await self._read("getStatus", iccid, types=(object,))
         word = status_word(answer)
         if word is None and isinstance(answer, str) and answer:
             raise unreadable_answer()
@@ -110,11 +111,11 @@ class IotPortalClient:
 
     async def get_sms(self, identifier: str) -> Sms:
         """Return an SMS and its status."""
-        return Sms.from_answer(await self._read_object("GetSMS", identifier))
+        return Sms.from_answer(await self._read("GetSMS", identifier))
 
     async def get_sms_ids(self, iccid: str) -> list[str]:
         """Return the ids of the SMS of a SIM, in the portal's order."""
-        listed = sms_ids(await self._read_object("GetSMSIds", iccid))
+        listed = sms_ids(await self._read("GetSMSIds", iccid))
         return [identifier for identifier in listed if _IDENTIFIER.fullmatch(identifier)]
 
     async def send_sms(self, iccid: str, message: str) -> str | None:
@@ -153,25 +154,21 @@ class IotPortalClient:
         """Send a rule update as it is and return the answer."""
         return await self._write(rule, "RuleUpdate")
 
-    async def _read(self, *path: str) -> Json:
-        """Send a read and return the answer; repeat it after a transient error."""
-        for attempt in range(1, READ_ATTEMPTS):
+    async def _read(self, *path: str, types: tuple[type, ...] = (Mapping, list)) -> Json:
+        """Send a read and return the answer, if it has one of the types; repeat it after a transient error."""
+        attempt = 1
+        while True:
             try:
-                return await self._request("GET", path)
-            except IotPortalConnectionError:
-                pass
-            except IotPortalResponseError as err:
-                if type(err) is not IotPortalResponseError or err.status not in _TRANSIENT_STATUSES:
+                answer = await self._request("GET", path)
+            except IotPortalError as err:
+                if attempt >= READ_ATTEMPTS or not _is_transient(err):
                     raise
+            else:
+                if not isinstance(answer, types):
+                    raise unreadable_answer()
+                return answer
             await asyncio.sleep(self._retry_wait * attempt * uniform(0.5, 1.5))  # noqa: S311
-        return await self._request("GET", path)
-
-    async def _read_object(self, *path: str) -> Json:
-        """Send a read and return the answer, which must be an object or a list."""
-        answer = await self._read(*path)
-        if not isinstance(answer, Mapping | list):
-            raise unreadable_answer()
-        return answer
+            attempt += 1
 
     async def _write(self, body: Mapping[str, Json], *path: str) -> Json:
         """Send a write, once, and return the answer."""
@@ -252,11 +249,12 @@ class IotPortalClient:
         if method == "PUT" and response.status in _GATEWAY_STATUSES:
             msg = f"HTTP status {response.status}"
             raise IotPortalOutcomeUnknownError(msg)
-        if error := response.as_error(secrets=(*self._credentials.secrets, self._token, token)):
-            if isinstance(error, IotPortalRateLimitError):
-                self.pacer.back_off(error.retry_after)
-            raise error
-        return response.answer
+        if not response.is_error:
+            return response.answer
+        error = response.as_error(secrets=(*self._credentials.secrets, self._token, token))
+        if isinstance(error, IotPortalRateLimitError):
+            self.pacer.back_off(error.retry_after)
+        raise error
 
     async def _send(
         self,
@@ -305,3 +303,10 @@ class IotPortalClient:
         except (TypeError, ValueError, RecursionError) as err:
             msg = f"the request cannot be encoded as JSON ({err})"
             raise IotPortalInputError(msg) from err
+
+
+def _is_transient(err: IotPortalError) -> bool:
+    """Return whether a read may succeed when it is repeated at once."""
+    return isinstance(err, IotPortalConnectionError) or (
+        type(err) is IotPortalResponseError and err.status in _TRANSIENT_STATUSES
+    )

@@ -68,24 +68,18 @@ class LastHourCounter:
 
     def __init__(self) -> None:
         """Start at zero."""
-        self._minutes: deque[tuple[int, int]] = deque()
+        self._minutes: deque[tuple[int, int]] = deque(maxlen=60)
 
     def add(self, now: float) -> None:
         """Count one event."""
         minute = int(now // 60)
         before = self._minutes.pop() if self._minutes and self._minutes[-1][0] == minute else None
         self._minutes.append((minute, 1 if before is None else before[1] + 1))
-        self._drop_expired(minute)
 
     def total(self, now: float) -> int:
         """Return how many events there were."""
-        self._drop_expired(int(now // 60))
-        return sum(counted for _, counted in self._minutes)
-
-    def _drop_expired(self, minute: int) -> None:
-        """Drop the minutes that are an hour old."""
-        while self._minutes and self._minutes[0][0] <= minute - 60:
-            self._minutes.popleft()
+        oldest = int(now // 60) - 60
+        return sum(counted for minute, counted in self._minutes if minute > oldest)
 
 
 class Pacer:

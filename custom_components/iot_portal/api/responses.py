@@ -1,10 +1,11 @@
 """Turn the portal's HTTP responses into answers or errors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 import json
 import math
 from typing import Final, Self
@@ -48,32 +49,50 @@ _BY_STATUS: Final[dict[int, type[IotPortalResponseError]]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Response:
-    """A response of the portal; `answer` is its body, as JSON where it is JSON, else as text."""
+    """A response of the portal."""
 
     status: int
-    answer: Json
-    retry_after: float | None
+    text: str
+    retry_after: str | None
 
     @classmethod
     async def read(cls, response: ClientResponse) -> Self:
         """Read a response to its end."""
         return cls(
             status=response.status,
-            answer=_parse(await _read_body(response)),
-            retry_after=_parse_retry_after(response.headers.get("Retry-After")),
+            text=await _read_body(response),
+            retry_after=response.headers.get("Retry-After"),
         )
 
-    def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError | None:
-        """Return the error that the response means, with all secrets masked, or None.
+    @cached_property
+    def answer(self) -> Json:
+        """Return the body, parsed if it is JSON."""
+        try:
+            return _sanitize(json.loads(self.text), MAX_DEPTH)
+        except ValueError, RecursionError:
+            return self.text.strip()
+
+    @property
+    def is_error(self) -> bool:
+        """Return whether the response is an error.
+
+        Errors can come with a 2xx status and a long code; `{"message": "OK", "code": "0"}` is none.
+        """
+        if self.status not in range(200, 300):
+            return True
+        if not isinstance(self.answer, Mapping):
+            return False
+        _, code = error_details(self.answer)
+        return len(code or "") >= MIN_ERROR_CODE_LENGTH
+
+    def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError:
+        """Return the error that the response is, with all secrets masked.
 
         The portal's error code takes precedence over the HTTP status.
         """
         message, code = error_details(self.answer)
-        # Errors can come with a 2xx status and a long code; `{"message": "OK", "code": "0"}` is none.
-        if self.status in range(200, 300) and len(code or "") < MIN_ERROR_CODE_LENGTH:
-            return None
         message = message or f"HTTP status {self.status}"
         for secret in filter(None, secrets):
             message = message.replace(secret, "***")
@@ -81,7 +100,10 @@ class Response:
         kind = _BY_CODE.get(code or "") or _BY_STATUS.get(self.status, IotPortalResponseError)
         if kind is IotPortalRateLimitError:
             return IotPortalRateLimitError(
-                message, status=self.status, code=code, retry_after=self.retry_after
+                message,
+                status=self.status,
+                code=code,
+                retry_after=_parse_retry_after(self.retry_after),
             )
         return kind(message, status=self.status, code=code)
 
@@ -101,14 +123,6 @@ async def _read_body(response: ClientResponse) -> str:
             msg = "the answer is too large to come from the portal"
             raise IotPortalConnectionError(msg, may_have_arrived=True)
     return body.decode(errors="replace")
-
-
-def _parse(text: str) -> Json:
-    """Parse a body as JSON; return what is not JSON as text."""
-    try:
-        return _sanitize(json.loads(text), MAX_DEPTH)
-    except ValueError, RecursionError:
-        return text.strip()
 
 
 def _sanitize(value: Json, depth: int) -> Json:
