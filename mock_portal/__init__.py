@@ -1,11 +1,11 @@
 """A stand-in for the IoT Portal Core API: a program, a pytest plugin and a library."""
 
-from .app import Portal
 from .dialects import DIALECTS, Dialects
 from .errors import SetupError
+from .exchange import Request, Response, Wire
 from .faults import Fault, FaultKind, Faults
-from .http import Request, Response, Wire
 from .journal import Exchange, Journal
+from .portal import Portal
 from .server import MockPortal
 from .sim import Sim
 from .state import Account, State

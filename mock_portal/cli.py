@@ -5,8 +5,9 @@ import asyncio
 from collections.abc import Sequence
 import sys
 
-from . import probe, record, scenario
+from . import scenario
 from .errors import SetupError
+from .real import probe_command, record
 from .server import MockPortal
 from .signals import stop_event
 
@@ -85,7 +86,7 @@ def _parser() -> ArgumentParser:
         help="switch a dialect; may be given several times",
     )
     serve.set_defaults(command=_serve)
-    for name, module in (("record", record), ("probe", probe)):
+    for name, module in (("record", record), ("probe", probe_command)):
         command = commands.add_parser(
             name,
             help=module.SUMMARY,

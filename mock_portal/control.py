@@ -8,18 +8,18 @@ import json
 import re
 from typing import Any
 
-from . import plain, routes, scenario
+from . import routes, scenario, serialization
+from .backend import Backend
 from .dialects import DIALECTS
 from .errors import SetupError
+from .exchange import JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
-from .http import JSON_TYPE, Json, Request, Response, to_json
 from .sim import Sim
-from .world import World
 
 PREFIX = "/_mock"
 
 _FILTERS = ("method", "path", "route", "iccid")
-_SECONDS = plain.between(0, 365 * 24 * 3600)
+_SECONDS = serialization.between(0, 365 * 24 * 3600)
 
 
 class SessionAction(StrEnum):
@@ -44,7 +44,7 @@ class SessionChange:
 
     action: SessionAction
     ip_address: str | None = None
-    after: float = plain.checked(0.0, _SECONDS)
+    after: float = serialization.checked(0.0, _SECONDS)
 
 
 @dataclass(kw_only=True)
@@ -52,7 +52,7 @@ class ImeiChange:
     """Body of `POST /_mock/sims/{iccid}/imei`."""
 
     imei: str
-    after: float = plain.checked(0.0, _SECONDS)
+    after: float = serialization.checked(0.0, _SECONDS)
 
 
 @dataclass(kw_only=True)
@@ -68,17 +68,17 @@ class NotFoundError(SetupError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """A control request, the world it is for, and the part of its path that varies."""
+class ControlRequest:
+    """A control request, the backend it is for, and the part of its path that varies."""
 
-    world: World
+    backend: Backend
     request: Request
     item: str = ""
 
     @property
     def now(self) -> datetime:
         """Return the virtual time."""
-        return self.world.clock.now()
+        return self.backend.clock.now()
 
     @property
     def body(self) -> Any:
@@ -92,10 +92,10 @@ class Order:
     @property
     def sim(self) -> Sim:
         """Return the SIM the path names."""
-        if self.item not in self.world.sims:
+        if self.item not in self.backend.sims:
             msg = f"There is no SIM {self.item}"
             raise NotFoundError(msg)
-        return self.world.sims[self.item]
+        return self.backend.sims[self.item]
 
     @property
     def mapping(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Order:
 
     def read[T](self, shape: type[T]) -> T:
         """Return the body in a certain shape."""
-        return plain.load(shape, self.body, "body", self.now)
+        return serialization.load(shape, self.body, "body", self.now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,14 +118,14 @@ class Endpoint:
     method: str
     path: str
     description: str
-    act: Callable[[Order], Json]
+    act: Callable[[ControlRequest], Json]
 
 
-def handle(world: World, request: Request) -> Response:
+def handle(backend: Backend, request: Request) -> Response:
     """Carry out a control request."""
     try:
         endpoint, item = _find(request)
-        value = endpoint.act(Order(world=world, request=request, item=item))
+        value = endpoint.act(ControlRequest(backend=backend, request=request, item=item))
     except NotFoundError as err:
         return _answer({"error": str(err)}, status=404)
     except SetupError as err:
@@ -150,7 +150,7 @@ def _find(request: Request) -> tuple[Endpoint, str]:
     raise NotFoundError(msg)
 
 
-def _help(_: Order) -> Json:
+def _help(_: ControlRequest) -> Json:
     """Describe this interface."""
     return {
         "routes": [f"{route.method} {route.path}" for route in routes.ROUTES.values()],
@@ -167,20 +167,20 @@ def _help(_: Order) -> Json:
     }
 
 
-def _health(order: Order) -> Json:
+def _health(call: ControlRequest) -> Json:
     """Say that the portal is up, and how large it is."""
-    world = order.world
+    backend = call.backend
     return {
         "status": "ok",
-        "now": world.clock.now().isoformat(),
-        "sims": len(world.sims),
-        "requests": world.journal.total,
+        "now": backend.clock.now().isoformat(),
+        "sims": len(backend.sims),
+        "requests": backend.journal.total,
     }
 
 
-def _journal(order: Order) -> Json:
+def _journal(call: ControlRequest) -> Json:
     """Show the journal; the query may name method, path, route and iccid."""
-    journal, wanted = order.world.journal, order.request.query
+    journal, wanted = call.backend.journal, call.request.query
     for name in wanted:
         if name not in _FILTERS:
             msg = f"There is no filter {name!r}; there are {', '.join(_FILTERS)}"
@@ -190,120 +190,123 @@ def _journal(order: Order) -> Json:
         "logins": journal.logins,
         "peak_rate": journal.peak_rate,
         "peak_width": journal.peak_width,
-        "near_misses": [plain.dump(miss) for miss in journal.near_misses],
-        "webhooks": [plain.dump(webhook) for webhook in journal.webhooks],
+        "near_misses": [serialization.dump(miss) for miss in journal.near_misses],
+        "webhooks": [serialization.dump(webhook) for webhook in journal.webhooks],
         "exchanges": [exchange.as_dict() for exchange in journal.find(**wanted)],
     }
 
 
-def _clear_journal(order: Order) -> Json:
+def _clear_journal(call: ControlRequest) -> Json:
     """Empty the journal."""
-    order.world.journal.clear()
+    call.backend.journal.clear()
     return {}
 
 
-def _reset(order: Order) -> Json:
+def _reset(call: ControlRequest) -> Json:
     """Start the scenario over."""
-    order.world.reset()
+    call.backend.reset()
     return {}
 
 
-def _dialects(order: Order) -> Json:
+def _dialects(call: ControlRequest) -> Json:
     """Show what the dialects are switched to."""
-    return dict(order.world.dialects)
+    return dict(call.backend.dialects)
 
 
-def _set_dialects(order: Order) -> Json:
+def _set_dialects(call: ControlRequest) -> Json:
     """Switch the dialects the body names."""
-    order.world.dialects.update(order.mapping)
-    return _dialects(order)
+    call.backend.dialects.update(call.mapping)
+    return _dialects(call)
 
 
-def _faults(order: Order) -> Json:
+def _faults(call: ControlRequest) -> Json:
     """Show the faults."""
-    return [plain.dump(fault) for fault in order.world.faults]
+    return [serialization.dump(fault) for fault in call.backend.faults]
 
 
-def _add_fault(order: Order) -> Json:
+def _add_fault(call: ControlRequest) -> Json:
     """Add a fault."""
-    return plain.dump(order.world.faults.put(order.read(Fault)))
+    return serialization.dump(call.backend.faults.put(call.read(Fault)))
 
 
-def _remove_fault(order: Order) -> Json:
+def _remove_fault(call: ControlRequest) -> Json:
     """Remove one fault."""
     try:
-        order.world.faults.remove(order.item)
+        call.backend.faults.remove(call.item)
     except SetupError as err:
         raise NotFoundError(str(err)) from err
     return {}
 
 
-def _clear_faults(order: Order) -> Json:
+def _clear_faults(call: ControlRequest) -> Json:
     """Remove all faults."""
-    order.world.faults.clear()
+    call.backend.faults.clear()
     return {}
 
 
-def _sims(order: Order) -> Json:
+def _sims(call: ControlRequest) -> Json:
     """Show all SIMs."""
-    return {iccid: plain.dump(sim, with_defaults=True) for iccid, sim in order.world.sims.items()}
+    return {
+        iccid: serialization.dump(sim, with_defaults=True)
+        for iccid, sim in call.backend.sims.items()
+    }
 
 
-def _sim(order: Order) -> Json:
+def _sim(call: ControlRequest) -> Json:
     """Show a SIM."""
-    return plain.dump(order.sim, with_defaults=True)
+    return serialization.dump(call.sim, with_defaults=True)
 
 
-def _patch_sim(order: Order) -> Json:
+def _patch_sim(call: ControlRequest) -> Json:
     """Change fields of a SIM at once."""
-    sim, changes = order.sim, order.mapping
+    sim, changes = call.sim, call.mapping
     if changes.get("iccid", sim.iccid) != sim.iccid:
         msg = "A SIM keeps its ICCID"
         raise SetupError(msg)
     if isinstance(changes.get("device"), dict):
         changes["device"] = sim.device | changes["device"]
-    plain.update(sim, changes, "body", order.now)
-    return _sim(order)
+    serialization.update(sim, changes, "body", call.now)
+    return _sim(call)
 
 
-def _put_sim(order: Order) -> Json:
+def _put_sim(call: ControlRequest) -> Json:
     """Add a SIM, or replace the one that has its ICCID."""
-    sim = plain.load(Sim, {**order.mapping, "iccid": order.item}, "body", order.now)
-    return plain.dump(order.world.state.add_sim(sim), with_defaults=True)
+    sim = serialization.load(Sim, {**call.mapping, "iccid": call.item}, "body", call.now)
+    return serialization.dump(call.backend.state.add_sim(sim), with_defaults=True)
 
 
-def _session(order: Order) -> Json:
+def _session(call: ControlRequest) -> Json:
     """Open or close a SIM's session."""
-    sim, change = order.sim, order.read(SessionChange)
+    sim, change = call.sim, call.read(SessionChange)
     if change.action is SessionAction.OPEN:
         sim.open_session(change.ip_address, after=change.after)
     else:
         sim.close_session(after=change.after)
-    return _sim(order)
+    return _sim(call)
 
 
-def _imei(order: Order) -> Json:
+def _imei(call: ControlRequest) -> Json:
     """Move a SIM to another device."""
-    change = order.read(ImeiChange)
-    order.sim.swap_imei(change.imei, after=change.after)
-    return _sim(order)
+    change = call.read(ImeiChange)
+    call.sim.swap_imei(change.imei, after=change.after)
+    return _sim(call)
 
 
-def _incoming_sms(order: Order) -> Json:
+def _incoming_sms(call: ControlRequest) -> Json:
     """Let a text message from a SIM arrive."""
-    given = order.read(IncomingSms)
-    return plain.dump(order.world.state.receive_sms(given.iccid, given.text))
+    given = call.read(IncomingSms)
+    return serialization.dump(call.backend.state.receive_sms(given.iccid, given.text))
 
 
-def _revoke_tokens(order: Order) -> Json:
+def _revoke_tokens(call: ControlRequest) -> Json:
     """Make every client log in again."""
-    order.world.state.revoke_tokens()
+    call.backend.state.revoke_tokens()
     return {}
 
 
-def _clock(order: Order) -> Json:
+def _clock(call: ControlRequest) -> Json:
     """Move, freeze or set the clock."""
-    clock, change = order.world.clock, order.read(ClockChange)
+    clock, change = call.backend.clock, call.read(ClockChange)
     if change.set is not None:
         clock.set(change.set)
     if change.advance:
@@ -313,21 +316,21 @@ def _clock(order: Order) -> Json:
     return {"now": clock.now().isoformat(), "frozen": clock.frozen}
 
 
-def _snapshot(order: Order) -> Json:
+def _snapshot(call: ControlRequest) -> Json:
     """Return everything but the journal, in the form of a scenario."""
-    return order.world.snapshot()
+    return call.backend.snapshot()
 
 
-def _restore(order: Order) -> Json:
+def _restore(call: ControlRequest) -> Json:
     """Go back to a snapshot."""
-    order.world.restore(order.mapping)
+    call.backend.restore(call.mapping)
     return {}
 
 
-def _load_scenario(order: Order) -> Json:
+def _load_scenario(call: ControlRequest) -> Json:
     """Start over with another scenario: a name, or the content itself."""
-    order.world.load(order.body, allow_files=False)
-    return _health(order)
+    call.backend.load(call.body, allow_files=False)
+    return _health(call)
 
 
 ENDPOINTS = (

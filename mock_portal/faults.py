@@ -8,9 +8,9 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from . import plain, routes
+from . import routes, serialization
 from .errors import SetupError
-from .http import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
+from .exchange import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
 
 _MANY = 1_000_000_000
 _DAY = 24 * 3600
@@ -42,20 +42,20 @@ class Fault:
 
     kind: FaultKind
     id: str = ""
-    route: str | None = plain.checked(None, routes.check)
+    route: str | None = serialization.checked(None, routes.check)
     method: str | None = None
     iccid: str | None = None
-    after: int = plain.checked(0, plain.between(0, _MANY))
-    times: int | None = plain.checked(None, plain.between(0, _MANY))
-    probability: float = plain.checked(1.0, plain.between(0, 1))
+    after: int = serialization.checked(0, serialization.between(0, _MANY))
+    times: int | None = serialization.checked(None, serialization.between(0, _MANY))
+    probability: float = serialization.checked(1.0, serialization.between(0, 1))
     seed: int = 0
-    seconds: float | None = plain.checked(None, plain.between(0, _DAY))
-    status: int | None = plain.checked(None, plain.between(200, 599))
+    seconds: float | None = serialization.checked(None, serialization.between(0, _DAY))
+    status: int | None = serialization.checked(None, serialization.between(200, 599))
     body: Json = None
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: str | None = None
     content_type: str | None = None
-    size: int | None = plain.checked(None, plain.between(0, _LARGEST))
+    size: int | None = serialization.checked(None, serialization.between(0, _LARGEST))
     seen: int = 0
     fired: int = 0
 
@@ -240,7 +240,7 @@ class Faults:
 
     def add(self, kind: str, **options: object) -> Fault:
         """Add a fault; the options are the fields of `Fault`."""
-        return self.put(plain.load(Fault, {"kind": kind, **options}, "fault", _NEVER))
+        return self.put(serialization.load(Fault, {"kind": kind, **options}, "fault", _NEVER))
 
     def put(self, fault: Fault) -> Fault:
         """Add a fault that exists already, and give it an id when it has none."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import json
 from typing import NoReturn
 
-from . import answers, gsm
+from . import gsm, responses
 from .dialects import Dialects
 from .errors import Code, PortalError
-from .http import Json, Request, Response
+from .exchange import Json, Request, Response
 from .sim import DEVICE, Sim
 from .state import Account, State, check_status
 
@@ -37,41 +37,41 @@ def login(request: Request, state: State, dialects: Dialects) -> Response:
     else:
         _check(given, {"apiToken": str})
         token = state.login_with_api_token(str(given["apiToken"]))
-    return answers.login(token.value, dialects, is_account_login=is_account_login)
+    return responses.login(token.value, dialects, is_account_login=is_account_login)
 
 
 def _usage(call: Call, sim: Sim) -> Response:
     """Answer CTD Usage."""
     sim.note_read()
-    return answers.usage(sim, call.dialects)
+    return responses.usage(sim, call.dialects)
 
 
 def _device(_: Call, sim: Sim) -> Response:
     """Answer Get Device."""
     sim.note_read()
-    return answers.device(sim)
+    return responses.device(sim)
 
 
 def _session(call: Call, sim: Sim) -> Response:
     """Answer Get Session Info."""
-    return answers.session(sim, call.dialects)
+    return responses.session(sim, call.dialects)
 
 
 def _status(call: Call, sim: Sim) -> Response:
     """Answer Get Status."""
     sim.note_read()
-    return answers.status(sim, call.dialects)
+    return responses.status(sim, call.dialects)
 
 
 def _sms(call: Call) -> Response:
     """Answer Get SMS."""
     sms = call.state.find_sms(call.params["SMS_id"])
-    return answers.sms(sms, call.state.sim(sms.iccid).msisdn, call.dialects)
+    return responses.sms(sms, call.state.sim(sms.iccid).msisdn, call.dialects)
 
 
 def _sms_ids(call: Call, sim: Sim) -> Response:
     """Answer Get SMS Ids."""
-    return answers.sms_ids(call.state.sms_of(sim), call.dialects)
+    return responses.sms_ids(call.state.sms_of(sim), call.dialects)
 
 
 def _send_sms(call: Call, sim: Sim) -> Response:
@@ -86,20 +86,20 @@ def _send_sms(call: Call, sim: Sim) -> Response:
         msg = f"A message has 1 to {limit} {alphabet} characters, this one has {length}"
         raise PortalError(msg, Code.MESSAGE_LENGTH)
     sms = call.state.send_sms(sim, text, call.account.client_id)
-    return answers.sms_sent(sms, call.dialects)
+    return responses.sms_sent(sms, call.dialects)
 
 
 def _request_status_change(call: Call, sim: Sim) -> Response:
     """Carry out Request Status Change."""
     given = _check(_object(call.request), {"status": str})
     call.state.request_status(sim, str(given["status"]))
-    return answers.written(sim.iccid, call.dialects)
+    return responses.written(sim.iccid, call.dialects)
 
 
 def _edit_device(call: Call, sim: Sim) -> Response:
     """Carry out Edit Device."""
     call.state.edit(sim, _changes(_object(call.request)))
-    return answers.written(sim.iccid, call.dialects)
+    return responses.written(sim.iccid, call.dialects)
 
 
 def _bulk_edit_device(call: Call) -> Response:
@@ -118,13 +118,13 @@ def _bulk_edit_device(call: Call) -> Response:
         queue_id=_text(given.get("queueId")),
         webhook_url=_text(given.get("webhookUrl")),
     )
-    return answers.written(None, call.dialects)
+    return responses.written(None, call.dialects)
 
 
 def _rule_update(call: Call) -> Response:
     """Accept any RuleUpdate; nobody documents what it does."""
     _json(call.request)
-    return answers.written(None, call.dialects)
+    return responses.written(None, call.dialects)
 
 
 SIM_HANDLERS: Mapping[str, Callable[[Call, Sim], Response]] = {

@@ -10,7 +10,7 @@ import hashlib
 import json
 
 from .clock import Clock, Window
-from .http import Json, Request, WebhookCall
+from .exchange import Json, Request, WebhookCall
 from .routes import strip_prefix
 
 _LIMIT = 10_000

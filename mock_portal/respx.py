@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, unquote
 import httpx
 import respx
 
-from .app import Portal
-from .http import Request, Response, Wire
+from .exchange import Request, Response, Wire
+from .portal import Portal
 from .routes import PREFIXES
 from .scenario import Source
 

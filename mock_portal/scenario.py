@@ -9,11 +9,11 @@ from random import Random
 import time
 from typing import Any
 
-from . import dialects, plain
+from . import dialects, serialization
 from .errors import SetupError
+from .exchange import Json
 from .faults import Fault
-from .http import Json
-from .recording import Recorded
+from .replay import Recorded
 from .sim import Sim
 from .state import Contents
 
@@ -37,7 +37,7 @@ class ClockSetting:
 class Fleet:
     """SIMs made up in numbers, with the fields of `sim`, some usage, and the statuses in turn."""
 
-    count: int = field(metadata={"check": plain.between(0, 100_000)})
+    count: int = field(metadata={"check": serialization.between(0, 100_000)})
     seed: int = 0
     statuses: list[str] = field(default_factory=list)
     sim: dict[str, Json] = field(default_factory=dict)
@@ -79,9 +79,9 @@ def read(source: Source, *, allow_files: bool = True) -> dict[str, Any]:
 def build(content: Mapping[str, Any]) -> Scenario:
     """Check a scenario and bring it to life."""
     real = datetime.fromtimestamp(time.time(), UTC)
-    clock = plain.load(ClockSetting, content.get("clock", {}), "clock", real)
+    clock = serialization.load(ClockSetting, content.get("clock", {}), "clock", real)
     now = clock.now or real
-    scenario = plain.load(Scenario, _name_entries(content), "scenario", now)
+    scenario = serialization.load(Scenario, _name_entries(content), "scenario", now)
     if scenario.fleet:
         scenario.sims |= _make_fleet(scenario.fleet, now)
         scenario.fleet = None
@@ -158,7 +158,7 @@ def _make_fleet(fleet: Fleet, now: datetime) -> dict[str, Sim]:
     random = Random(fleet.seed)  # noqa: S311
     statuses = fleet.statuses or ["ACTIVATED"]
     sims = [
-        plain.load(
+        serialization.load(
             Sim,
             {
                 "iccid": iccid(index),

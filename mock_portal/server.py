@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion11, web
 
 from . import control
-from .app import Portal
-from .http import Request, Response, WebhookCall, Wire
+from .exchange import Request, Response, WebhookCall, Wire
+from .portal import Portal
 from .routes import PREFIXES
 from .scenario import Source
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 
-from . import plain, routes
+from . import routes, serialization
 from .clock import Clock
-from .http import Json
+from .exchange import Json
 
 STATUSES = (
     "TEST_READY",
@@ -24,7 +24,7 @@ STATUSES = (
 TERMINAL = frozenset({"RETIRED", "PURGED", "REPLACED"})
 
 _ADDRESS = "100.64.0.1"
-_COUNT = plain.between(0, 10**15)
+_COUNT = serialization.between(0, 10**15)
 
 DEVICE: dict[str, Json] = {
     "ratePlan": "Mock EU 500MB",
@@ -87,18 +87,18 @@ class Sim:
     date_created: datetime | None = None
     date_updated: datetime | None = None
     date_shipped: datetime | None = None
-    data_usage: int = plain.checked(0, _COUNT)
-    sms_usage: int = plain.checked(0, _COUNT)
-    voice_usage: int = plain.checked(0, _COUNT)
-    session_count: int | None = plain.checked(0, _COUNT)
-    bytes_per_second: float = plain.checked(0.0, _COUNT)
-    posted_every: float = plain.checked(0.0, plain.between(0, 31 * 24 * 3600))
-    unposted: float = plain.checked(0.0, _COUNT)
-    cycle_day: int = plain.checked(1, plain.between(1, 31))
+    data_usage: int = serialization.checked(0, _COUNT)
+    sms_usage: int = serialization.checked(0, _COUNT)
+    voice_usage: int = serialization.checked(0, _COUNT)
+    session_count: int | None = serialization.checked(0, _COUNT)
+    bytes_per_second: float = serialization.checked(0.0, _COUNT)
+    posted_every: float = serialization.checked(0.0, serialization.between(0, 31 * 24 * 3600))
+    unposted: float = serialization.checked(0.0, _COUNT)
+    cycle_day: int = serialization.checked(1, serialization.between(1, 31))
     ip_address: str | None = None
     session_started: datetime | None = None
     session_ended: datetime | None = None
-    refused_routes: frozenset[str] = plain.checked(frozenset(), routes.check_all)
+    refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
     requested_status: str | None = None
     reads_to_go: int | None = None
     agenda: list[Event] = field(default_factory=list)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import secrets
 from typing import override
 
-from . import plain, routes
+from . import routes, serialization
 from .clock import Clock, Window
 from .dialects import Dialects
 from .errors import (
@@ -19,7 +19,7 @@ from .errors import (
     TokenRefusedError,
     UnknownIccidError,
 )
-from .http import Json
+from .exchange import Json
 from .sim import STATUSES, TERMINAL, Sim
 
 ABZORB = "abzorb"
@@ -27,7 +27,7 @@ ABZORB = "abzorb"
 
 _ABZORB_REFUSED = frozenset({"ctdUsage", "sessionInfo"})
 _CALLS_A_SECOND = 5
-_DURATION = plain.between(0, 30 * 24 * 3600)
+_DURATION = serialization.between(0, 30 * 24 * 3600)
 _FIRST_SMS_ID = 4711
 _TOKEN_CALLS = 100
 _TOKEN_LIFE = timedelta(hours=1)
@@ -40,14 +40,14 @@ class Account:
     client_id: str
     secret_key: str
     api_token: str
-    refused_routes: frozenset[str] = plain.checked(frozenset(), routes.check_all)
+    refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
 
 
 @dataclass(kw_only=True)
 class Network:
     """A provider network, and the routes that are not available for its SIMs."""
 
-    refused_routes: frozenset[str] = plain.checked(frozenset(), routes.check_all)
+    refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
 
 
 @dataclass(kw_only=True)
@@ -92,10 +92,10 @@ class BulkEdit:
 class Timings:
     """How long things take: in seconds of the virtual clock, or in reads of the SIM."""
 
-    status_seconds: float = plain.checked(30.0, _DURATION)
-    status_reads: int = plain.checked(3, plain.between(0, 1000))
-    sms_seconds: float = plain.checked(5.0, _DURATION)
-    bulk_seconds: float = plain.checked(10.0, _DURATION)
+    status_seconds: float = serialization.checked(30.0, _DURATION)
+    status_reads: int = serialization.checked(3, serialization.between(0, 1000))
+    sms_seconds: float = serialization.checked(5.0, _DURATION)
+    bulk_seconds: float = serialization.checked(10.0, _DURATION)
 
 
 @dataclass(kw_only=True)

@@ -1,8 +1,10 @@
-"""Who may import whom inside the mock portal."""
+"""The import order of the mock portal."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
@@ -10,41 +12,74 @@ import mock_portal
 
 PACKAGE = Path(mock_portal.__file__).parent
 
-# A module may import from lines above its own only; within a line, from those to its left.
+# A module may import from lines above its own only; within the first line, from those to its left.
 LINES = (
-    ("errors", "clock", "http", "routes", "gsm", "plain", "signals", "files", "upstream", "shapes"),
-    ("journal", "faults", "dialects", "recording"),
-    ("sim", "redaction", "assumptions"),
+    ("errors", "clock", "exchange", "routes", "gsm", "serialization", "signals"),
+    ("journal", "faults", "dialects", "replay"),
+    ("sim",),
     ("state",),
     ("scenario",),
-    ("world",),
-    ("answers",),
+    ("backend",),
+    ("responses",),
     ("handlers", "control"),
-    ("app",),
-    ("server", "respx", "record", "prober"),
-    ("probe",),
+    ("portal",),
+    ("server", "respx"),
+    ("real.files", "real.redaction", "real.upstream"),
+    ("real.shapes",),
+    ("real.assumptions",),
+    ("real.probe", "real.record"),
+    ("real.probe_command",),
     ("cli", "pytest_plugin"),
-    ("__init__", "__main__"),
+    ("__init__", "__main__", "real.__init__"),
 )
 ORDER = [module for line in LINES for module in line]
 PEERS = [set(line) for line in LINES[1:]]
 
 
+def _path(module: str) -> Path:
+    """Return the file of a module."""
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+
+
 def _imports(module: str) -> Iterator[str]:
     """Yield the modules of the package that a module imports."""
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            yield from [node.module] if node.module else [alias.name for alias in node.names]
+    parents = f"mock_portal.{module}".split(".")[:-1]
+    for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        base = parents[: len(parents) - node.level + 1] if node.level else []
+        source = ".".join([*base, *filter(None, [node.module])])
+        for alias in node.names:
+            # An imported name is a module itself, or stands inside the module before it.
+            for name in (f"{source}.{alias.name}", source):
+                imported = name.removeprefix("mock_portal.")
+                if name != imported and imported in ORDER:
+                    yield imported
+                    break
+            else:
+                assert not source.startswith("mock_portal"), source
 
 
 def test_every_module_has_a_place() -> None:
-    """No module stands outside the order."""
-    assert sorted(ORDER) == sorted(path.stem for path in PACKAGE.glob("*.py"))
+    """No module is missing from the order."""
+    modules = [
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
+    ]
+    assert sorted(ORDER) == sorted(modules)
 
 
 @pytest.mark.parametrize("module", ORDER)
 def test_imports_point_one_way(module: str) -> None:
-    """A module imports what stands before it, and no peer."""
+    """A module imports only modules before it, and none of its own line."""
     before = ORDER[: ORDER.index(module)]
     peers = next((line for line in PEERS if module in line), set())
     assert {name for name in _imports(module) if name not in before or name in peers} == set()
+
+
+def test_the_mock_loads_no_tools_for_a_real_portal() -> None:
+    """Importing the library, the pytest plugin or the transport for httpx loads nothing of `real`."""
+    program = (
+        "import sys, mock_portal, mock_portal.pytest_plugin, mock_portal.respx\n"
+        "assert not [name for name in sys.modules if name.startswith('mock_portal.real')]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603  ours

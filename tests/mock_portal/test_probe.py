@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from mock_portal import DIALECTS, MockPortal, Portal, Request, SetupError
-from mock_portal.assumptions import (
+from mock_portal.cli import main
+from mock_portal.real.assumptions import (
     ASSUMPTIONS,
     FACTS,
     Asked,
@@ -24,11 +25,10 @@ from mock_portal.assumptions import (
     Result,
     judge,
 )
-from mock_portal.cli import main
-from mock_portal.probe import to_report, to_scenario
-from mock_portal.prober import Plan, Prober
-from mock_portal.shapes import describe, read
-from mock_portal.upstream import Headers, NoReplyError, Reply, Upstream
+from mock_portal.real.probe import Plan, Prober
+from mock_portal.real.probe_command import to_report, to_scenario
+from mock_portal.real.shapes import describe, read
+from mock_portal.real.upstream import Headers, NoReplyError, Reply, Upstream
 
 USED = "8931000000000000017"
 FRESH = "8931000000000000025"
@@ -409,7 +409,7 @@ async def test_no_answer() -> None:
 def _run(portal: MockPortal, folder: Path, *options: str) -> int:
     """Run the command in a hurry, with its files in a folder."""
     files = ["--report", str(folder / "r.yaml"), "--scenario", str(folder / "s.yaml")]
-    with patch("mock_portal.probe.Prober", partial(Prober, pause=0)):
+    with patch("mock_portal.real.probe_command.Prober", partial(Prober, pause=0)):
         return main(["probe", "--base-url", portal.url, *files, *options])
 
 
@@ -433,7 +433,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     for name in ("CLIENT_ID", "SECRET_KEY", "API_TOKEN"):
         monkeypatch.delenv(f"IOT_PORTAL_{name}", raising=False)
     monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr("mock_portal.probe.getpass", answer)
+    monkeypatch.setattr("mock_portal.real.probe_command.getpass", answer)
     yield prepared
     assert prepared == []
 
@@ -509,7 +509,7 @@ def test_confirmed_writes(
     tmp_path: Path, answers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write is confirmed with the last digits of the ICCID."""
-    monkeypatch.setattr("mock_portal.prober._SMS_SECONDS", 0)
+    monkeypatch.setattr("mock_portal.real.probe._SMS_SECONDS", 0)
     answers += [USED[-4:], USED[-4:], "demo-client", "demo-secret"]
     with MockPortal.in_thread({"extends": "documented", **WORLD}) as portal:
         options = ["--iccid", USED, "--allow-sms", "--allow-status", "TRIAL"]

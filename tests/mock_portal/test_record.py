@@ -19,11 +19,11 @@ import yaml
 
 from mock_portal import MockPortal, Portal, Request, SetupError, Wire
 from mock_portal.cli import main
-from mock_portal.files import NewFile, to_yaml
-from mock_portal.record import Proxy, Recorder
-from mock_portal.redaction import Redactor, Rule
+from mock_portal.real.files import NewFile, to_yaml
+from mock_portal.real.record import Proxy, Recorder
+from mock_portal.real.redaction import Redactor, Rule
+from mock_portal.real.upstream import NoReplyError, Reply, Upstream
 from mock_portal.routes import ROUTES
-from mock_portal.upstream import NoReplyError, Reply, Upstream
 
 from .conftest import Caller
 from .helpers import free_port
@@ -408,7 +408,7 @@ async def test_a_full_disk(
     file, said = tmp_path / "bug.yaml", list[str]()
     async with MockPortal() as portal, recording(portal.url, file, said) as url:
         with monkeypatch.context() as full:
-            full.setattr("mock_portal.files.mkstemp", refuse)
+            full.setattr("mock_portal.real.files.mkstemp", refuse)
             async with session.get(f"{url}/getStatus/1") as answer:
                 assert answer.status == 401
         assert "No space left" in said[-1]

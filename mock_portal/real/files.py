@@ -8,7 +8,7 @@ from typing import Any, override
 
 import yaml
 
-from .errors import SetupError
+from mock_portal.errors import SetupError
 
 
 class NewFile:

@@ -12,8 +12,8 @@ import re
 from secrets import choice
 from string import ascii_lowercase, ascii_uppercase, digits
 
-from . import routes
-from .recording import TOKEN
+from mock_portal import routes
+from mock_portal.replay import TOKEN
 
 GONE = "***"
 

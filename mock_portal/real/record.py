@@ -9,14 +9,15 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-from . import routes
-from .errors import SetupError
+from mock_portal import routes
+from mock_portal.errors import SetupError
+from mock_portal.exchange import Request
+from mock_portal.replay import Recorded
+from mock_portal.serialization import dump
+from mock_portal.signals import stop_event
+
 from .files import NewFile, to_yaml
-from .http import Request
-from .plain import dump
-from .recording import Recorded
 from .redaction import Redactor, Rule
-from .signals import stop_event
 from .upstream import Headers, NoReplyError, Reply, Upstream
 
 SUMMARY = "pass everything on to a real portal, and write a redacted recording"

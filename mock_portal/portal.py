@@ -3,17 +3,17 @@
 from email.utils import formatdate
 from functools import lru_cache
 
-from . import answers, control, handlers, routes
+from . import control, handlers, responses, routes
+from .backend import Backend
 from .errors import Code, PortalError, RouteRefusedError, TokenRefusedError
-from .http import JSON_TYPE, Request, Response, WebhookCall, Wire
+from .exchange import JSON_TYPE, Request, Response, WebhookCall, Wire
 from .routes import Match
-from .world import World
 
 _UNSENT = (Wire.RESET, Wire.HANG)
 
 
-class Portal(World):
-    """A world that answers requests."""
+class Portal(Backend):
+    """A backend that answers requests."""
 
     def handle(self, request: Request) -> Response:
         """Answer a request, with the faults that strike it, and write it into the journal."""
@@ -40,7 +40,7 @@ class Portal(World):
         """Return the webhooks that are due; whoever takes them calls them."""
         self.state.settle()
         ended, self.state.outbox = self.state.outbox, []
-        calls = [answers.webhook(edit, self.dialects) for edit in ended]
+        calls = [responses.webhook(edit, self.dialects) for edit in ended]
         return [call for call in calls if call is not None]
 
     def _answer(self, request: Request, found: Match | None) -> Response:
@@ -49,7 +49,7 @@ class Portal(World):
             self.state.check_rate()
             return self._dispatch(request, found)
         except PortalError as err:
-            return answers.error(err, found.route.name if found else None, self.dialects)
+            return responses.error(err, found.route.name if found else None, self.dialects)
 
     def _dispatch(self, request: Request, found: Match | None) -> Response:
         """Check what is asked and by whom, and call the route's handler."""

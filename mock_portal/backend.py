@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import plain, scenario
+from . import scenario, serialization
 from .clock import Clock
 from .dialects import Dialects
+from .exchange import Json
 from .faults import Faults
-from .http import Json
 from .journal import Journal
-from .recording import Recordings
+from .replay import Recordings
 from .scenario import ClockSetting, Scenario, Source
 from .state import Sims, State
 
 
-class World:
+class Backend:
     """Clock, dialects, faults, journal and state of one portal."""
 
     def __init__(self, source: Source = "documented") -> None:
@@ -47,7 +47,7 @@ class World:
     def snapshot(self) -> dict[str, Json]:
         """Return everything but the journal, in the form of a scenario."""
         contents = self.state.contents()
-        snapshot = plain.dump(
+        snapshot = serialization.dump(
             Scenario(
                 **vars(contents),
                 clock=ClockSetting(now=self.clock.now(), frozen=self.clock.frozen),

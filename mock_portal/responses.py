@@ -18,7 +18,7 @@ from .errors import (
     TokenRefusedError,
     UnknownIccidError,
 )
-from .http import ASSUMED, JSON_TYPE, Json, Response, WebhookCall, to_json
+from .exchange import ASSUMED, JSON_TYPE, Json, Response, WebhookCall, to_json
 from .sim import Sim
 from .state import ABZORB, BulkEdit, Sms
 

@@ -7,10 +7,11 @@ import json
 import time
 from urllib.parse import quote
 
+from mock_portal.errors import SetupError
+from mock_portal.exchange import JSON_TYPE, Json
+from mock_portal.routes import ROUTES
+
 from .assumptions import CALLS_OF_A_TOKEN, SILENT, Asked, Evidence, Question, is_rate_limited
-from .errors import SetupError
-from .http import JSON_TYPE, Json
-from .routes import ROUTES
 from .shapes import Answer, read
 from .upstream import NoReplyError, Upstream
 

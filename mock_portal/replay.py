@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from . import plain
-from .http import Request, Response, Wire
+from . import serialization
+from .exchange import Request, Response, Wire
 from .routes import strip_prefix
 
 TOKEN = "{{token}}"  # noqa: S105  stands for one
@@ -30,7 +30,7 @@ class Recorded:
     query: dict[str, str] = field(default_factory=dict)
     at: float = 0.0
     sent: str = ""
-    status: int | None = plain.checked(None, plain.between(100, 599))
+    status: int | None = serialization.checked(None, serialization.between(100, 599))
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     is_latin1: bool = False

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, TypeAliasType, get_args, get_origin, get_type_hints
 
 from .errors import SetupError
-from .http import Json
+from .exchange import Json
 
 _RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

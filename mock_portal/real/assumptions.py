@@ -8,8 +8,9 @@ from enum import StrEnum
 from http import HTTPStatus
 import json
 
-from .dialects import DIALECTS
-from .errors import Code
+from mock_portal.dialects import DIALECTS
+from mock_portal.errors import Code
+
 from .shapes import ABSENT, Answer, Body, Pattern, describe
 
 SILENT = ""

@@ -10,12 +10,13 @@ import re
 import sys
 from typing import Any
 
+from mock_portal.errors import SetupError
+from mock_portal.sim import TERMINAL
+
 from .assumptions import Evidence, Finding, Result, judge
-from .errors import SetupError
 from .files import NewFile, to_yaml
-from .prober import Plan, Prober
+from .probe import Plan, Prober
 from .shapes import describe
-from .sim import TERMINAL
 from .upstream import Upstream
 
 SUMMARY = "ask a real portal, reading only, which assumptions hold"

@@ -7,7 +7,8 @@ import json
 import re
 from typing import Any
 
-from .http import Json
+from mock_portal.exchange import Json
+
 from .upstream import Reply
 
 ABSENT: Any = object()

@@ -19,7 +19,7 @@ from aiohttp import (
 )
 from yarl import URL
 
-from .errors import SetupError
+from mock_portal.errors import SetupError
 
 type Headers = Iterable[tuple[str, str]]
 

@@ -1,0 +1,1 @@
+"""Tools for a real portal: `mock-portal probe` and `mock-portal record`."""
