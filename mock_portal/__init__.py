@@ -1,14 +1,15 @@
 """A stand-in for the IoT Portal Core API: a program, a pytest plugin and a library."""
 
+from .contents import Account
 from .dialects import DIALECTS, Dialects
 from .errors import SetupError
-from .exchange import Request, Response, Wire
+from .exchange import Exchange, Request, Response, Wire
 from .faults import Fault, FaultKind, Faults
-from .journal import Exchange, Journal
+from .journal import Journal
 from .portal import Portal
 from .server import MockPortal
 from .sim import Sim
-from .state import Account, State
+from .state import State
 
 __all__ = [
     "DIALECTS",

@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+import hashlib
 import json
+
+from .routes import strip_prefix
 
 JSON_TYPE = "application/json"
 
+# Marks a response whose form the published document does not show.
 ASSUMED = {"X-Mock-Portal": "assumed"}
-"""Marks an answer whose shape the published document does not show."""
+
+_SECRETS = ("secretKey", "apiToken")
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+type Record = dict[str, Json]
+
+# A body: JSON, or bytes that are sent as they are.
+type Payload = Json | bytes
 
 
 class Wire(StrEnum):
@@ -61,9 +71,92 @@ class WebhookCall:
     body: bytes | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exchange:
+    """One request and the status it got; `status` is None when no answer was sent."""
+
+    time: datetime
+    request: Request
+    route: str | None
+    iccid: str | None
+    status: int | None
+    fault: str | None
+
+    @property
+    def method(self) -> str:
+        """Return the method."""
+        return self.request.method
+
+    @property
+    def path(self) -> str:
+        """Return the path below the base URL."""
+        return strip_prefix(self.request.path)
+
+    @property
+    def token(self) -> str | None:
+        """Return a fingerprint of the token, which tells tokens apart and reveals none."""
+        token = self.request.header("Authorization")
+        return token and hashlib.sha256(token.encode()).hexdigest()[:8]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers, with the token's fingerprint in the token's place."""
+        return {
+            name: f"sha256:{self.token}" if name.lower() == "authorization" else value
+            for name, value in self.request.headers.items()
+        }
+
+    @property
+    def body(self) -> Json:
+        """Return the body, read as JSON where it is JSON, without its secrets."""
+        text = self.request.body.decode(errors="replace")
+        try:
+            body: Json = json.loads(text)
+        except ValueError:
+            return "***" if any(secret in text for secret in _SECRETS) else text
+        if isinstance(body, dict):
+            return {key: "***" if key in _SECRETS else value for key, value in body.items()}
+        return body
+
+    def as_dict(self) -> dict[str, Json]:
+        """Return the exchange as the control interface shows it."""
+        return {
+            "time": self.time.isoformat(),
+            "method": self.method,
+            "path": self.path,
+            "query": dict(self.request.query),
+            "route": self.route,
+            "iccid": self.iccid,
+            "status": self.status,
+            "fault": self.fault,
+            "token": self.token,
+            "headers": dict(self.headers),
+            "body": self.body,
+        }
+
+    def __str__(self) -> str:
+        """Return one line: method, path and what became of it."""
+        outcome = "no answer" if self.status is None else self.status
+        return f"{self.method} {self.path} -> {outcome}"
+
+
 _ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
 
 
 def to_json(value: object) -> bytes:
     """Write JSON as the published examples are written: four spaces of indent."""
     return _ENCODER.encode(value).encode()
+
+
+def to_body(payload: Payload) -> bytes:
+    """Return a payload as it is sent."""
+    return payload if isinstance(payload, bytes) else to_json(payload)
+
+
+def respond(payload: Payload, *, documented: bool = False, status: int = 200) -> Response:
+    """Return a response, marked as assumed unless it is documented.
+
+    The portal declares everything as JSON, even a bare word.
+    """
+    headers = {"Content-Type": JSON_TYPE} | ({} if documented else ASSUMED)
+    return Response(status=status, headers=headers, body=to_body(payload))

@@ -6,11 +6,12 @@ import json
 from typing import NoReturn
 
 from . import gsm, responses
+from .contents import Account
 from .dialects import Dialects
 from .errors import Code, PortalError
 from .exchange import Json, Request, Response
 from .sim import DEVICE, Sim
-from .state import Account, State, check_status
+from .state import State, check_status
 
 _API_VERSION = "1"
 _TYPE_NAMES: Mapping[type, str] = {str: "a text", dict: "an object", list: "a list"}

@@ -4,88 +4,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from fnmatch import fnmatchcase
-import hashlib
-import json
 
 from .clock import Clock, Window
-from .exchange import Json, Request, WebhookCall
+from .exchange import Exchange, Request, WebhookCall
 from .routes import strip_prefix
 
 _LIMIT = 10_000
 _BODY_LIMIT = 10_000
-_SECRETS = ("secretKey", "apiToken")
 _SHOWN = 20
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Exchange:
-    """One request and the status it got; `status` is None when no answer was sent."""
-
-    time: datetime
-    request: Request
-    route: str | None
-    iccid: str | None
-    status: int | None
-    fault: str | None
-
-    @property
-    def method(self) -> str:
-        """Return the method."""
-        return self.request.method
-
-    @property
-    def path(self) -> str:
-        """Return the path below the base URL."""
-        return strip_prefix(self.request.path)
-
-    @property
-    def token(self) -> str | None:
-        """Return a fingerprint of the token, which tells tokens apart and reveals none."""
-        token = self.request.header("Authorization")
-        return token and hashlib.sha256(token.encode()).hexdigest()[:8]
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Return the headers, with the token's fingerprint in the token's place."""
-        return {
-            name: f"sha256:{self.token}" if name.lower() == "authorization" else value
-            for name, value in self.request.headers.items()
-        }
-
-    @property
-    def body(self) -> Json:
-        """Return the body, read as JSON where it is JSON, without its secrets."""
-        text = self.request.body.decode(errors="replace")
-        try:
-            body: Json = json.loads(text)
-        except ValueError:
-            return "***" if any(secret in text for secret in _SECRETS) else text
-        if isinstance(body, dict):
-            return {key: "***" if key in _SECRETS else value for key, value in body.items()}
-        return body
-
-    def as_dict(self) -> dict[str, Json]:
-        """Return the exchange as the control interface shows it."""
-        return {
-            "time": self.time.isoformat(),
-            "method": self.method,
-            "path": self.path,
-            "query": dict(self.request.query),
-            "route": self.route,
-            "iccid": self.iccid,
-            "status": self.status,
-            "fault": self.fault,
-            "token": self.token,
-            "headers": dict(self.headers),
-            "body": self.body,
-        }
-
-    def __str__(self) -> str:
-        """Return one line: method, path and what became of it."""
-        outcome = "no answer" if self.status is None else self.status
-        return f"{self.method} {self.path} -> {outcome}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,12 +10,12 @@ import time
 from typing import Any
 
 from . import dialects, serialization
+from .contents import Contents
 from .errors import SetupError
 from .exchange import Json
 from .faults import Fault
 from .replay import Recorded
 from .sim import Sim
-from .state import Contents
 
 _FOLDER = Path(__file__).parent / "scenarios"
 _ICCID_START = "8931"

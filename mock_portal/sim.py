@@ -23,6 +23,9 @@ STATUSES = (
 )
 TERMINAL = frozenset({"RETIRED", "PURGED", "REPLACED"})
 
+# The only provider network that the published document names.
+ABZORB_NETWORK = "abzorb"
+
 _ADDRESS = "100.64.0.1"
 _COUNT = serialization.between(0, 10**15)
 
@@ -146,6 +149,16 @@ class Sim:
             return
         self.reads_to_go = None
         self.set_status(self.requested_status or self.status)
+
+    def request_status(
+        self, status: str, *, after: float | None = None, reads: int | None = None
+    ) -> None:
+        """Set a requested status after some seconds or after some reads, or never."""
+        self.requested_status = status
+        if after is not None:
+            self.set_status(status, after=after)
+        if reads is not None:
+            self.reads_to_go = reads
 
     def set_status(self, status: str, *, after: float = 0) -> None:
         """Change the status, now or after some seconds."""

@@ -2,14 +2,17 @@
 
 from bisect import insort
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 import secrets
 from typing import override
 
-from . import routes, serialization
 from .clock import Clock, Window
+from .contents import Account, BulkEdit, Contents, Sms, Token
 from .dialects import Dialects
+from .dialects.logins import TOKEN_LIFE, TokenUse
+from .dialects.refusals import RATE_LIMIT
+from .dialects.sim_reads import ABZORB
+from .dialects.writes import STATUS_CHANGE, StatusRequest, refuse_status
 from .errors import (
     Code,
     LoginRefusedError,
@@ -20,95 +23,10 @@ from .errors import (
     UnknownIccidError,
 )
 from .exchange import Json
-from .sim import STATUSES, TERMINAL, Sim
+from .sim import ABZORB_NETWORK, STATUSES, TERMINAL, Sim
 
-ABZORB = "abzorb"
-"""The one provider network the published document names."""
-
-_ABZORB_REFUSED = frozenset({"ctdUsage", "sessionInfo"})
 _CALLS_A_SECOND = 5
-_DURATION = serialization.between(0, 30 * 24 * 3600)
 _FIRST_SMS_ID = 4711
-_TOKEN_CALLS = 100
-_TOKEN_LIFE = timedelta(hours=1)
-
-
-@dataclass(kw_only=True)
-class Account:
-    """Somebody who may log in, and the routes refused to them."""
-
-    client_id: str
-    secret_key: str
-    api_token: str
-    refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
-
-
-@dataclass(kw_only=True)
-class Network:
-    """A provider network, and the routes that are not available for its SIMs."""
-
-    refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
-
-
-@dataclass(kw_only=True)
-class Token:
-    """The outcome of a log-in."""
-
-    value: str
-    client_id: str
-    issued: datetime
-    calls: int = 0
-
-
-@dataclass(kw_only=True)
-class Sms:
-    """One text message; it is delivered or fails when it is due."""
-
-    id: int
-    iccid: str
-    text: str
-    sent: datetime
-    due: datetime
-    modified: datetime
-    status: str = "Pending"
-    to_sim: bool = True
-    login: str = ""
-
-
-@dataclass(kw_only=True)
-class BulkEdit:
-    """Several SIMs to be edited when it is due; `results` says for which of them that worked."""
-
-    update: dict[str, Json]
-    iccids: list[str]
-    due: datetime
-    queue_id: str | None = None
-    webhook_url: str | None = None
-    finished: bool = False
-    results: dict[str, bool] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class Timings:
-    """How long things take: in seconds of the virtual clock, or in reads of the SIM."""
-
-    status_seconds: float = serialization.checked(30.0, _DURATION)
-    status_reads: int = serialization.checked(3, serialization.between(0, 1000))
-    sms_seconds: float = serialization.checked(5.0, _DURATION)
-    bulk_seconds: float = serialization.checked(10.0, _DURATION)
-
-
-@dataclass(kw_only=True)
-class Contents:
-    """Everything a state is filled with."""
-
-    accounts: dict[str, Account] = field(default_factory=dict)
-    tokens: list[Token] = field(default_factory=list)
-    networks: dict[str, Network] = field(default_factory=dict)
-    sims: dict[str, Sim] = field(default_factory=dict)
-    sms: list[Sms] = field(default_factory=list)
-    bulk_edits: list[BulkEdit] = field(default_factory=list)
-    timings: Timings = field(default_factory=Timings)
 
 
 class Sims(Mapping[str, Sim]):
@@ -200,7 +118,7 @@ class State:
 
     def check_rate(self) -> None:
         """Refuse a request that comes too soon, where a limit is enforced."""
-        if self.dialects["rate_limit"] == "off":
+        if self.dialects.variant(RATE_LIMIT).answer is None:
             return
         now = self.clock.steady()
         if self._window.count(now) >= _CALLS_A_SECOND:
@@ -249,9 +167,8 @@ class State:
             route in sim.refused_routes
             or (network is not None and route in network.refused_routes)
             or (
-                route in _ABZORB_REFUSED
-                and sim.network == ABZORB
-                and self.dialects["abzorb"] == "no_usage"
+                sim.network == ABZORB_NETWORK
+                and route in self.dialects.variant(ABZORB).answer.refused_routes
             )
         )
 
@@ -273,17 +190,10 @@ class State:
     def request_status(self, sim: Sim, status: str, *, late: float = 0) -> None:
         """Ask for a status, which was due some seconds ago; the dialect `status_change` decides when it is there."""
         check_status(status)
-        when = self.dialects["status_change"]
-        if sim.status in TERMINAL or when == "refused":
-            msg = f"The SIM status provided is invalid: {sim.iccid} cannot leave {sim.status}"
-            raise PortalError(msg, Code.INVALID_STATUS)
-        sim.requested_status = status
-        if when == "immediate":
-            sim.set_status(status)
-        elif when == "after_seconds":
-            sim.set_status(status, after=max(self.timings.status_seconds - late, 0))
-        elif when == "after_reads":
-            sim.reads_to_go = self.timings.status_reads
+        request = StatusRequest(sim=sim, status=status, timings=self.timings, late=late)
+        if sim.status in TERMINAL:
+            refuse_status(request)
+        self.dialects.variant(STATUS_CHANGE).answer.carry_out(request)
 
     def edit(self, sim: Sim, changes: Mapping[str, Json], *, late: float = 0) -> None:
         """Change a SIM's status and fields, which was due some seconds ago."""
@@ -355,20 +265,13 @@ class State:
 
     def _is_over(self, token: Token) -> bool:
         """Tell whether a token's life has ended."""
-        match self.dialects["token_life"]:
-            case "one_hour":
-                return self.clock.now() - token.issued >= _TOKEN_LIFE
-            case "hundred_calls":
-                return token.calls >= _TOKEN_CALLS
-            case "newest_only":
-                newest = next(
-                    other
-                    for other in reversed(self.tokens.values())
-                    if other.client_id == token.client_id
-                )
-                return newest is not token
-            case _:
-                return False
+        newest = next(
+            other for other in reversed(self.tokens.values()) if other.client_id == token.client_id
+        )
+        use = TokenUse(
+            age=self.clock.now() - token.issued, calls=token.calls, is_newest=token is newest
+        )
+        return self.dialects.variant(TOKEN_LIFE).answer(use)
 
     def _in(self, seconds: float) -> datetime:
         """Return the moment some seconds from now."""

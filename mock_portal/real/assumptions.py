@@ -1,154 +1,121 @@
-"""The assumptions of docs/api.md, and how each of their variants is recognised by its shape."""
+"""The assumptions of docs/api.md: which answers speak of each, and what a run says about it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from http import HTTPStatus
+from functools import partial
 import json
+from typing import Any
 
 from mock_portal.dialects import DIALECTS
-from mock_portal.errors import Code
-
-from .shapes import ABSENT, Answer, Body, Pattern, describe
-
-SILENT = ""
-"""In the place of a variant: an answer that says nothing about the assumption."""
-
-PUBLISHED = "as published"
-"""The only variant of a fact."""
-
-CALLS_OF_A_TOKEN = 100
-
-_EXCEPTIONS = frozenset({"empty_array", "in_log"})
-"""Variants that show in some answers only; the others look like the default."""
-
-_USAGE_ROUTES = ("ctdUsage", "sessionInfo")
-_SESSION_FIELDS = ("ipAddress", "dateSessionStarted", "dateSessionEnded")
-_SMS_WORDS = frozenset(
-    {"Pending", "Delivered", "Failed", "Cancelled", "CancelPending", "CancelFailed", "Unknown"}
-    | {"Received"}
+from mock_portal.dialects.definition import Dialect, Variant
+from mock_portal.dialects.logins import LOGIN_ANSWER, TOKEN_LIFE, TokenUse
+from mock_portal.dialects.refusals import (
+    ERROR_ENVELOPE,
+    LOGIN_FAILURE,
+    RATE_LIMIT,
+    ROUTE_REFUSED,
+    TOKEN_REFUSED,
+    UNKNOWN_ICCID,
 )
+from mock_portal.dialects.sim_reads import (
+    ABZORB,
+    NEVER_SESSION,
+    OPEN_SESSION,
+    STATUS_BODY,
+    USAGE_BODY,
+)
+from mock_portal.dialects.sms import SMS_BODY, SMS_ID, SMS_LIST, SMS_STATUS, SMS_WORDS, status_word
+from mock_portal.dialects.writes import BULK_WEBHOOK, STATUS_CHANGE, WRITE_ANSWER
+from mock_portal.errors import Code
+from mock_portal.patterns import ABSENT, Answer, Body, Looks, Pattern, has_body, no_answer
+
+from .evidence import Asked, Evidence, Question
+from .shapes import describe
+
+# In place of a variant: the answer says nothing about the assumption.
+SILENT = ""
+
+# The only variant of a fact.
+PUBLISHED = "as published"
+
 _MOMENT = "%Y-%m-%d %H:%M:%S.%f%z"
 _SHOWN = 120
 
+# Variants that show in some answers only; the others look like the default.
+_OCCASIONAL = frozenset(
+    variant.name
+    for dialect in DIALECTS.values()
+    for variant in dialect.variants
+    if variant.is_occasional
+)
 
-class Question(StrEnum):
-    """Why something was asked."""
-
-    LOGIN = "log in"
-    WRONG_LOGIN = "log in with made-up credentials"
-    BAD_TOKEN = "use a made-up token"  # noqa: S105  not one
-    OLD_TOKEN = "use the token of the log-in before"  # noqa: S105  not one
-    MANY_CALLS = "use one token a hundred times"
-    UNKNOWN = "read an ICCID that does not exist"
-    WRONG_CASE = "write a path in another case"
-    READ = "read a SIM"
-    ABZORB = "read a SIM of the Abzorb network"
-    SEND_SMS = "send an SMS"
-    CHANGE = "request a status"
+type Refine = Callable[[str | None, Asked, Evidence], str | None]
 
 
 class Result(StrEnum):
-    """What became of an assumption."""
+    """The result for one assumption."""
 
     CONFIRMED = "confirmed"
     CONTRADICTED = "contradicted"
     NOT_SEEN = "not seen"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """One question and its answer; `sim` counts the user's SIMs from 1, 0 is none of them."""
-
-    question: Question
-    route: str
-    answer: Answer
-    sim: int = 0
+def _unchanged(variant: str | None, *_: object) -> str | None:
+    """Keep what the answer alone shows."""
+    return variant
 
 
-@dataclass(kw_only=True)
-class Evidence:
-    """Everything a run has seen.
-
-    `token_calls` is how many calls the token served that was used a hundred times; `arrival` is
-    the variant of status_change that was watched.
-    """
-
-    asked: list[Asked] = field(default_factory=list)
-    token_calls: int = 0
-    arrival: str = SILENT
-
-    def knows(self, sim: int) -> bool:
-        """Tell whether the portal has told anything of a SIM; it need not for none of them."""
-        return sim == 0 or any(
-            seen.answer.is_ok and not seen.answer.fits(_NOTHING)
-            for seen in self.asked
-            if seen.sim == sim
-        )
-
-    def refuses(self, sim: int, *routes: str) -> bool:
-        """Tell whether all these routes were refused for a SIM."""
-        seen = [asked for asked in self.asked if asked.sim == sim and asked.route in routes]
-        return bool(seen) and all(_refused_route(SILENT, asked, self) for asked in seen)
-
-    def refused_routes(self) -> list[str]:
-        """Return the routes that were refused for every SIM of the usual networks."""
-        reads = [seen for seen in self.asked if seen.question is Question.READ]
-        sims = {seen.sim for seen in reads if self.knows(seen.sim)}
-        routes = sorted({seen.route for seen in reads if seen.sim in sims})
-        return [route for route in routes if all(self.refuses(sim, route) for sim in sims)]
-
-    def shows_pages(self) -> bool:
-        """Tell whether errors that have nothing to do with a SIM are pages of HTML."""
-        return any(
-            seen.answer.body is Body.PAGE
-            for seen in self.asked
-            if seen.question in {Question.BAD_TOKEN, Question.WRONG_LOGIN}
-        )
+def _or_silent(variant: str | None, *_: object) -> str:
+    """Take an answer that shows no variant as being about something else."""
+    return variant or SILENT
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Assumption:
-    """Which answers speak of an assumption, and what each of its variants looks like.
+    """Which answers speak of an assumption: by question and route, and unless they are `silent`.
 
-    A good answer is looked up in `shapes`, an error in `refusals`, by status and code, where there
-    are any. `refine` may know better. The outcome is a variant, SILENT, or None for an answer that
-    no variant gives.
+    An error says nothing unless `judges_errors`; being asked to slow down says nothing unless
+    `judges_limits`. `refine` looks at more than the answer. The outcome is a variant, SILENT, or
+    None for an answer that no variant gives.
     """
 
+    dialect: Dialect[Any]
+    _: KW_ONLY
     unseen: str
     questions: tuple[Question, ...] = (Question.READ,)
     routes: tuple[str, ...] = ()
-    shapes: Mapping[str, Pattern] = field(default_factory=dict)
-    refusals: Mapping[str, tuple[int, Code]] = field(default_factory=dict)
-    refine: Callable[[str | None, Asked, Evidence], str | None] = lambda variant, *_: variant
+    silent: Pattern = ()
+    judges_errors: bool = False
+    judges_limits: bool = False
+    refine: Refine = _unchanged
 
-    def recognise(self, asked: Asked, evidence: Evidence) -> str | None:
+    def outcome(self, asked: Asked, evidence: Evidence) -> str | None:
         """Return the variant that an answer shows."""
-        variant = (
-            self._by_shape(asked.answer) if asked.answer.is_ok else self._by_code(asked.answer)
-        )
+        variant = self.dialect.recognise(asked.answer)
+        if variant is None and self._is_silent(asked.answer):
+            variant = SILENT
         return self.refine(variant, asked, evidence)
 
-    def _by_shape(self, answer: Answer) -> str | None:
-        """Return the first variant whose shape a good answer has."""
-        return next((name for name, each in self.shapes.items() if answer.fits(each)), None)
+    def concerns(self, asked: Asked, evidence: Evidence) -> bool:
+        """Return whether an answer may speak of this assumption."""
+        return (
+            (not self.questions or asked.question in self.questions)
+            and (not self.routes or asked.route in self.routes)
+            and evidence.knows(asked.sim)
+            and (self.judges_limits or not is_rate_limited(asked.answer))
+        )
 
-    def _by_code(self, answer: Answer) -> str | None:
-        """Return the variant that refuses like this; some envelopes carry no code."""
-        if not self.refusals:
-            return SILENT
-        for name, (status, code) in self.refusals.items():
-            if answer.status == status and answer.code in {None, code}:
-                return name
-        return None
+    def _is_silent(self, answer: Answer) -> bool:
+        """Return whether an answer that shows no variant says nothing, instead of contradicting."""
+        return answer.fits(self.silent) or not (answer.is_ok or self.judges_errors)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What a run says about one assumption, or, without a number, about a published fact."""
+    """The result for one assumption or, without a number, for a published fact."""
 
     number: str
     name: str
@@ -159,48 +126,34 @@ class Finding:
 
 def judge(evidence: Evidence) -> list[Finding]:
     """Return what a run says about every assumption and fact."""
-    return [
-        *(
-            _judge(DIALECTS[name].number, name, each, evidence)
-            for name, each in ASSUMPTIONS.items()
-        ),
-        *(_judge("", name, each, evidence) for name, each in FACTS.items()),
-    ]
+    return [_judge(each, evidence) for each in (*ASSUMPTIONS.values(), *FACTS.values())]
 
 
 def is_rate_limited(answer: Answer) -> bool:
-    """Tell whether the portal was asked too often."""
-    return bool(_rate_limit(answer))
+    """Return whether the portal was asked too often."""
+    return RATE_LIMIT.recognise(answer) is not None
 
 
-def _judge(number: str, name: str, assumption: Assumption, evidence: Evidence) -> Finding:
-    """Weigh what all answers say about one assumption."""
-    seen = [
-        (asked, assumption.recognise(asked, evidence)) for asked in _speaking(assumption, evidence)
-    ]
+def _judge(assumption: Assumption, evidence: Evidence) -> Finding:
+    """Return what all answers say about one assumption."""
+    found = partial(Finding, number=assumption.dialect.number, name=assumption.dialect.name)
+    seen = list(_outcomes(assumption, evidence))
     for asked, variant in seen:
         if variant is None:
-            note = _sketch(asked)
-            return Finding(number=number, name=name, result=Result.CONTRADICTED, note=note)
+            return found(result=Result.CONTRADICTED, note=_sketch(asked))
     counted = Counter(variant for _, variant in seen if variant)
     if not counted:
-        note = assumption.unseen
-        return Finding(number=number, name=name, result=Result.NOT_SEEN, note=note)
-    first, *others = sorted(counted, key=lambda each: (each not in _EXCEPTIONS, -counted[each]))
+        return found(result=Result.NOT_SEEN, note=assumption.unseen)
+    first, *others = sorted(counted, key=lambda each: (each not in _OCCASIONAL, -counted[each]))
     note = f"also seen: {', '.join(others)}" if others else ""
-    return Finding(number=number, name=name, result=Result.CONFIRMED, variant=first, note=note)
+    return found(result=Result.CONFIRMED, variant=first, note=note)
 
 
-def _speaking(assumption: Assumption, evidence: Evidence) -> Iterator[Asked]:
-    """Yield the answers that may speak of an assumption."""
+def _outcomes(assumption: Assumption, evidence: Evidence) -> Iterator[tuple[Asked, str | None]]:
+    """Yield the answers that may speak of an assumption, each with what it shows."""
     for asked in evidence.asked:
-        if (
-            (not assumption.questions or asked.question in assumption.questions)
-            and (not assumption.routes or asked.route in assumption.routes)
-            and evidence.knows(asked.sim)
-            and (assumption.refine is _enforced_limit or not is_rate_limited(asked.answer))
-        ):
-            yield asked
+        if assumption.concerns(asked, evidence):
+            yield asked, assumption.outcome(asked, evidence)
 
 
 def _sketch(asked: Asked) -> str:
@@ -211,69 +164,65 @@ def _sketch(asked: Asked) -> str:
 
 
 def _login_failure(variant: str | None, asked: Asked, _: Evidence) -> str | None:
-    """Say nothing about a log-in that was meant to succeed and did."""
+    """Ignore a log-in that was meant to succeed and did."""
     is_good = asked.question is Question.LOGIN and asked.answer.is_ok
     return variant or SILENT if is_good else variant
 
 
-def _token_life(variant: str | None, asked: Asked, evidence: Evidence) -> str | None:
-    """Tell from when a token was refused what had ended its life."""
-    if not variant:
+def _token_life(_: str | None, asked: Asked, evidence: Evidence) -> str | None:
+    """Return the variant under which a token used like this one has ended."""
+    if not TOKEN_REFUSED.recognise(asked.answer):
         return SILENT
     if asked.question is Question.OLD_TOKEN:
-        return "newest_only"
-    return "hundred_calls" if evidence.token_calls == CALLS_OF_A_TOKEN else None
-
-
-def _token_refused(variant: str | None, asked: Asked, _: Evidence) -> str | None:
-    """Tell a 401 without a body from the others."""
-    return "401_empty" if variant == "401" and asked.answer.body is Body.EMPTY else variant
+        use = TokenUse(is_newest=False)
+    else:
+        use = TokenUse(calls=evidence.token_calls)
+    return next((each.name for each in TOKEN_LIFE.variants if each.answer(use)), None)
 
 
 def _open_session(variant: str | None, asked: Asked, _: Evidence) -> str | None:
-    """Insist that a session that has ended did not end before it began."""
+    """Contradict a session that ended before it began."""
     start = _moment(asked.answer.pick("dateSessionStarted"))
     end = _moment(asked.answer.pick("dateSessionEnded"))
     return None if start and end and end < start else variant
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Read a moment as the portal writes it."""
+    """Parse a moment as the portal writes it."""
     try:
         return datetime.strptime(text or "", _MOMENT).astimezone()
     except ValueError:
         return None
 
 
-def _sms_status(_: str | None, asked: Asked, __: Evidence) -> str | None:
-    """Tell from the word for a delivered message how words are written."""
-    word = asked.answer.pick("status", "data.status")
-    if not asked.answer.is_ok or word is None:
-        return SILENT
-    if word.isupper():
-        return "upper" if word in {each.upper() for each in _SMS_WORDS} else None
-    known = {"Delivered": "title", "Delivered-InLog": "in_log"}
-    return known.get(word, SILENT if word in _SMS_WORDS else None)
+def _sms_status(variant: str | None, asked: Asked, _: Evidence) -> str | None:
+    """Ignore words that are the same under several variants."""
+    word = status_word(asked.answer)
+    return variant or SILENT if word is None or word in SMS_WORDS else variant
 
 
-def _status_change(_: str | None, asked: Asked, evidence: Evidence) -> str | None:
-    """Tell what became of a requested status."""
-    return "refused" if asked.answer.code == Code.INVALID_STATUS else evidence.arrival
+def _status_change(variant: str | None, _: Asked, evidence: Evidence) -> str:
+    """Return the variant that refuses a request, or under which a status arrives when it did."""
+    arrived = (
+        each.name
+        for each in STATUS_CHANGE.variants
+        if evidence.arrival is not None and each.answer.arrival is evidence.arrival
+    )
+    return variant or next(arrived, SILENT)
 
 
 def _unknown_iccid(variant: str | None, asked: Asked, evidence: Evidence) -> str | None:
-    """Tell a page for an unknown ICCID from the page that any error is."""
-    is_page = variant == "404" and asked.answer.body is Body.PAGE
-    return "404_html" if is_page and not evidence.shows_pages() else variant
+    """Ignore that the answer is a page where any error is one."""
+    if asked.answer.body is Body.PAGE and evidence.shows_pages():
+        return UNKNOWN_ICCID.recognise(replace(asked.answer, body=Body.TEXT))
+    return variant
 
 
-def _refused_route(_: str | None, asked: Asked, __: Evidence) -> str | None:
-    """Tell a route that is refused from other errors."""
+def _route_refused(variant: str | None, asked: Asked, _: Evidence) -> str | None:
+    """Contradict by refusals of no variant; other errors are about something else."""
     match asked.answer.status, asked.answer.code:
-        case HTTPStatus.BAD_REQUEST, Code.NO_ACCESS | None:
-            return "400_code"
-        case (403 | 404 | 501) as status, None:
-            return str(status)
+        case _ if variant:
+            return variant
         case 403, Code.INVALID_CREDENTIALS:
             return SILENT
         case (403 | 405, _) | (_, Code.NO_ACCESS):
@@ -281,41 +230,24 @@ def _refused_route(_: str | None, asked: Asked, __: Evidence) -> str | None:
     return SILENT
 
 
-def _rate_limit(answer: Answer) -> str:
-    """Return how an answer says that the portal was asked too often."""
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return "429_retry_after" if answer.retry_after else "429"
-    if answer.status == HTTPStatus.SERVICE_UNAVAILABLE and answer.retry_after:
-        return "503"
-    return "400_code" if answer.code == Code.RATE_LIMIT else SILENT
-
-
-def _enforced_limit(_: str | None, asked: Asked, __: Evidence) -> str | None:
-    """Tell how a rate limit is enforced; that there is none cannot be seen."""
-    return _rate_limit(asked.answer)
-
-
 def _abzorb(variant: str | None, asked: Asked, evidence: Evidence) -> str | None:
-    """Tell a SIM without usage from one that is like the others."""
-    is_refused = variant == "same" and evidence.refuses(asked.sim, *_USAGE_ROUTES)
-    return "no_usage" if is_refused else variant
+    """Prefer a variant that refuses routes where they were refused."""
+    refusing = (
+        each.name
+        for each in ABZORB.variants
+        if each.looks(asked.answer) and evidence.refuses(asked.sim, *each.answer.refused_routes)
+    )
+    return next(refusing, variant)
 
 
-def _error_envelope(_: str | None, asked: Asked, evidence: Evidence) -> str | None:
-    """Tell the envelope of an error; a single page is no envelope."""
-    if asked.answer.is_ok or (asked.answer.body is Body.PAGE and not evidence.shows_pages()):
-        return SILENT
-    return next((name for name, each in _ENVELOPES.items() if asked.answer.fits(each)), None)
-
-
-def _never_session(variant: str | None, asked: Asked, _: Evidence) -> str | None:
-    """Tell the error for a SIM that never had a session from others."""
-    is_none = asked.answer.status == HTTPStatus.NOT_FOUND and asked.answer.code == Code.NO_SESSION
-    return "404" if is_none else variant
+def _error_envelope(variant: str | None, asked: Asked, evidence: Evidence) -> str | None:
+    """Ignore a single page, which is no envelope."""
+    is_single = asked.answer.body is Body.PAGE and not evidence.shows_pages()
+    return SILENT if asked.answer.is_ok or is_single else variant
 
 
 def _dates(_: str | None, asked: Asked, __: Evidence) -> str | None:
-    """Insist on dates as in the examples."""
+    """Contradict dates that are not written as in the examples."""
     record = asked.answer.value if isinstance(asked.answer.value, dict) else {}
     dates = [str(value) for key, value in record.items() if key.startswith("date") and value]
     if not asked.answer.is_ok or not dates:
@@ -324,204 +256,170 @@ def _dates(_: str | None, asked: Asked, __: Evidence) -> str | None:
 
 
 def _wrong_case(_: str | None, asked: Asked, __: Evidence) -> str | None:
-    """Insist that a path in another case leads nowhere."""
+    """Contradict a path in another case that is answered."""
     return None if asked.answer.is_ok else PUBLISHED
 
 
-_NOTHING: Pattern = ({}, [], "", Body.EMPTY)
-_PLAIN = (Body.WORD, Body.TEXT)
-_COUNT = (int, None)
+def _fact(name: str, looks: Looks = no_answer) -> Dialect[None]:
+    """Return a published fact as a dialect with a single variant."""
+    variant = Variant(PUBLISHED, name, answer=None, looks=looks)
+    return Dialect(number="", name=name, variants=(variant,))
+
+
 _SIM_READS = (Question.READ, Question.ABZORB)
 
-_ENVELOPES: Mapping[str, Pattern] = {
-    "cisco": {"errorMessage": str},
-    "message": {"message": str},
-    "data_error": {"data": {"error": str}},
-    "plain": _PLAIN,
-    "html": Body.PAGE,
-    SILENT: Body.EMPTY,
-}
-_STATUS_BODIES: Mapping[str, Pattern] = {
-    "bare": _PLAIN,
-    "quoted": str,
-    "object": {"status": str},
-    "array": [{"status": str}],
-}
-_TOKEN_REFUSALS = {
-    "401": (401, Code.INVALID_CREDENTIALS),
-    "403_code": (403, Code.INVALID_CREDENTIALS),
-    "400_code": (400, Code.INVALID_CREDENTIALS),
-}
-
 ASSUMPTIONS = {
-    "login_failure": Assumption(
-        unseen="needs --try-wrong-login",
-        questions=(Question.LOGIN, Question.WRONG_LOGIN),
-        shapes={"200_no_token": {"data": {}}},
-        refusals={
-            "401": (401, Code.INVALID_CREDENTIALS),
-            "403": (403, Code.INVALID_CREDENTIALS),
-            "400": (400, Code.INVALID_CREDENTIALS),
-        },
-        refine=_login_failure,
-    ),
-    "login_answer": Assumption(
-        unseen="the log-in failed",
-        questions=(Question.LOGIN,),
-        shapes={
-            "data_token": {"data": {"token": str}},
-            "token": {"token": str},
-            "quoted": str,
-            "bare": Body.WORD,
-            SILENT: {"data": {}},
-        },
-    ),
-    "token_life": Assumption(
-        unseen="a second log-in revoked nothing; --try-token-life sees more",
-        questions=(Question.OLD_TOKEN, Question.MANY_CALLS),
-        refusals=_TOKEN_REFUSALS,
-        refine=_token_life,
-    ),
-    "token_refused": Assumption(
-        unseen="the log-in failed",
-        questions=(Question.BAD_TOKEN,),
-        refusals=_TOKEN_REFUSALS,
-        refine=_token_refused,
-    ),
-    "usage_body": Assumption(
-        unseen="needs --iccid",
-        routes=("ctdUsage",),
-        shapes={
-            "array": [{"ctdDataUsage": _COUNT}],
-            "object": {"ctdDataUsage": _COUNT},
-            "data": {"data": [{"ctdDataUsage": _COUNT}]},
-            "text_numbers": [{"ctdDataUsage": str}],
-            "empty_array": [],
-        },
-    ),
-    "status_body": Assumption(unseen="needs --iccid", routes=("getStatus",), shapes=_STATUS_BODIES),
-    "open_session": Assumption(
-        unseen="needs --iccid of a SIM in session",
-        routes=("sessionInfo",),
-        shapes={
-            "null": {"dateSessionStarted": str, "dateSessionEnded": None},
-            "empty": {"dateSessionStarted": str, "dateSessionEnded": ""},
-            "missing": {"dateSessionStarted": str, "dateSessionEnded": ABSENT},
-            SILENT: ({"dateSessionStarted": ("", None, ABSENT)}, {"dateSessionEnded": str}),
-        },
-        refine=_open_session,
-    ),
-    "sms_id": Assumption(
-        unseen="needs --allow-sms",
-        questions=(Question.SEND_SMS,),
-        shapes={
-            "smsMsgId": {"smsMsgId": int},
-            "text": {"smsMsgId": str},
-            "smsMessageId": {"smsMessageId": int},
-            "data": {"data": {"smsMsgId": int}},
-            "bare": int,
-            "none": {},
-        },
-    ),
-    "sms_list": Assumption(
-        unseen="needs --iccid of a SIM with messages",
-        routes=("GetSMSIds",),
-        shapes={
-            "smsMsgIds": {"smsMsgIds": [int]},
-            "bare": [int],
-            "objects": [{"smsMsgId": int}],
-            "data": {"data": ([], [int])},
-            "text": {"smsMsgIds": [str]},
-            SILENT: ([], {"smsMsgIds": []}),
-        },
-    ),
-    "sms_body": Assumption(
-        unseen="needs --iccid of a SIM with messages",
-        routes=("GetSMS",),
-        shapes={
-            "object": {"smsMsgId": object},
-            "array": [{"smsMsgId": object}],
-            "data": {"data": {"smsMsgId": object}},
-        },
-    ),
-    "sms_status": Assumption(
-        unseen="needs --iccid of a SIM with a delivered message",
-        routes=("GetSMS",),
-        refine=_sms_status,
-    ),
-    "write_answer": Assumption(
-        unseen="needs --allow-status",
-        questions=(Question.CHANGE,),
-        shapes={
-            "iccid": {"iccid": str},
-            "empty": Body.EMPTY,
-            "text": _PLAIN,
-            "queued": {"data": {"queued": bool}},
-        },
-    ),
-    "status_change": Assumption(
-        unseen="needs --allow-status, and a change that arrives within a minute",
-        questions=(Question.CHANGE,),
-        refine=_status_change,
-    ),
-    "unknown_iccid": Assumption(
-        unseen="the log-in failed",
-        questions=(Question.UNKNOWN,),
-        shapes={"200_empty": _NOTHING},
-        refusals={"404": (404, Code.NOT_FOUND), "400": (400, Code.NOT_FOUND)},
-        refine=_unknown_iccid,
-    ),
-    "route_refused": Assumption(
-        unseen="no route was refused", questions=_SIM_READS, refine=_refused_route
-    ),
-    "rate_limit": Assumption(
-        unseen="the probe asks too slowly to meet one", questions=(), refine=_enforced_limit
-    ),
-    "abzorb": Assumption(
-        unseen="needs --abzorb-iccid",
-        questions=(Question.ABZORB,),
-        routes=("getStatus",),
-        shapes={
-            "object": {"simStatus": str},
-            "nested": {"data": {"status": str}},
-            "same": tuple(_STATUS_BODIES.values()),
-        },
-        refine=_abzorb,
-    ),
-    "bulk_webhook": Assumption(
-        unseen="needs a bulk edit, which the probe never makes", refine=lambda *_: SILENT
-    ),
-    "error_envelope": Assumption(
-        unseen="no error had a body",
-        questions=(Question.BAD_TOKEN, Question.WRONG_LOGIN, Question.UNKNOWN, *_SIM_READS),
-        refine=_error_envelope,
-    ),
-    "never_session": Assumption(
-        unseen="needs --iccid of a SIM that never had a session",
-        routes=("sessionInfo",),
-        shapes={
-            "nulls": dict.fromkeys(_SESSION_FIELDS, None),
-            "empty": dict.fromkeys(_SESSION_FIELDS, ""),
-            "iccid_only": {"iccid": str, **dict.fromkeys(_SESSION_FIELDS, ABSENT)},
-            SILENT: {"dateSessionStarted": str},
-        },
-        refine=_never_session,
-    ),
+    assumption.dialect.name: assumption
+    for assumption in (
+        Assumption(
+            LOGIN_FAILURE,
+            unseen="needs --try-wrong-login",
+            questions=(Question.LOGIN, Question.WRONG_LOGIN),
+            judges_errors=True,
+            refine=_login_failure,
+        ),
+        Assumption(
+            LOGIN_ANSWER,
+            unseen="the log-in failed",
+            questions=(Question.LOGIN,),
+            silent={"data": {}},
+        ),
+        Assumption(
+            TOKEN_LIFE,
+            unseen="a second log-in revoked nothing; --try-token-life sees more",
+            questions=(Question.OLD_TOKEN, Question.MANY_CALLS),
+            refine=_token_life,
+        ),
+        Assumption(
+            TOKEN_REFUSED,
+            unseen="the log-in failed",
+            questions=(Question.BAD_TOKEN,),
+            judges_errors=True,
+        ),
+        Assumption(
+            USAGE_BODY,
+            unseen="needs --iccid",
+            routes=("ctdUsage",),
+        ),
+        Assumption(
+            STATUS_BODY,
+            unseen="needs --iccid",
+            routes=("getStatus",),
+        ),
+        Assumption(
+            OPEN_SESSION,
+            unseen="needs --iccid of a SIM in session",
+            routes=("sessionInfo",),
+            silent=({"dateSessionStarted": ("", None, ABSENT)}, {"dateSessionEnded": str}),
+            refine=_open_session,
+        ),
+        Assumption(
+            SMS_ID,
+            unseen="needs --allow-sms",
+            questions=(Question.SEND_SMS,),
+        ),
+        Assumption(
+            SMS_LIST,
+            unseen="needs --iccid of a SIM with messages",
+            routes=("GetSMSIds",),
+            silent=([], {"smsMsgIds": []}),
+        ),
+        Assumption(
+            SMS_BODY,
+            unseen="needs --iccid of a SIM with messages",
+            routes=("GetSMS",),
+        ),
+        Assumption(
+            SMS_STATUS,
+            unseen="needs --iccid of a SIM with a delivered message",
+            routes=("GetSMS",),
+            refine=_sms_status,
+        ),
+        Assumption(
+            WRITE_ANSWER,
+            unseen="needs --allow-status",
+            questions=(Question.CHANGE,),
+        ),
+        Assumption(
+            STATUS_CHANGE,
+            unseen="needs --allow-status, and a change that arrives within a minute",
+            questions=(Question.CHANGE,),
+            refine=_status_change,
+        ),
+        Assumption(
+            UNKNOWN_ICCID,
+            unseen="the log-in failed",
+            questions=(Question.UNKNOWN,),
+            judges_errors=True,
+            refine=_unknown_iccid,
+        ),
+        Assumption(
+            ROUTE_REFUSED,
+            unseen="no route was refused",
+            questions=_SIM_READS,
+            refine=_route_refused,
+        ),
+        Assumption(
+            RATE_LIMIT,
+            unseen="the probe asks too slowly to meet one",
+            questions=(),
+            judges_limits=True,
+            refine=_or_silent,
+        ),
+        Assumption(
+            ABZORB,
+            unseen="needs --abzorb-iccid",
+            questions=(Question.ABZORB,),
+            routes=("getStatus",),
+            refine=_abzorb,
+        ),
+        Assumption(
+            BULK_WEBHOOK,
+            unseen="needs a bulk edit, which the probe never makes",
+            refine=_or_silent,
+        ),
+        Assumption(
+            ERROR_ENVELOPE,
+            unseen="no error had a body",
+            questions=(Question.BAD_TOKEN, Question.WRONG_LOGIN, Question.UNKNOWN, *_SIM_READS),
+            silent=Body.EMPTY,
+            judges_errors=True,
+            refine=_error_envelope,
+        ),
+        Assumption(
+            NEVER_SESSION,
+            unseen="needs --iccid of a SIM that never had a session",
+            routes=("sessionInfo",),
+            silent={"dateSessionStarted": str},
+        ),
+    )
 }
-"""By dialect."""
 
+# What the published document says itself.
 FACTS = {
-    "GetDevice answers an object": Assumption(
-        unseen="needs --iccid", routes=("GetDevice",), shapes={PUBLISHED: {"iccid": str}}
-    ),
-    "sessionInfo answers an object": Assumption(
-        unseen="needs --iccid", routes=("sessionInfo",), shapes={PUBLISHED: {"iccid": str}}
-    ),
-    "dates as in the examples": Assumption(
-        unseen="needs --iccid", routes=("GetDevice", "sessionInfo"), refine=_dates
-    ),
-    "paths are exact": Assumption(
-        unseen="needs --iccid", questions=(Question.WRONG_CASE,), refine=_wrong_case
-    ),
+    fact.dialect.name: fact
+    for fact in (
+        Assumption(
+            _fact("GetDevice answers an object", has_body({"iccid": str})),
+            unseen="needs --iccid",
+            routes=("GetDevice",),
+        ),
+        Assumption(
+            _fact("sessionInfo answers an object", has_body({"iccid": str})),
+            unseen="needs --iccid",
+            routes=("sessionInfo",),
+        ),
+        Assumption(
+            _fact("dates as in the examples"),
+            unseen="needs --iccid",
+            routes=("GetDevice", "sessionInfo"),
+            refine=_dates,
+        ),
+        Assumption(
+            _fact("paths are exact"),
+            unseen="needs --iccid",
+            questions=(Question.WRONG_CASE,),
+            refine=_wrong_case,
+        ),
+    )
 }
-"""What the published document says itself."""

@@ -7,12 +7,16 @@ import json
 import time
 from urllib.parse import quote
 
+from mock_portal.dialects.logins import TOKEN_CALLS
+from mock_portal.dialects.writes import Arrival
 from mock_portal.errors import SetupError
 from mock_portal.exchange import JSON_TYPE, Json
+from mock_portal.patterns import Answer
 from mock_portal.routes import ROUTES
 
-from .assumptions import CALLS_OF_A_TOKEN, SILENT, Asked, Evidence, Question, is_rate_limited
-from .shapes import Answer, read
+from .assumptions import is_rate_limited
+from .evidence import Asked, Evidence, Question
+from .shapes import read
 from .upstream import NoReplyError, Upstream
 
 _UNKNOWN_ICCID = "8900000000000000003"
@@ -136,17 +140,17 @@ class Prober:
         if answer and answer.is_ok and not is_there:
             self.evidence.arrival = await self._watch_status(status)
 
-    async def _watch_status(self, status: str) -> str:
-        """Return the variant of status_change by when a status is there: at once, later, or not."""
+    async def _watch_status(self, status: str) -> Arrival | None:
+        """Return when a status is there, or None while it is not."""
         if await self._has_status(status):
-            return "immediate"
+            return Arrival.AT_ONCE
         await self._wait(_STATUS_SECONDS)
         if await self._has_status(status):
-            return "after_seconds"
+            return Arrival.AFTER_SECONDS
         for _ in range(_STATUS_READS):
             if await self._has_status(status):
-                return "after_reads"
-        return SILENT
+                return Arrival.AFTER_READS
+        return None
 
     async def _has_status(self, status: str) -> bool:
         """Ask whether the first SIM has a status."""
@@ -165,7 +169,7 @@ class Prober:
     async def _use_up_token(self) -> None:
         """Use a new token until it is refused, but not for ever."""
         question = Question.MANY_CALLS
-        while self.evidence.token_calls < CALLS_OF_A_TOKEN:
+        while self.evidence.token_calls < TOKEN_CALLS:
             answer = await self._ask(question, "getStatus", self._iccid, is_kept=False)
             if answer is None or not answer.is_ok:
                 break

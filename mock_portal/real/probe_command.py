@@ -13,7 +13,8 @@ from typing import Any
 from mock_portal.errors import SetupError
 from mock_portal.sim import TERMINAL
 
-from .assumptions import Evidence, Finding, Result, judge
+from .assumptions import Finding, Result, judge
+from .evidence import Evidence
 from .files import NewFile, to_yaml
 from .probe import Plan, Prober
 from .shapes import describe

@@ -1,82 +1,18 @@
 """Answers by their shape: which fields, which types, no value that identifies anybody."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-from http import HTTPStatus
 import json
 import re
-from typing import Any
 
 from mock_portal.exchange import Json
+from mock_portal.patterns import Answer, Body
 
 from .upstream import Reply
-
-ABSENT: Any = object()
-"""In a pattern, the value of a key that an object must not have."""
 
 _KEY = re.compile(r"(?!.*\d{6})[A-Za-z_][\w.-]{0,40}", re.ASCII)
 _TELLING_KEY = re.compile(r"(sim)?status|(error)?code|msgtype", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,30}|\d{1,8}", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?")
 _ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
-
-
-class Body(StrEnum):
-    """What a body is."""
-
-    JSON = "JSON"
-    WORD = "a bare word"
-    TEXT = "plain text"
-    PAGE = "a page of HTML"
-    EMPTY = "empty"
-
-
-type Pattern = Any
-"""What a body looks like: a member of `Body`, or JSON with types in the place of values.
-
-An object may have more keys than its pattern, a list has one or more items like the one in its
-pattern, `{}` and `[]` are empty, `str` is not empty, `object` is anything, a tuple is any one of
-its patterns.
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """One answer of a portal; `value` is its JSON, or the text of what is none."""
-
-    status: int
-    body: Body
-    value: Json
-    retry_after: str | None = None
-
-    @property
-    def is_ok(self) -> bool:
-        """Tell whether the request was carried out, as far as the status says."""
-        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
-
-    @property
-    def code(self) -> str | None:
-        """Return the error code, in whatever envelope."""
-        return self.pick("errorCode", "code", "data.errorCode")
-
-    def fits(self, pattern: Pattern) -> bool:
-        """Tell whether the body looks like a pattern."""
-        if isinstance(pattern, tuple):
-            return any(self.fits(each) for each in pattern)
-        if isinstance(pattern, Body):
-            return self.body is pattern
-        return self.body is Body.JSON and _matches(self.value, pattern)
-
-    def pick(self, *paths: str) -> str | None:
-        """Return the first text or number found at one of these paths; "" is the body itself."""
-        for path in paths:
-            value = self.value
-            for key in filter(None, path.split(".")):
-                value = value[0] if isinstance(value, list) and value else value
-                value = value.get(key) if isinstance(value, dict) else None
-            if isinstance(value, str | int) and value != "":
-                return str(value)
-        return None
 
 
 def read(reply: Reply) -> Answer:
@@ -138,24 +74,3 @@ def _shape_of_text(text: str, key: str) -> str:
     if _ADDRESS.fullmatch(text):
         return "an IPv4 address"
     return f"{len(text)} digits" if text.isdecimal() else "a text"
-
-
-def _matches(value: Any, pattern: Pattern) -> bool:
-    """Tell whether JSON looks like a pattern."""
-    if isinstance(pattern, tuple):
-        return any(_matches(value, each) for each in pattern)
-    if isinstance(pattern, dict) and pattern:
-        return isinstance(value, dict) and all(
-            _matches(value.get(key, ABSENT), each) for key, each in pattern.items()
-        )
-    if isinstance(pattern, list) and pattern:
-        return (
-            isinstance(value, list)
-            and value != []
-            and all(_matches(item, pattern[0]) for item in value)
-        )
-    if pattern is object:
-        return value is not ABSENT
-    if isinstance(pattern, type):
-        return type(value) is pattern and value != ""
-    return value is pattern or (type(value) is type(pattern) and value == pattern)

@@ -14,37 +14,46 @@ PACKAGE = Path(mock_portal.__file__).parent
 
 # A module may import from lines above its own only; within the first line, from those to its left.
 LINES = (
-    ("errors", "clock", "exchange", "routes", "gsm", "serialization", "signals"),
-    ("journal", "faults", "dialects", "replay"),
-    ("sim",),
-    ("state",),
-    ("scenario",),
-    ("backend",),
-    ("responses",),
+    ("errors", "clock", "routes", "exchange", "gsm", "serialization", "signals", "patterns"),
+    ("journal", "faults", "replay", "sim"),
+    ("contents",),
+    ("dialects.definition",),
+    (
+        "dialects.logins",
+        "dialects.refusals",
+        "dialects.sim_reads",
+        "dialects.sms",
+        "dialects.writes",
+    ),
+    ("dialects",),
+    ("state", "scenario"),
+    ("backend", "responses"),
     ("handlers", "control"),
     ("portal",),
     ("server", "respx"),
-    ("real.files", "real.redaction", "real.upstream"),
+    ("real.files", "real.redaction", "real.upstream", "real.evidence"),
     ("real.shapes",),
     ("real.assumptions",),
     ("real.probe", "real.record"),
     ("real.probe_command",),
     ("cli", "pytest_plugin"),
-    ("__init__", "__main__", "real.__init__"),
+    ("__init__", "__main__", "real"),
 )
 ORDER = [module for line in LINES for module in line]
 PEERS = [set(line) for line in LINES[1:]]
 
 
-def _path(module: str) -> Path:
-    """Return the file of a module."""
-    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
 
 
 def _imports(module: str) -> Iterator[str]:
     """Yield the modules of the package that a module imports."""
-    parents = f"mock_portal.{module}".split(".")[:-1]
-    for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
+    path = FILES[module]
+    parents = ["mock_portal", *path.parent.relative_to(PACKAGE).parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom):
             continue
         base = parents[: len(parents) - node.level + 1] if node.level else []
@@ -62,10 +71,7 @@ def _imports(module: str) -> Iterator[str]:
 
 def test_every_module_has_a_place() -> None:
     """No module is missing from the order."""
-    modules = [
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
-    ]
-    assert sorted(ORDER) == sorted(modules)
+    assert sorted(ORDER) == sorted(FILES)
 
 
 @pytest.mark.parametrize("module", ORDER)

@@ -15,16 +15,8 @@ import yaml
 
 from mock_portal import DIALECTS, MockPortal, Portal, Request, SetupError
 from mock_portal.cli import main
-from mock_portal.real.assumptions import (
-    ASSUMPTIONS,
-    FACTS,
-    Asked,
-    Evidence,
-    Finding,
-    Question,
-    Result,
-    judge,
-)
+from mock_portal.real.assumptions import ASSUMPTIONS, FACTS, Finding, Result, judge
+from mock_portal.real.evidence import Asked, Evidence, Question
 from mock_portal.real.probe import Plan, Prober
 from mock_portal.real.probe_command import to_report, to_scenario
 from mock_portal.real.shapes import describe, read

@@ -11,8 +11,7 @@ from homeassistant.core import State
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from mock_portal import MockPortal
-from mock_portal.journal import Exchange
+from mock_portal import Exchange, MockPortal
 
 from .promises import Promise, Promises
 
