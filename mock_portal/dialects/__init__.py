@@ -54,24 +54,24 @@ class Dialects(Mapping[str, str]):
 
     def __init__(self) -> None:
         """Start with the defaults."""
-        self._chosen: dict[str, str] = {}
+        self._chosen: dict[str, Variant[Any]] = {}
         self.reset()
 
     def reset(self) -> None:
         """Switch every dialect to its default."""
-        self._chosen = {dialect.name: dialect.variants[0].name for dialect in DIALECTS.values()}
+        self._chosen = {dialect.name: dialect.variants[0] for dialect in DIALECTS.values()}
 
     def update(self, chosen: Mapping[str, object]) -> None:
         """Switch several dialects, or none when one of the names is wrong."""
-        self._chosen |= {name: find(name).variant(variant).name for name, variant in chosen.items()}
+        self._chosen |= {name: find(name).variant(variant) for name, variant in chosen.items()}
 
     def variant[T](self, dialect: Dialect[T]) -> Variant[T]:
         """Return the variant that a dialect is switched to."""
-        return dialect.variant(self._chosen[dialect.name])
+        return self._chosen[dialect.name]
 
     @override
     def __getitem__(self, name: str) -> str:
-        return self._chosen[name]
+        return self._chosen[name].name
 
     def __setitem__(self, name: str, variant: str) -> None:
         """Switch one dialect."""

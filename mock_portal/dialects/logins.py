@@ -1,8 +1,8 @@
 """A log-in, and how long its token lives."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from mock_portal.exchange import Payload
 from mock_portal.patterns import Body, has_body
@@ -13,8 +13,7 @@ TOKEN_CALLS = 100
 _TOKEN_LIFE = timedelta(hours=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenUse:
+class TokenUse(NamedTuple):
     """How a token has been used so far."""
 
     age: timedelta = timedelta()
