@@ -1,4 +1,4 @@
-"""Everything one portal is made of, and how it is set up, saved and restored."""
+"""The parts of one portal, loaded from a scenario, saved to a snapshot and restored from it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class Backend:
     """Clock, dialects, faults, journal and state of one portal."""
 
     def __init__(self, source: Source = "documented") -> None:
-        """Set up a scenario."""
+        """Load a scenario."""
         self.clock = Clock()
         self.dialects = Dialects()
         self.faults = Faults()
@@ -34,14 +34,14 @@ class Backend:
         return self.state.sims
 
     def load(self, source: Source, *, allow_files: bool = True) -> None:
-        """Start over with another scenario."""
+        """Replace everything by another scenario."""
         content = scenario.read(source, allow_files=allow_files)
         self._apply(scenario.build(content))
         self._content = content
         self.journal.clear()
 
     def reset(self) -> None:
-        """Start over with the same scenario."""
+        """Load the current scenario again."""
         self.load(self._content)
 
     def snapshot(self) -> dict[str, Json]:
@@ -60,11 +60,11 @@ class Backend:
         return snapshot
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go back to a snapshot; the journal goes on, and reset() leads where it led before."""
+        """Restore a snapshot; the journal and the scenario that reset() loads stay."""
         self._apply(scenario.build(snapshot))
 
     def _apply(self, built: Scenario) -> None:
-        """Take over what a scenario says."""
+        """Apply a scenario."""
         self.clock.reset()
         if built.clock.frozen:
             self.clock.freeze()

@@ -13,22 +13,22 @@ from .signals import stop_event
 
 _DEFAULT_COMMAND = "serve"
 _DESCRIPTION = """\
-A stand-in for the IoT Portal Core API, and two tools that look at a real portal.
-Without a command it serves; each command explains itself with --help.
+A stand-in for the IoT Portal Core API, and two tools for a real portal.
+The default command is serve; each command has its own --help.
 """
 _EPILOG = """\
 examples:
   mock-portal                                  the published examples on port 8089
-  mock-portal --scenario demo --port 9000      SIMs that live
+  mock-portal --scenario demo --port 9000      SIMs that change over time
   mock-portal probe --base-url https://...     ask a real portal which assumptions hold
-  mock-portal record --upstream https://...    write down what your client and a portal say
+  mock-portal record --upstream https://...    record the traffic of your client with a portal
 """
 _SERVE_DESCRIPTION = """\
 Listens as a portal, and prints its base URL, the credentials and the SIMs. Your client uses the
 base URL; tests use the control interface beside it, where GET /_mock/ explains everything.
 
-It keeps everything in memory, sends nothing to anybody (but the webhooks of a bulk edit) and
-protects nothing: do not expose it to a network you do not trust.
+It keeps everything in memory, sends nothing but the webhooks of bulk edits, and has no protection:
+do not expose it to a network you do not trust.
 """
 _SERVE_EPILOG = """\
 examples:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"mock-portal: {err}\n")
         return 1
     except KeyboardInterrupt:
-        # Only where an event loop cannot handle signals itself, as on Windows.
+        # Only if the event loop cannot handle signals, as on Windows.
         return 0
     return 0
 
@@ -72,7 +72,9 @@ def _parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    serve.add_argument("--port", type=int, default=8089, help="port to listen on; 0 takes any")
+    serve.add_argument(
+        "--port", type=int, default=8089, help="port to listen on; 0 means any free port"
+    )
     serve.add_argument(
         "--scenario",
         default="documented",
@@ -118,7 +120,7 @@ async def _serve(options: Namespace) -> None:
 
 
 def _describe(portal: MockPortal) -> str:
-    """Say where the portal is, how to log in and which SIMs there are."""
+    """Return the URLs, the credentials and the SIMs as text."""
     accounts = [
         f"Account   clientId {account.client_id}  secretKey {account.secret_key}"
         f"  apiToken {account.api_token}"

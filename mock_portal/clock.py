@@ -1,4 +1,4 @@
-"""The portal's virtual clock, and a window that slides along a time axis."""
+"""The portal's virtual clock, and a sliding window that counts events."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _CENTURY = 100 * 365 * 24 * 3600
 
 
 class Clock:
-    """Time as the portal sees it: real time plus an offset, or frozen."""
+    """The virtual time: real time plus an offset, or frozen."""
 
     def __init__(self) -> None:
         """Start at real time."""
@@ -28,12 +28,12 @@ class Clock:
         return datetime.fromtimestamp(time.time(), UTC) + self._offset
 
     def steady(self) -> float:
-        """Return seconds that always pass, frozen or not: how fast requests come is measured here."""
+        """Return monotonic seconds, which pass even while the clock is frozen, to measure request rates."""
         return time.monotonic() + self._advanced
 
     @property
     def frozen(self) -> bool:
-        """Tell whether the virtual time stands still."""
+        """Return whether the virtual time stands still."""
         return self._frozen_at is not None
 
     def advance(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Clock:
         self._advanced += seconds
 
     def set(self, moment: datetime) -> None:
-        """Make the virtual time that moment; a frozen clock stays frozen."""
+        """Set the virtual time; a frozen clock stays frozen."""
         moment = moment.astimezone(UTC)
         if moment.year not in _YEARS:
             msg = f"The clock cannot show the year {moment.year}"
@@ -57,29 +57,29 @@ class Clock:
             listener()
 
     def freeze(self) -> None:
-        """Make the virtual time stand still."""
+        """Stop the virtual time."""
         self._frozen_at = self.now()
 
     def unfreeze(self) -> None:
-        """Let the virtual time follow real time again, from where it stands."""
+        """Continue the virtual time from where it stands."""
         if self._frozen_at is not None:
             self._offset = self._frozen_at - datetime.fromtimestamp(time.time(), UTC)
             self._frozen_at = None
 
     def reset(self) -> None:
-        """Go back to real time."""
+        """Return to real time."""
         self._frozen_at = None
         self._offset = timedelta()
         for listener in self._listeners:
             listener()
 
     def on_move(self, listener: Callable[[], object]) -> None:
-        """Call the listener whenever the virtual time jumps."""
+        """Register a listener for jumps of the virtual time."""
         self._listeners.append(listener)
 
 
 class Window:
-    """Counts what happened within the last second of `Clock.steady`."""
+    """A count of the events within the last second of `Clock.steady`."""
 
     def __init__(self, seconds: float = 1.0) -> None:
         """Start empty."""
@@ -87,13 +87,13 @@ class Window:
         self._moments: deque[float] = deque()
 
     def count(self, now: float) -> int:
-        """Return how many moments lie within the window that ends now."""
+        """Return the number of events in the window that ends now."""
         moments = self._moments
         while moments and moments[0] <= now - self._seconds:
             moments.popleft()
         return len(moments)
 
     def add(self, now: float) -> int:
-        """Add a moment and return how many lie within the window."""
+        """Add an event and return the number of events in the window."""
         self._moments.append(now)
         return self.count(now)

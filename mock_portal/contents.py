@@ -12,7 +12,7 @@ _DURATION = serialization.between(0, 30 * 24 * 3600)
 
 @dataclass(kw_only=True)
 class Account:
-    """Somebody who may log in, and the routes refused to them."""
+    """An account: its credentials, and the routes refused to it."""
 
     client_id: str
     secret_key: str
@@ -22,14 +22,14 @@ class Account:
 
 @dataclass(kw_only=True)
 class Network:
-    """A provider network, and the routes that are not available for its SIMs."""
+    """A provider network, and the routes refused for its SIMs."""
 
     refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
 
 
 @dataclass(kw_only=True)
 class Token:
-    """The outcome of a log-in."""
+    """A token handed out by a log-in."""
 
     value: str
     client_id: str
@@ -39,7 +39,7 @@ class Token:
 
 @dataclass(kw_only=True)
 class Sms:
-    """One text message; it is delivered or fails when it is due."""
+    """One text message; it is delivered, or fails, when it is due."""
 
     id: int
     iccid: str
@@ -54,7 +54,7 @@ class Sms:
 
 @dataclass(kw_only=True)
 class BulkEdit:
-    """Several SIMs to be edited when it is due; `results` says for which of them that worked."""
+    """An edit of several SIMs, carried out when it is due; `results` has the success for each SIM."""
 
     update: dict[str, Json]
     iccids: list[str]
@@ -67,7 +67,7 @@ class BulkEdit:
 
 @dataclass(kw_only=True)
 class Timings:
-    """How long things take: in seconds of the virtual clock, or in reads of the SIM."""
+    """Durations, in seconds of the virtual clock or in reads of the SIM."""
 
     status_seconds: float = serialization.checked(30.0, _DURATION)
     status_reads: int = serialization.checked(3, serialization.between(0, 1000))
@@ -77,7 +77,7 @@ class Timings:
 
 @dataclass(kw_only=True)
 class Contents:
-    """Everything a state is filled with."""
+    """Everything that a portal holds."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)

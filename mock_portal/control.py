@@ -23,7 +23,7 @@ _SECONDS = serialization.between(0, 365 * 24 * 3600)
 
 
 class SessionAction(StrEnum):
-    """What can be done with a session."""
+    """An action on a session."""
 
     OPEN = "open"
     CLOSE = "close"
@@ -31,7 +31,7 @@ class SessionAction(StrEnum):
 
 @dataclass(kw_only=True)
 class ClockChange:
-    """Body of `POST /_mock/clock`; what is given is done in this order."""
+    """Body of `POST /_mock/clock`; the fields are applied in this order."""
 
     set: datetime | None = None
     advance: float = 0.0
@@ -64,12 +64,12 @@ class IncomingSms:
 
 
 class NotFoundError(SetupError):
-    """There is no such endpoint, SIM or fault."""
+    """No such endpoint, SIM or fault exists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControlRequest:
-    """A control request, the backend it is for, and the part of its path that varies."""
+    """A control request, the backend it is for, and the value in its path."""
 
     backend: Backend
     request: Request
@@ -82,7 +82,7 @@ class ControlRequest:
 
     @property
     def body(self) -> Any:
-        """Return the JSON the request carries."""
+        """Return the JSON of the request."""
         try:
             return json.loads(self.request.body)
         except (ValueError, RecursionError) as err:
@@ -91,7 +91,7 @@ class ControlRequest:
 
     @property
     def sim(self) -> Sim:
-        """Return the SIM the path names."""
+        """Return the SIM named by the path."""
         if self.item not in self.backend.sims:
             msg = f"There is no SIM {self.item}"
             raise NotFoundError(msg)
@@ -107,13 +107,13 @@ class ControlRequest:
         return body
 
     def read[T](self, shape: type[T]) -> T:
-        """Return the body in a certain shape."""
+        """Return the body as a dataclass."""
         return serialization.load(shape, self.body, "body", self.now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """One control endpoint; a name in braces stands for a part of its path that varies."""
+    """One control endpoint; a name in braces stands for a value in its path."""
 
     method: str
     path: str
@@ -134,12 +134,12 @@ def handle(backend: Backend, request: Request) -> Response:
 
 
 def _answer(value: Json, status: int = 200) -> Response:
-    """Answer JSON."""
+    """Return a response with JSON."""
     return Response(status=status, headers={"Content-Type": JSON_TYPE}, body=to_json(value))
 
 
 def _find(request: Request) -> tuple[Endpoint, str]:
-    """Return the endpoint of a request, and the part of the path that varies."""
+    """Return the endpoint of a request, and the value in its path."""
     path = request.path.removeprefix(PREFIX).strip("/")
     for endpoint in ENDPOINTS:
         pattern = re.sub(r"\{\w+\}", "([^/]+)", endpoint.path)
@@ -151,7 +151,7 @@ def _find(request: Request) -> tuple[Endpoint, str]:
 
 
 def _help(_: ControlRequest) -> Json:
-    """Describe this interface."""
+    """Return a description of this interface."""
     return {
         "routes": [f"{route.method} {route.path}" for route in routes.ROUTES.values()],
         "endpoints": {
@@ -168,7 +168,7 @@ def _help(_: ControlRequest) -> Json:
 
 
 def _health(call: ControlRequest) -> Json:
-    """Say that the portal is up, and how large it is."""
+    """Return the health of the portal, with a few numbers."""
     backend = call.backend
     return {
         "status": "ok",
@@ -179,7 +179,7 @@ def _health(call: ControlRequest) -> Json:
 
 
 def _journal(call: ControlRequest) -> Json:
-    """Show the journal; the query may name method, path, route and iccid."""
+    """Return the journal; the query may filter by method, path, route and iccid."""
     journal, wanted = call.backend.journal, call.request.query
     for name in wanted:
         if name not in _FILTERS:
@@ -203,24 +203,24 @@ def _clear_journal(call: ControlRequest) -> Json:
 
 
 def _reset(call: ControlRequest) -> Json:
-    """Start the scenario over."""
+    """Load the current scenario again."""
     call.backend.reset()
     return {}
 
 
 def _dialects(call: ControlRequest) -> Json:
-    """Show what the dialects are switched to."""
+    """Return the chosen variant of each dialect."""
     return dict(call.backend.dialects)
 
 
 def _set_dialects(call: ControlRequest) -> Json:
-    """Switch the dialects the body names."""
+    """Switch the dialects named in the body."""
     call.backend.dialects.update(call.mapping)
     return _dialects(call)
 
 
 def _faults(call: ControlRequest) -> Json:
-    """Show the faults."""
+    """Return the faults."""
     return [serialization.dump(fault) for fault in call.backend.faults]
 
 
@@ -245,7 +245,7 @@ def _clear_faults(call: ControlRequest) -> Json:
 
 
 def _sims(call: ControlRequest) -> Json:
-    """Show all SIMs."""
+    """Return all SIMs."""
     return {
         iccid: serialization.dump(sim, with_defaults=True)
         for iccid, sim in call.backend.sims.items()
@@ -253,12 +253,12 @@ def _sims(call: ControlRequest) -> Json:
 
 
 def _sim(call: ControlRequest) -> Json:
-    """Show a SIM."""
+    """Return a SIM."""
     return serialization.dump(call.sim, with_defaults=True)
 
 
 def _patch_sim(call: ControlRequest) -> Json:
-    """Change fields of a SIM at once."""
+    """Change fields of a SIM."""
     sim, changes = call.sim, call.mapping
     if changes.get("iccid", sim.iccid) != sim.iccid:
         msg = "A SIM keeps its ICCID"
@@ -293,13 +293,13 @@ def _imei(call: ControlRequest) -> Json:
 
 
 def _incoming_sms(call: ControlRequest) -> Json:
-    """Let a text message from a SIM arrive."""
+    """Add a text message from a SIM."""
     given = call.read(IncomingSms)
     return serialization.dump(call.backend.state.receive_sms(given.iccid, given.text))
 
 
 def _revoke_tokens(call: ControlRequest) -> Json:
-    """Make every client log in again."""
+    """Revoke all tokens."""
     call.backend.state.revoke_tokens()
     return {}
 
@@ -322,13 +322,13 @@ def _snapshot(call: ControlRequest) -> Json:
 
 
 def _restore(call: ControlRequest) -> Json:
-    """Go back to a snapshot."""
+    """Restore a snapshot."""
     call.backend.restore(call.mapping)
     return {}
 
 
 def _load_scenario(call: ControlRequest) -> Json:
-    """Start over with another scenario: a name, or the content itself."""
+    """Load another scenario: by its name, or its content."""
     call.backend.load(call.body, allow_files=False)
     return _health(call)
 

@@ -1,4 +1,4 @@
-"""What goes wrong: on the wire (`PortalError`) and in the hands of the caller (`SetupError`)."""
+"""Errors that a client receives (`PortalError`), and errors in the use of the mock (`SetupError`)."""
 
 from enum import StrEnum
 
@@ -19,16 +19,16 @@ class Code(StrEnum):
 
 
 class SetupError(ValueError):
-    """A scenario, a dialect, a fault or a control request that cannot be used, with the reason."""
+    """An invalid scenario, dialect, fault or control request."""
 
 
 class PortalError(Exception):
-    """A request the portal refuses."""
+    """A request that the portal refuses."""
 
     code: Code | None = None
 
     def __init__(self, message: str, code: Code | None = None, *, status: int = 400) -> None:
-        """Keep what the answer will say."""
+        """Store the message, the code and the status of the answer."""
         super().__init__(message)
         self.message = message
         self.code = code or self.code
@@ -36,30 +36,30 @@ class PortalError(Exception):
 
 
 class LoginRefusedError(PortalError):
-    """Wrong credentials; the dialect `login_failure` decides the answer."""
+    """Wrong credentials; answered as the dialect `login_failure` says."""
 
     code = Code.INVALID_CREDENTIALS
 
 
 class TokenRefusedError(PortalError):
-    """No token, or not a valid one; the dialect `token_refused` decides the answer."""
+    """A missing or invalid token; answered as the dialect `token_refused` says."""
 
     code = Code.INVALID_CREDENTIALS
 
 
 class RouteRefusedError(PortalError):
-    """A route this account, network or SIM cannot use; the dialect `route_refused` decides."""
+    """A route refused to this account, network or SIM; answered as the dialect `route_refused` says."""
 
     code = Code.NO_ACCESS
 
 
 class UnknownIccidError(PortalError):
-    """Nothing has that ICCID (or SMS id); the dialect `unknown_iccid` decides the answer."""
+    """An unknown ICCID or SMS id; answered as the dialect `unknown_iccid` says."""
 
     code = Code.NOT_FOUND
 
 
 class RateLimitError(PortalError):
-    """Asked too often; the dialect `rate_limit` decides the answer."""
+    """Too many requests; answered as the dialect `rate_limit` says."""
 
     code = Code.RATE_LIMIT

@@ -1,4 +1,4 @@
-"""Requests and responses, free of any transport."""
+"""Requests and responses, independent of a transport."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from .routes import strip_prefix
 
 JSON_TYPE = "application/json"
 
-# Marks a response whose form the published document does not show.
+# The header of responses whose form the published document does not show.
 ASSUMED = {"X-Mock-Portal": "assumed"}
 
 _SECRETS = ("secretKey", "apiToken")
@@ -24,7 +24,7 @@ type Payload = Json | bytes
 
 
 class Wire(StrEnum):
-    """How a transport sends a response; anything but SEND is a fault on the wire."""
+    """How a transport sends a response; everything but SEND is a fault."""
 
     SEND = "send"
     DRIP = "drip"
@@ -35,7 +35,7 @@ class Wire(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One request; `path` is decoded and carries no query."""
+    """One request; `path` is decoded and has no query."""
 
     method: str
     path: str
@@ -44,7 +44,7 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return a header whatever its case."""
+        """Return a header; names are case-insensitive."""
         wanted = name.lower()
         for key, value in self.headers.items():
             if key.lower() == wanted:
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """One response, how it is sent, and how many seconds that waits (DRIP: between two bytes)."""
+    """One response; `seconds` is the delay before it is sent, with DRIP between two bytes."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookCall:
-    """One request the portal makes itself; a call without a body is a GET."""
+    """A request that the portal makes itself: a POST, or a GET without a body."""
 
     url: str
     body: bytes | None = None
@@ -73,7 +73,7 @@ class WebhookCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exchange:
-    """One request and the status it got; `status` is None when no answer was sent."""
+    """One request and its status, which is None when no answer was sent."""
 
     time: datetime
     request: Request
@@ -94,13 +94,13 @@ class Exchange:
 
     @property
     def token(self) -> str | None:
-        """Return a fingerprint of the token, which tells tokens apart and reveals none."""
+        """Return a fingerprint of the token, which distinguishes tokens without revealing them."""
         token = self.request.header("Authorization")
         return token and hashlib.sha256(token.encode()).hexdigest()[:8]
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the headers, with the token's fingerprint in the token's place."""
+        """Return the headers, with the token replaced by its fingerprint."""
         return {
             name: f"sha256:{self.token}" if name.lower() == "authorization" else value
             for name, value in self.request.headers.items()
@@ -108,7 +108,7 @@ class Exchange:
 
     @property
     def body(self) -> Json:
-        """Return the body, read as JSON where it is JSON, without its secrets."""
+        """Return the body without its secrets, parsed if it is JSON."""
         text = self.request.body.decode(errors="replace")
         try:
             body: Json = json.loads(text)
@@ -119,7 +119,7 @@ class Exchange:
         return body
 
     def as_dict(self) -> dict[str, Json]:
-        """Return the exchange as the control interface shows it."""
+        """Return the exchange in the form of the control interface."""
         return {
             "time": self.time.isoformat(),
             "method": self.method,
@@ -135,7 +135,7 @@ class Exchange:
         }
 
     def __str__(self) -> str:
-        """Return one line: method, path and what became of it."""
+        """Return one line: method, path and status."""
         outcome = "no answer" if self.status is None else self.status
         return f"{self.method} {self.path} -> {outcome}"
 
@@ -144,7 +144,7 @@ _ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
 
 
 def to_json(value: object) -> bytes:
-    """Write JSON as the published examples are written: four spaces of indent."""
+    """Return JSON in the form of the published examples: four spaces of indent."""
     return _ENCODER.encode(value).encode()
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the portal, decided here and carried out by a transport."""
+"""Faults between a client and the portal; a transport carries them out."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -19,7 +19,7 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 
 class FaultKind(StrEnum):
-    """Everything that can go wrong."""
+    """A kind of fault."""
 
     DELAY = "delay"
     STATUS = "status"
@@ -38,7 +38,7 @@ class FaultKind(StrEnum):
 
 @dataclass(kw_only=True)
 class Fault:
-    """One thing that goes wrong: for which requests, how often, and the details of its kind."""
+    """One fault: which requests it hits, how often, and the details of its kind."""
 
     kind: FaultKind
     id: str = ""
@@ -60,7 +60,7 @@ class Fault:
     fired: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse details the kind does not have, and fill in the defaults of those it has."""
+        """Reject details that the kind does not have, and fill in the defaults of its own."""
         details = KINDS[self.kind].details
         for name in _DETAILS:
             if getattr(self, name) in (None, {}):
@@ -70,8 +70,8 @@ class Fault:
                 msg = f"A {self.kind} fault has no {name}; its details: {known}"
                 raise SetupError(msg)
 
-    def strikes(self, method: str, route: str | None, iccid: str | None) -> bool:
-        """Tell whether this request is hit, and count it."""
+    def matches(self, method: str, route: str | None, iccid: str | None) -> bool:
+        """Return whether this request is hit, and count it."""
         if (
             self.method not in {None, method}
             or self.route not in {None, route}
@@ -88,35 +88,35 @@ class Fault:
 
     @property
     def lets_through(self) -> bool:
-        """Tell whether the portal handles the request before something goes wrong."""
+        """Return whether the portal handles the request before the fault."""
         return KINDS[self.kind].lets_through
 
-    def spoil(self, response: Response) -> Response:
-        """Return what is sent instead of a response."""
-        return KINDS[self.kind].spoil(self, response)
+    def apply(self, response: Response) -> Response:
+        """Return the response with the fault applied."""
+        return KINDS[self.kind].apply(self, response)
 
     def _draw(self) -> float:
-        """Return a number that depends on the seed and the count alone, so that a run repeats."""
+        """Return a random number that depends only on seed and count, so that runs repeat."""
         return Random(f"{self.seed}:{self.seen}").random()  # noqa: S311
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a kind of fault does, and the details it takes with their defaults."""
+    """What a kind of fault does, and its details with their defaults."""
 
     description: str
-    spoil: Callable[[Fault, Response], Response]
+    apply: Callable[[Fault, Response], Response]
     details: Mapping[str, Any] = field(default_factory=dict)
     lets_through: bool = True
 
 
 def _replace_body(response: Response, body: bytes) -> Response:
-    """Put another body into an answer, which is documented no longer."""
+    """Replace the body; the response is then no longer documented."""
     return replace(response, headers={**response.headers, **ASSUMED}, body=body)
 
 
 def _status(fault: Fault, _: Response) -> Response:
-    """Answer any status, headers and body."""
+    """Return the status, the headers and the body of the fault."""
     text = isinstance(fault.body, str)
     body = str(fault.body).encode() if text else to_json(fault.body)
     return Response(
@@ -127,7 +127,7 @@ def _status(fault: Fault, _: Response) -> Response:
 
 
 def _rate_limited(fault: Fault, _: Response) -> Response:
-    """Answer that the client asks too often."""
+    """Return a response that refuses too many requests."""
     retry_after = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
     return Response(
         status=429, headers={"Content-Type": JSON_TYPE} | ASSUMED | retry_after, body=b"{}"
@@ -135,19 +135,19 @@ def _rate_limited(fault: Fault, _: Response) -> Response:
 
 
 def _garbage(fault: Fault, response: Response) -> Response:
-    """Answer bytes that are neither JSON nor text."""
+    """Replace the body by bytes that are neither JSON nor text."""
     noise = Random(fault.seed).randbytes(fault.size or 0)  # noqa: S311
     return _replace_body(response, b"\xff" + noise[1:])
 
 
 def _wrong_type(fault: Fault, response: Response) -> Response:
-    """Keep the body and say it is of another type."""
+    """Replace the content type."""
     content_type = str(fault.content_type)
     return replace(response, headers={**response.headers, "Content-Type": content_type} | ASSUMED)
 
 
 def _oversized(fault: Fault, response: Response) -> Response:
-    """Make the body as large as asked; it stays valid."""
+    """Pad the body with spaces, which keeps it valid."""
     return _replace_body(response, response.body.ljust(fault.size or 0))
 
 
@@ -155,66 +155,66 @@ KINDS = {
     FaultKind.DELAY: Kind(
         description="the answer comes after some seconds",
         details={"seconds": 1.0},
-        spoil=lambda fault, response: replace(response, seconds=fault.seconds or 0),
+        apply=lambda fault, response: replace(response, seconds=fault.seconds or 0),
     ),
     FaultKind.STATUS: Kind(
         description="any status, body and headers; the request has no effect",
         details={"status": 500, "body": None, "headers": {}},
-        spoil=_status,
+        apply=_status,
         lets_through=False,
     ),
     FaultKind.RATE_LIMITED: Kind(
         description="429, with Retry-After when retry_after is given; the request has no effect",
         details={"retry_after": None},
-        spoil=_rate_limited,
+        apply=_rate_limited,
         lets_through=False,
     ),
     FaultKind.EMPTY_BODY: Kind(
         description="the answer without its body",
-        spoil=lambda _, response: _replace_body(response, b""),
+        apply=lambda _, response: _replace_body(response, b""),
     ),
     FaultKind.TRUNCATED_BODY: Kind(
         description="the first half of the answer, then the connection is closed",
-        spoil=lambda _, response: replace(response, wire=Wire.TRUNCATE),
+        apply=lambda _, response: replace(response, wire=Wire.TRUNCATE),
     ),
     FaultKind.GARBAGE: Kind(
         description="random bytes that are no UTF-8",
         details={"size": 64},
-        spoil=_garbage,
+        apply=_garbage,
     ),
     FaultKind.WRONG_CONTENT_TYPE: Kind(
         description="the right body under another content type",
         details={"content_type": "text/html"},
-        spoil=_wrong_type,
+        apply=_wrong_type,
     ),
     FaultKind.WRONG_JSON_TYPE: Kind(
         description="valid JSON of a type nobody expects",
         details={"body": True},
-        spoil=lambda fault, response: _replace_body(response, to_json(fault.body)),
+        apply=lambda fault, response: _replace_body(response, to_json(fault.body)),
     ),
     FaultKind.RESET_BEFORE_READ: Kind(
         description="the connection is reset; the request has no effect",
-        spoil=lambda _, response: replace(response, wire=Wire.RESET),
+        apply=lambda _, response: replace(response, wire=Wire.RESET),
         lets_through=False,
     ),
     FaultKind.RESET_AFTER_READ: Kind(
         description="the request is handled, then the connection is reset without an answer",
-        spoil=lambda _, response: replace(response, wire=Wire.RESET),
+        apply=lambda _, response: replace(response, wire=Wire.RESET),
     ),
     FaultKind.SLOW_DRIP: Kind(
         description="the body comes byte by byte, some seconds apart",
         details={"seconds": 0.05},
-        spoil=lambda fault, response: replace(response, wire=Wire.DRIP, seconds=fault.seconds or 0),
+        apply=lambda fault, response: replace(response, wire=Wire.DRIP, seconds=fault.seconds or 0),
     ),
     FaultKind.HANG: Kind(
         description="no answer ever comes; the request has no effect",
-        spoil=lambda _, response: replace(response, wire=Wire.HANG),
+        apply=lambda _, response: replace(response, wire=Wire.HANG),
         lets_through=False,
     ),
     FaultKind.OVERSIZED_BODY: Kind(
         description="the answer, filled up with spaces to a size",
         details={"size": 16 * 1024 * 1024},
-        spoil=_oversized,
+        apply=_oversized,
     ),
 }
 _DETAILS = tuple(
@@ -223,19 +223,19 @@ _DETAILS = tuple(
 
 
 class Faults:
-    """The faults that lie in wait, in the order they were added; the first that strikes counts."""
+    """The faults, in the order they were added; the first that matches a request applies."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without faults."""
         self._faults: dict[str, Fault] = {}
         self._numbers = count(1)
 
     def __iter__(self) -> Iterator[Fault]:
-        """Go through the faults."""
+        """Iterate over the faults."""
         return iter(self._faults.values())
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of faults."""
         return len(self._faults)
 
     def add(self, kind: str, **options: object) -> Fault:
@@ -243,7 +243,7 @@ class Faults:
         return self.put(serialization.load(Fault, {"kind": kind, **options}, "fault", _NEVER))
 
     def put(self, fault: Fault) -> Fault:
-        """Add a fault that exists already, and give it an id when it has none."""
+        """Add a fault, and give it an id if it has none."""
         if not fault.id:
             ids = (f"fault-{number}" for number in self._numbers)
             fault.id = next(fault_id for fault_id in ids if fault_id not in self._faults)
@@ -262,8 +262,8 @@ class Faults:
         self._faults.clear()
 
     def pick(self, method: str, route: str | None, iccid: str | None) -> Fault | None:
-        """Return the fault that strikes this request."""
+        """Return the first fault that hits this request."""
         for fault in self._faults.values():
-            if fault.strikes(method, route, iccid):
+            if fault.matches(method, route, iccid):
                 return fault
         return None

@@ -1,4 +1,4 @@
-"""One function a route: check the request, move the state, answer."""
+"""One function for each route: check the request, change the state, return the response."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _TYPE_NAMES: Mapping[type, str] = {str: "a text", dict: "an object", list: "a li
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """A request that has found its route and its account."""
+    """A request with its route's parameters and its account."""
 
     request: Request
     params: Mapping[str, str]
@@ -42,41 +42,41 @@ def login(request: Request, state: State, dialects: Dialects) -> Response:
 
 
 def _usage(call: Call, sim: Sim) -> Response:
-    """Answer CTD Usage."""
+    """Handle CTD Usage."""
     sim.note_read()
     return responses.usage(sim, call.dialects)
 
 
 def _device(_: Call, sim: Sim) -> Response:
-    """Answer Get Device."""
+    """Handle Get Device."""
     sim.note_read()
     return responses.device(sim)
 
 
 def _session(call: Call, sim: Sim) -> Response:
-    """Answer Get Session Info."""
+    """Handle Get Session Info."""
     return responses.session(sim, call.dialects)
 
 
 def _status(call: Call, sim: Sim) -> Response:
-    """Answer Get Status."""
+    """Handle Get Status."""
     sim.note_read()
     return responses.status(sim, call.dialects)
 
 
 def _sms(call: Call) -> Response:
-    """Answer Get SMS."""
+    """Handle Get SMS."""
     sms = call.state.find_sms(call.params["SMS_id"])
     return responses.sms(sms, call.state.sim(sms.iccid).msisdn, call.dialects)
 
 
 def _sms_ids(call: Call, sim: Sim) -> Response:
-    """Answer Get SMS Ids."""
+    """Handle Get SMS Ids."""
     return responses.sms_ids(call.state.sms_of(sim), call.dialects)
 
 
 def _send_sms(call: Call, sim: Sim) -> Response:
-    """Carry out Send SMS."""
+    """Handle Send SMS."""
     version = call.params["apiVersion"]
     if version != _API_VERSION:
         msg = f"Invalid apiVersion {version!r}; the current version is {_API_VERSION}"
@@ -91,20 +91,20 @@ def _send_sms(call: Call, sim: Sim) -> Response:
 
 
 def _request_status_change(call: Call, sim: Sim) -> Response:
-    """Carry out Request Status Change."""
+    """Handle Request Status Change."""
     given = _check(_object(call.request), {"status": str})
     call.state.request_status(sim, str(given["status"]))
     return responses.written(sim.iccid, call.dialects)
 
 
 def _edit_device(call: Call, sim: Sim) -> Response:
-    """Carry out Edit Device."""
+    """Handle Edit Device."""
     call.state.edit(sim, _changes(_object(call.request)))
     return responses.written(sim.iccid, call.dialects)
 
 
 def _bulk_edit_device(call: Call) -> Response:
-    """Queue a Bulk Edit Device."""
+    """Handle Bulk Edit Device."""
     given = _check(
         _object(call.request),
         {"update": dict, "iccids": list},
@@ -123,11 +123,12 @@ def _bulk_edit_device(call: Call) -> Response:
 
 
 def _rule_update(call: Call) -> Response:
-    """Accept any RuleUpdate; nobody documents what it does."""
+    """Handle Rule Update: accept anything, as its effect is not documented."""
     _json(call.request)
     return responses.written(None, call.dialects)
 
 
+# Routes with a SIM in their path.
 SIM_HANDLERS: Mapping[str, Callable[[Call, Sim], Response]] = {
     "ctdUsage": _usage,
     "GetDevice": _device,
@@ -138,18 +139,17 @@ SIM_HANDLERS: Mapping[str, Callable[[Call, Sim], Response]] = {
     "RequestStatusChange": _request_status_change,
     "EditDevice": _edit_device,
 }
-"""The routes whose path names a SIM."""
 
+# The other routes, except Login, which needs no account.
 HANDLERS: Mapping[str, Callable[[Call], Response]] = {
     "GetSMS": _sms,
     "BulkEditDevice": _bulk_edit_device,
     "RuleUpdate": _rule_update,
 }
-"""The other routes but Login, which needs no account."""
 
 
 def _json(request: Request) -> Json:
-    """Return the JSON a request carries."""
+    """Return the JSON of a request."""
     try:
         value: Json = json.loads(request.body)
     except (ValueError, RecursionError) as err:
@@ -159,7 +159,7 @@ def _json(request: Request) -> Json:
 
 
 def _object(request: Request) -> dict[str, Json]:
-    """Return the JSON object a request carries."""
+    """Return the JSON object of a request."""
     value = _json(request)
     if not isinstance(value, dict):
         msg = "The body is not a JSON object"
@@ -172,7 +172,7 @@ def _check(
     required: Mapping[str, type],
     optional: Mapping[str, type] | None = None,
 ) -> dict[str, Json]:
-    """Insist on the documented fields, of the right type, and no others."""
+    """Return the fields; refuse missing, unknown and wrongly typed ones."""
     known = {**required, **(optional or {})}
     for name, value in given.items():
         if name not in known:
@@ -186,7 +186,7 @@ def _check(
 
 
 def _changes(given: dict[str, Json]) -> dict[str, Json]:
-    """Insist on fields of a SIM that can be edited."""
+    """Return the fields to edit; refuse those that no SIM has."""
     for name, value in given.items():
         if name == "status":
             check_status(str(value))
@@ -198,7 +198,7 @@ def _changes(given: dict[str, Json]) -> dict[str, Json]:
 
 
 def _text(value: Json) -> str | None:
-    """Return an optional text."""
+    """Return a value as text, or None."""
     return None if value is None else str(value)
 
 

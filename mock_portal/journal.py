@@ -1,4 +1,4 @@
-"""What was asked of the portal, and checks on it."""
+"""The requests that the portal received, and checks on them."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NearMiss:
-    """A request that came close to a documented one, and what was probably meant."""
+    """A request that resembles a documented one, and what was probably meant."""
 
     method: str
     path: str
@@ -26,14 +26,14 @@ class NearMiss:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookRecord:
-    """A webhook the portal called; the outcome is a status, or the name of an error."""
+    """A webhook that the portal called; the outcome is a status, or the name of an error."""
 
     url: str
     outcome: str
 
 
 class Journal:
-    """The last exchanges, and how fast and how many at once the requests came."""
+    """The last exchanges, the highest request rate, and the most requests at once."""
 
     def __init__(self, clock: Clock) -> None:
         """Start empty."""
@@ -42,7 +42,7 @@ class Journal:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all records."""
         self.exchanges: deque[Exchange] = deque(maxlen=_LIMIT)
         self.near_misses: deque[NearMiss] = deque(maxlen=_LIMIT)
         self.webhooks: deque[WebhookRecord] = deque(maxlen=_LIMIT)
@@ -53,11 +53,11 @@ class Journal:
         self._window = Window()
 
     def __iter__(self) -> Iterator[Exchange]:
-        """Go through the exchanges, oldest first."""
+        """Iterate over the exchanges, oldest first."""
         return iter(self.exchanges)
 
     def __len__(self) -> int:
-        """Return how many exchanges are kept."""
+        """Return the number of exchanges kept."""
         return len(self.exchanges)
 
     def record(
@@ -69,7 +69,7 @@ class Journal:
         status: int | None,
         fault: str | None,
     ) -> None:
-        """Keep an exchange."""
+        """Record an exchange."""
         self.total += 1
         self.logins += route == "Login"
         self.peak_rate = max(self.peak_rate, self._window.add(self._clock.steady()))
@@ -87,17 +87,17 @@ class Journal:
         )
 
     def near_miss(self, request: Request, message: str) -> None:
-        """Keep what was probably meant by a request."""
+        """Record what was probably meant by a request."""
         miss = NearMiss(method=request.method, path=strip_prefix(request.path), message=message)
         self.near_misses.append(miss)
 
     def record_webhook(self, call: WebhookCall, outcome: str) -> None:
-        """Keep what came of calling a webhook."""
+        """Record the outcome of a webhook."""
         self.webhooks.append(WebhookRecord(url=call.url, outcome=outcome))
 
     @contextmanager
     def in_flight(self) -> Iterator[None]:
-        """Count a request as being answered."""
+        """Count a request as in flight."""
         self._width += 1
         self.peak_width = max(self.peak_width, self._width)
         try:
@@ -113,7 +113,7 @@ class Journal:
         route: str | None = None,
         iccid: str | None = None,
     ) -> list[Exchange]:
-        """Return the exchanges that fit; `*` in the path stands for anything."""
+        """Return the matching exchanges; `*` in the path matches anything."""
         below = strip_prefix(path)
         return [
             exchange
@@ -125,7 +125,7 @@ class Journal:
         ]
 
     def assert_called(self, method: str, path: str, times: int | None = None) -> None:
-        """Insist that a request was made, or was made so many times."""
+        """Assert that a request was made, at least once or exactly so many times."""
         found = len(self.find(method, path))
         if found == times or (times is None and found):
             return
@@ -134,15 +134,15 @@ class Journal:
         raise AssertionError(msg)
 
     def assert_called_once(self, method: str, path: str) -> None:
-        """Insist that a request was made exactly once."""
+        """Assert that a request was made exactly once."""
         self.assert_called(method, path, times=1)
 
     def assert_not_called(self, method: str, path: str) -> None:
-        """Insist that a request was never made."""
+        """Assert that a request was never made."""
         self.assert_called(method, path, times=0)
 
     def _overview(self) -> str:
-        """Return what was called, newest last."""
+        """Return the last calls as text, newest last."""
         if not self.exchanges:
             return "Nothing was called."
         lines = [f"  {exchange}" for exchange in list(self.exchanges)[-_SHOWN:]]

@@ -1,4 +1,4 @@
-"""The portal itself: from a request to a response, without a socket."""
+"""The portal: it turns a request into a response, without a socket."""
 
 from email.utils import formatdate
 from functools import lru_cache
@@ -16,7 +16,7 @@ class Portal(Backend):
     """A backend that answers requests."""
 
     def handle(self, request: Request) -> Response:
-        """Answer a request, with the faults that strike it, and write it into the journal."""
+        """Answer a request, apply the first matching fault, and record both in the journal."""
         if request.path.startswith(control.PREFIX):
             return control.handle(self, request)
         found = _find(request.method, request.path)
@@ -26,7 +26,7 @@ class Portal(Backend):
         is_answered = fault is None or fault.lets_through
         response = self._answer(request, found) if is_answered else Response()
         if fault is not None:
-            response = fault.spoil(response)
+            response = fault.apply(response)
         self.journal.record(
             request,
             route=route,
@@ -37,14 +37,14 @@ class Portal(Backend):
         return self._complete(response)
 
     def take_webhooks(self) -> list[WebhookCall]:
-        """Return the webhooks that are due; whoever takes them calls them."""
+        """Return the webhooks that are due, and remove them from the queue; the caller calls them."""
         self.state.settle()
         ended, self.state.outbox = self.state.outbox, []
         calls = [responses.webhook(edit, self.dialects) for edit in ended]
         return [call for call in calls if call is not None]
 
     def _answer(self, request: Request, found: Match | None) -> Response:
-        """Answer a request, well or with an error."""
+        """Return the response to a request, or to the error it raises."""
         try:
             self.state.check_rate()
             return self._dispatch(request, found)
@@ -52,7 +52,7 @@ class Portal(Backend):
             return responses.error(err, found.route.name if found else None, self.dialects)
 
     def _dispatch(self, request: Request, found: Match | None) -> Response:
-        """Check what is asked and by whom, and call the route's handler."""
+        """Check the route, the token and the permission, and call the route's handler."""
         if request in self.recordings:
             return self._replay(request, found)
         if found is None:
@@ -80,7 +80,7 @@ class Portal(Backend):
         return handlers.SIM_HANDLERS[route.name](call, sim)
 
     def _replay(self, request: Request, found: Match | None) -> Response:
-        """Answer what was recorded, to somebody who logs in or has logged in here."""
+        """Return the recorded answer to a client with a valid log-in or token."""
         if found is not None and found.route.name == "Login":
             handlers.login(request, self.state, self.dialects)
         else:
@@ -89,7 +89,7 @@ class Portal(Backend):
         return self.recordings.take(request).replay(newest)
 
     def _token(self, request: Request) -> str:
-        """Return the token a request carries."""
+        """Return the token of a request."""
         token = request.header("Authorization")
         if token is None:
             msg = "The Authorization header is missing"
@@ -100,12 +100,12 @@ class Portal(Backend):
         raise self._near_miss(request, TokenRefusedError(msg))
 
     def _near_miss(self, request: Request, err: PortalError) -> PortalError:
-        """Keep what was probably meant by a request, and return the error that says so."""
+        """Record what was probably meant by a request, and return the error."""
         self.journal.near_miss(request, err.message)
         return err
 
     def _complete(self, response: Response) -> Response:
-        """Add the headers every published example has, in their order."""
+        """Add the headers of the published examples, in their order."""
         headers = {
             "Date": _http_date(int(self.clock.now().timestamp())),
             "Content-Type": JSON_TYPE,
@@ -114,7 +114,7 @@ class Portal(Backend):
             "server": "Jetty(9.4.53.v20231009)",
             **response.headers,
         }
-        # `replace` would do, at three times the cost.
+        # `dataclasses.replace` would be three times slower.
         return Response(
             status=response.status,
             headers=headers,
@@ -124,11 +124,11 @@ class Portal(Backend):
         )
 
 
-# A client asks for the same paths over and over.
+# Clients request the same paths again and again.
 _find = lru_cache(maxsize=4096)(routes.find)
 
 
 @lru_cache
 def _http_date(second: int) -> str:
-    """Write a moment as a header does."""
+    """Return a timestamp in the form of HTTP headers."""
     return formatdate(second, usegmt=True)

@@ -12,7 +12,7 @@ _MARKER = "mock_portal"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(scenario=..., dialects={{...}}, faults=[...]): what the fixture starts with",
@@ -21,9 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def mock_portal(request: pytest.FixtureRequest) -> Iterator[MockPortal]:
-    """Return a portal of this test's own, listening in a thread, for tests with or without asyncio."""
+    """Return a portal for this test alone, running in a thread; works with and without asyncio."""
     with suppress(pytest.FixtureLookupError):
-        # Where pytest-socket forbids sockets, asking for the portal means to allow them.
+        # pytest-socket may forbid sockets; this fixture allows them.
         request.getfixturevalue("socket_enabled")
     options: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers(_MARKER))):

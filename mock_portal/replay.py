@@ -1,4 +1,4 @@
-"""Answers recorded from a real portal, replayed in the order in which they were given."""
+"""Answers recorded from a real portal, replayed in their order."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from . import serialization
 from .exchange import Request, Response, Wire
 from .routes import strip_prefix
 
+# A placeholder in recorded bodies for the token of the replaying portal.
 TOKEN = "{{token}}"  # noqa: S105  stands for one
-"""In a recorded body, the place of the token that the replaying portal hands out."""
 
+# The header of replayed answers.
 MARK = {"X-Mock-Portal": "recorded"}
-"""Marks a replayed answer."""
 
 type _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
@@ -21,8 +21,8 @@ type _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 class Recorded:
     """One exchange; without a status there was no answer.
 
-    `path` lies below the base URL, `at` is seconds since the recording began, `sent` is what the
-    client sent; the last two are for the reader.
+    `path` is relative to the base URL, `at` is seconds since the start of the recording, `sent` is
+    the request body; the last two are for human readers.
     """
 
     method: str
@@ -36,7 +36,7 @@ class Recorded:
     is_latin1: bool = False
 
     def replay(self, token: str) -> Response:
-        """Return the answer, with a token in the place of the recorded one."""
+        """Return the answer, with the recorded token replaced."""
         if self.status is None:
             return Response(wire=Wire.RESET)
         body = self.body.replace(TOKEN, token)
@@ -48,25 +48,25 @@ class Recorded:
 
 
 class Recordings:
-    """Everything recorded, by request; the last answer to each request repeats."""
+    """All recorded answers by request; the last answer to each request repeats."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._queues: dict[_Key, deque[Recorded]] = {}
 
     def fill(self, exchanges: Iterable[Recorded]) -> None:
-        """Replace everything."""
+        """Replace all recordings."""
         self._queues = {}
         for recorded in exchanges:
             key = _key(recorded.method, recorded.path, recorded.query)
             self._queues.setdefault(key, deque()).append(recorded)
 
     def left(self) -> list[Recorded]:
-        """Return what is still to be replayed."""
+        """Return the exchanges still to be replayed."""
         return [recorded for queue in self._queues.values() for recorded in queue]
 
     def __contains__(self, request: Request) -> bool:
-        """Tell whether there is an answer to a request."""
+        """Return whether there is an answer to a request."""
         return bool(self._queues) and _key_of(request) in self._queues
 
     def take(self, request: Request) -> Recorded:
@@ -76,7 +76,7 @@ class Recordings:
 
 
 def _key_of(request: Request) -> _Key:
-    """Return what answers to a request are kept by."""
+    """Return the key of a request."""
     return _key(request.method, strip_prefix(request.path), dict(request.query))
 
 

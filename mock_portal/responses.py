@@ -1,4 +1,4 @@
-"""What the portal answers on each route; the forms that are open come from the dialects."""
+"""The response of each route; forms that the document leaves open come from the dialects."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -44,13 +44,13 @@ _REFUSALS: Mapping[type[PortalError], Dialect[Refusal] | Dialect[Refusal | None]
 
 
 def login(token: str, dialects: Dialects, *, is_account_login: bool) -> Response:
-    """Answer a log-in; of the two, only the account log-in is shown with its answer."""
+    """Return the answer to a log-in; only the account log-in is documented with its answer."""
     variant = dialects.variant(LOGIN_ANSWER)
     return respond(variant.answer(token), documented=is_account_login and variant.documented)
 
 
 def _identity(sim: Sim) -> Record:
-    """Return the fields that usage and device begin with."""
+    """Return the fields at the start of usage and device."""
     return {
         "iccid": sim.iccid,
         "imsi": sim.imsi,
@@ -61,7 +61,7 @@ def _identity(sim: Sim) -> Record:
 
 
 def usage(sim: Sim, dialects: Dialects) -> Response:
-    """Answer a SIM's usage in this cycle."""
+    """Return a SIM's usage in this cycle."""
     record = _identity(sim) | {
         "ctdDataUsage": sim.data_usage,
         "ctdSMSUsage": sim.sms_usage,
@@ -73,7 +73,7 @@ def usage(sim: Sim, dialects: Dialects) -> Response:
 
 
 def device(sim: Sim) -> Response:
-    """Answer everything about a SIM, in the order of the published example."""
+    """Return all fields of a SIM, in the order of the published example."""
     fields = sim.device
     record = _identity(sim) | {
         "ratePlan": fields["ratePlan"],
@@ -90,14 +90,14 @@ def device(sim: Sim) -> Response:
 
 @lru_cache
 def _instant(moment: datetime | None) -> str | None:
-    """Write a moment as the portal writes it: 2023-06-23 11:14:37.998+0000."""
+    """Return a timestamp in the form of the portal: 2023-06-23 11:14:37.998+0000."""
     if moment is None:
         return None
     return f"{moment.astimezone(UTC).isoformat(' ', 'milliseconds')[:-6]}+0000"
 
 
 def session(sim: Sim, dialects: Dialects) -> Response:
-    """Answer the current or the most recent session of a SIM."""
+    """Return the current or the most recent session of a SIM."""
     if sim.session_started is None:
         return respond(dialects.variant(NEVER_SESSION).answer(sim.iccid))
     record: Record = {
@@ -111,7 +111,7 @@ def session(sim: Sim, dialects: Dialects) -> Response:
 
 
 def status(sim: Sim, dialects: Dialects) -> Response:
-    """Answer the status of a SIM."""
+    """Return the status of a SIM."""
     is_abzorb = sim.network == ABZORB_NETWORK
     abzorb_status = dialects.variant(ABZORB).answer.status
     if is_abzorb and abzorb_status:
@@ -122,22 +122,22 @@ def status(sim: Sim, dialects: Dialects) -> Response:
 
 
 def _abzorb_word(word: str) -> str:
-    """Return the word another network may have for a status."""
+    """Return the word that another network may use for a status."""
     return "Active" if word == "ACTIVATED" else word.replace("_", " ").capitalize()
 
 
 def sms_sent(sms: Sms, dialects: Dialects) -> Response:
-    """Answer the id of a text message."""
+    """Return the id of a text message."""
     return respond(dialects.variant(SMS_ID).answer(sms.id))
 
 
 def sms_ids(messages: list[Sms], dialects: Dialects) -> Response:
-    """Answer the ids of text messages."""
+    """Return the ids of text messages."""
     return respond(dialects.variant(SMS_LIST).answer([sms.id for sms in messages]))
 
 
 def sms(message: Sms, msisdn: str, dialects: Dialects) -> Response:
-    """Answer everything about a text message."""
+    """Return all fields of a text message."""
     record: Record = {
         "smsMsgId": message.id,
         "status": dialects.variant(SMS_STATUS).answer(message.status),
@@ -155,18 +155,18 @@ def sms(message: Sms, msisdn: str, dialects: Dialects) -> Response:
 
 
 def written(iccid: str | None, dialects: Dialects) -> Response:
-    """Acknowledge a write."""
+    """Return the acknowledgement of a write."""
     return dialects.variant(WRITE_ANSWER).answer(iccid)
 
 
 def webhook(edit: BulkEdit, dialects: Dialects) -> WebhookCall | None:
-    """Return the call that reports the end of a bulk edit."""
+    """Return the webhook call that reports the end of a bulk edit."""
     url = edit.webhook_url
     return dialects.variant(BULK_WEBHOOK).answer(url, edit) if url else None
 
 
 def error(err: PortalError, route: str | None, dialects: Dialects) -> Response:
-    """Answer an error as the dialect of its kind and the envelope require."""
+    """Return an error in the form of its dialect and of the chosen envelope."""
     dialect = _REFUSALS.get(type(err))
     refusal = (dialect and dialects.variant(dialect).answer) or Refusal(err.status)
     if refusal.body is not None:

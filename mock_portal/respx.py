@@ -19,11 +19,11 @@ _PORTS = {"http": 80, "https": 443}
 def mount(
     router: respx.Router, base_url: str = _PRODUCTION, scenario: Source = "documented"
 ) -> Portal:
-    """Let a router answer whatever is asked of a base URL's host, and return the portal behind it.
+    """Mount a portal on a router for all requests to the host of a base URL, and return it.
 
-    No time passes: an answer that would come too late for the client's read timeout is a
-    `httpx.ReadTimeout` at once, any other delay is skipped. Nobody calls webhooks either;
-    `portal.take_webhooks()` returns those that are due.
+    Nothing waits: an answer later than the client's read timeout raises `httpx.ReadTimeout` at
+    once, and any other delay is skipped. Webhooks are not called; `portal.take_webhooks()` returns
+    those that are due.
     """
     portal = Portal(scenario)
     base = httpx.URL(base_url)
@@ -41,7 +41,7 @@ class _BrokenBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body that breaks off with an error."""
 
     def __init__(self, start: bytes, error: httpx.TransportError) -> None:
-        """Take what comes before the error."""
+        """Store the bytes before the error, and the error."""
         self._start = start
         self._error = error
 
@@ -57,7 +57,7 @@ class _BrokenBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def _read(request: httpx.Request, base: httpx.URL) -> Request:
-    """Translate a request; below the base URL, whatever it is, lies the portal's own."""
+    """Convert a request; paths below any base URL become paths of the portal."""
     path, _, query = request.url.raw_path.decode().partition("?")
     path = unquote(path)
     prefix = base.path.rstrip("/")
@@ -73,7 +73,7 @@ def _read(request: httpx.Request, base: httpx.URL) -> Request:
 
 
 def _send(request: httpx.Request, response: Response) -> httpx.Response:
-    """Translate a response, or raise what httpx raises where a socket would fail."""
+    """Convert a response, or raise what httpx raises where a socket would fail."""
     patience = request.extensions.get("timeout", {}).get("read")
     is_late = patience is not None and response.seconds > patience
     timeout = httpx.ReadTimeout("The read operation timed out", request=request)

@@ -1,4 +1,4 @@
-"""The published routes, and what was probably meant by a request that fits none of them."""
+"""The published routes, and hints for requests that match none of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 from .errors import PortalError, SetupError
 
+# The paths of the two published base URLs: production and UAT.
 PREFIXES = ("/api", "/apiv2")
-"""Paths of the two published base URLs: production and UAT."""
 
 _STARTS = tuple(f"{prefix}/" for prefix in PREFIXES)
 
@@ -22,18 +22,18 @@ class Route:
 
     @property
     def path(self) -> str:
-        """Return the path as the collection writes it."""
+        """Return the path in the form of the collection."""
         return "/".join(("", self.name, *(f"{{{param}}}" for param in self.params)))
 
     @property
     def has_iccid(self) -> bool:
-        """Tell whether the path names a SIM."""
+        """Return whether the path names a SIM."""
         return "ICCID" in self.params
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """A request that fits a route, with the values of its path."""
+    """A route that matches a request, with the values in its path."""
 
     route: Route
     params: dict[str, str]
@@ -59,7 +59,7 @@ ROUTES = {
 
 
 def find(method: str, path: str) -> Match | None:
-    """Find the route of a request."""
+    """Return the route of a request, or None."""
     below = strip_prefix(path)
     if below is not path:
         _, name, *values = below.split("/")
@@ -75,7 +75,7 @@ def find(method: str, path: str) -> Match | None:
 
 
 def explain(method: str, path: str) -> PortalError:
-    """Return the error for a request that fits no route; it names the nearest."""
+    """Return the error for a request without a route; it names the nearest route."""
     below = strip_prefix(path)
     name = below.strip("/").split("/")[0]
     route = _nearest(name)
@@ -102,7 +102,7 @@ def strip_prefix(path: str) -> str:
 
 
 def check(name: str) -> None:
-    """Insist on the name of a route."""
+    """Raise an error unless a route has this name."""
     if name not in ROUTES:
         route = _nearest(name)
         hint = f"did you mean {route.name}?" if route else f"there are {', '.join(ROUTES)}"
@@ -111,13 +111,13 @@ def check(name: str) -> None:
 
 
 def check_all(names: Iterable[str]) -> None:
-    """Insist on the names of routes."""
+    """Raise an error unless all these names are names of routes."""
     for name in names:
         check(name)
 
 
 def _nearest(name: str) -> Route | None:
-    """Return the route whose name is most like that one."""
+    """Return the route with the most similar name."""
     by_lower = {route.name.lower(): route for route in ROUTES.values()}
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None

@@ -1,4 +1,4 @@
-"""Scenarios: what a portal starts with, read from a shipped file, any file, or a mapping."""
+"""Scenarios: what a portal starts with, read from a shipped file, another file, or a mapping."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ _FOLDER = Path(__file__).parent / "scenarios"
 _ICCID_START = "8931"
 _NAMES = {"accounts": "client_id", "sims": "iccid"}
 
+# The name of a shipped scenario, the path of a file, or the content itself.
 type Source = str | Path | Mapping[str, Any]
-"""The name of a shipped scenario, the path of a file, or the content itself."""
 
 
 @dataclass(kw_only=True)
 class ClockSetting:
-    """Where the virtual clock stands."""
+    """The setting of the virtual clock."""
 
     now: datetime | None = None
     frozen: bool = False
@@ -35,7 +35,7 @@ class ClockSetting:
 
 @dataclass(kw_only=True)
 class Fleet:
-    """SIMs made up in numbers, with the fields of `sim`, some usage, and the statuses in turn."""
+    """Many made-up SIMs with the fields of `sim`, some usage, and the statuses in turn."""
 
     count: int = field(metadata={"check": serialization.between(0, 100_000)})
     seed: int = 0
@@ -61,7 +61,7 @@ def shipped() -> list[str]:
 
 
 def read(source: Source, *, allow_files: bool = True) -> dict[str, Any]:
-    """Return the content of a scenario, laid over the one it extends."""
+    """Return the content of a scenario, merged with the one it extends."""
     if isinstance(source, Mapping):
         content = dict(source)
     elif source in shipped():
@@ -73,11 +73,11 @@ def read(source: Source, *, allow_files: bool = True) -> dict[str, Any]:
     if "extends" not in content:
         return content
     base = read(content.pop("extends"), allow_files=allow_files)
-    return _lay_over(base, content)
+    return _merge(base, content)
 
 
 def build(content: Mapping[str, Any]) -> Scenario:
-    """Check a scenario and bring it to life."""
+    """Return the scenario that a content describes; raise an error if it is invalid."""
     real = datetime.fromtimestamp(time.time(), UTC)
     clock = serialization.load(ClockSetting, content.get("clock", {}), "clock", real)
     now = clock.now or real
@@ -99,7 +99,7 @@ def iccid(index: int) -> str:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    """Read a YAML or JSON file."""
+    """Return the content of a YAML or JSON file."""
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
@@ -115,7 +115,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _unknown(source: object) -> SetupError:
-    """Say that there is no such scenario."""
+    """Return the error for an unknown scenario."""
     return SetupError(f"There is no scenario {str(source)!r}; shipped are {', '.join(shipped())}")
 
 
@@ -130,7 +130,7 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _name_entries(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Repeat the keys of accounts and SIMs inside their entries, where the dataclasses want them."""
+    """Copy the keys of accounts and SIMs into their entries, where the dataclasses need them."""
     named = dict(content)
     for group, name in _NAMES.items():
         if isinstance(entries := content.get(group), Mapping):
@@ -141,20 +141,20 @@ def _name_entries(content: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _lay_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another; lists and values of the upper one replace the lower ones."""
+def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two mappings; lists and values of the second replace those of the first."""
     merged = {str(key): value for key, value in base.items()}
     for key, value in top.items():
         below = merged.get(str(key))
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            merged[str(key)] = _lay_over(below, value)
+            merged[str(key)] = _merge(below, value)
         else:
             merged[str(key)] = value
     return merged
 
 
 def _make_fleet(fleet: Fleet, now: datetime) -> dict[str, Sim]:
-    """Make up SIMs; the same seed makes the same SIMs."""
+    """Return made-up SIMs; the same seed makes the same SIMs."""
     random = Random(fleet.seed)  # noqa: S311
     statuses = fleet.statuses or ["ACTIVATED"]
     sims = [

@@ -1,4 +1,4 @@
-"""Dataclasses to plain JSON values and back: scenario files, snapshots and control requests."""
+"""Conversion between dataclasses and JSON values, for scenarios, snapshots and control requests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
@@ -18,15 +18,15 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def checked(default: Any, check: Callable[[Any], object]) -> Any:
-    """Declare a field whose values, unless None, are checked whenever they are read from outside."""
+    """Declare a field whose values, except None, are checked when they are loaded."""
     return field(default=default, metadata={"check": check})
 
 
 def between(low: float, high: float) -> Callable[[float], None]:
-    """Return a check that a number lies between two others."""
+    """Return a check that a number lies between two limits."""
 
     def check(value: float) -> None:
-        # Not "value < low or value > high": that would let NaN through.
+        # Not "value < low or value > high": NaN would pass.
         if not low <= value <= high:
             msg = f"{value} is not between {low} and {high}"
             raise SetupError(msg)
@@ -35,7 +35,7 @@ def between(low: float, high: float) -> Callable[[float], None]:
 
 
 def load[T](shape: type[T], value: object, where: str, now: datetime) -> T:
-    """Build a dataclass from a mapping; `where` names the place in an error, `now` is time zero."""
+    """Build a dataclass from a mapping; errors name `where`, relative times start at `now`."""
     try:
         result: T = _convert(shape, value, where, now)
     except OverflowError as err:
@@ -44,7 +44,7 @@ def load[T](shape: type[T], value: object, where: str, now: datetime) -> T:
 
 
 def update(target: object, changes: object, where: str, now: datetime) -> None:
-    """Change fields of a dataclass, or none of them when one is wrong."""
+    """Change fields of a dataclass, or none if one is invalid."""
     try:
         converted = _convert_fields(type(target), _mapping(changes, where), where, now)
     except OverflowError as err:
@@ -54,7 +54,7 @@ def update(target: object, changes: object, where: str, now: datetime) -> None:
 
 
 def dump(value: Any, *, with_defaults: bool = False) -> Json:
-    """Write a dataclass as a mapping, by default without the fields that have their default."""
+    """Return a dataclass as a mapping, by default without fields that have their default."""
     if is_dataclass(value) and not isinstance(value, type):
         known = _shape(type(value))
         return {
@@ -74,7 +74,7 @@ def dump(value: Any, *, with_defaults: bool = False) -> Json:
 
 
 def moment(value: object, where: str, now: datetime) -> datetime:
-    """Read `now`, `-90s`, `+2h`, `-3d`, or an absolute date with or without an offset."""
+    """Parse `now`, `-90s`, `+2h`, `-3d`, or an absolute date with or without an offset."""
     if isinstance(value, datetime):
         read = value
     elif value == "now":
@@ -96,7 +96,7 @@ def moment(value: object, where: str, now: datetime) -> datetime:
 
 @cache
 def _shape(shape: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
-    """Return the fields that may be given, each with its type."""
+    """Return the fields of a dataclass that can be set, each with its type."""
     hints = get_type_hints(shape)
     return {each.name: (each, hints[each.name]) for each in fields(shape) if each.init}
 
@@ -109,7 +109,7 @@ def _default(declared: Field[Any]) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str, now: datetime) -> Any:
-    """Convert a plain value to what an annotation asks for."""
+    """Convert a JSON value to an annotated type."""
     if isinstance(hint, TypeAliasType) or hint is Any:
         return value
     if isinstance(hint, UnionType):
@@ -134,8 +134,8 @@ def _convert(hint: Any, value: Any, where: str, now: datetime) -> Any:
 
 
 def _scalar(hint: Any, value: Any, where: str, now: datetime) -> Any:
-    """Convert a plain value to a single value."""
-    # Not "is": a test that freezes time puts another class in the place of datetime.
+    """Convert a JSON value to a type without parts."""
+    # Not "is": a test that freezes time replaces the class datetime.
     if issubclass(hint, datetime):
         return moment(value, where, now)
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -168,7 +168,7 @@ def _build(shape: type, value: object, where: str, now: datetime) -> Any:
 def _convert_fields(
     shape: type, value: Mapping[str, object], where: str, now: datetime
 ) -> dict[str, Any]:
-    """Convert the values of a mapping to what the fields ask for."""
+    """Convert the values of a mapping to the types of the fields."""
     known = _shape(shape)
     for name in value:
         if name not in known:
@@ -183,7 +183,7 @@ def _convert_fields(
 
 
 def _check(declared: Field[Any], value: Any, where: str) -> Any:
-    """Let a field's own check look at a value."""
+    """Return a value that has passed the check of its field."""
     check = declared.metadata.get("check")
     if check and value is not None:
         try:
@@ -195,17 +195,17 @@ def _check(declared: Field[Any], value: Any, where: str) -> Any:
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
-    """Insist on a mapping."""
+    """Return a mapping; raise an error for anything else."""
     if not isinstance(value, Mapping):
         raise _wrong(where, "a mapping", value)
     return value
 
 
 def _too_large(where: str) -> SetupError:
-    """Say that a number or a time is out of this world."""
+    """Return the error for a number or a time that is too large."""
     return SetupError(f"{where}: a number or a time is too large")
 
 
 def _wrong(where: str, wanted: str, value: object) -> SetupError:
-    """Say what was expected and what came instead."""
+    """Return the error for a value of the wrong type."""
     return SetupError(f"{where}: expected {wanted}, not {value!r}")

@@ -1,4 +1,4 @@
-"""The portal on a real socket, with everything that can go wrong there."""
+"""The portal on a real socket, with all faults."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ _API_LIMIT = 1024 * 1024
 _CONTROL_LIMIT = 64 * 1024 * 1024
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, never bound
 _STOP_SECONDS = 1.0
-# aiohttp can tell a handler that its client is gone, but at a fifth of the speed of all others.
+# aiohttp can cancel a handler when its client disconnects, but requests then take five times as long.
 _LOOK_SECONDS = 0.05
 _WEBHOOK_TIMEOUT = ClientTimeout(total=5)
 _WEBHOOK_PAUSE = 0.05
 
 
 class MockPortal(Portal):
-    """A portal that listens; use it with `async with`, or `with MockPortal.in_thread()`."""
+    """A portal on a socket, used with `async with` or `with MockPortal.in_thread()`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class MockPortal(Portal):
         dialects: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, object]] | None = None,
     ) -> None:
-        """Set up a scenario, with other dialects and faults where given."""
+        """Load a scenario; dialects and faults replace those of the scenario."""
         changes: dict[str, Any] = {"dialects": dialects, "faults": faults}
         given = {name: value for name, value in changes.items() if value is not None}
         super().__init__({"extends": scenario, **given})
@@ -60,7 +60,7 @@ class MockPortal(Portal):
         dialects: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, object]] | None = None,
     ) -> Iterator[Self]:
-        """Run a portal in a thread of its own, for tests without an event loop."""
+        """Run a portal in its own thread, for tests without an event loop."""
         portal = cls(scenario, host=host, port=port, dialects=dialects, faults=faults)
         loop = asyncio.new_event_loop()
         thread = Thread(target=loop.run_forever, name="mock-portal", daemon=True)
@@ -75,16 +75,16 @@ class MockPortal(Portal):
             loop.close()
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Start listening."""
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop listening."""
         await self.stop()
 
     async def start(self) -> None:
-        """Listen; port 0 takes any that is free."""
+        """Start listening; port 0 means any free port."""
         self._stopping.clear()
         server = web.Server(self._serve, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
@@ -94,7 +94,7 @@ class MockPortal(Portal):
         self._port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening, and let go of everybody who still waits."""
+        """Stop listening, and end all waiting requests."""
         self._stopping.set()
         if self._webhooks is not None:
             self._webhooks.cancel()
@@ -104,7 +104,7 @@ class MockPortal(Portal):
 
     @property
     def url(self) -> str:
-        """Return the base URL a client uses."""
+        """Return the base URL for clients."""
         return f"{self._root}{PREFIXES[0]}"
 
     @property
@@ -119,7 +119,7 @@ class MockPortal(Portal):
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
-        """Read a request, have it answered, and send the answer."""
+        """Read a request, handle it, and send the response."""
         path, _, query = raw.raw_path.partition("?")
         is_control = path.startswith(control.PREFIX)
         body = await _read(raw, _CONTROL_LIMIT if is_control else _API_LIMIT)
@@ -139,7 +139,7 @@ class MockPortal(Portal):
             return await self._send(raw, response)
 
     async def _send(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
-        """Send an answer, the way it says."""
+        """Send a response, with the fault on the wire if it has one."""
         if response.wire is Wire.DRIP:
             return await self._drip(raw, response)
         if response.wire is Wire.TRUNCATE:
@@ -190,7 +190,7 @@ class MockPortal(Portal):
 
 
 def _prepare[T: web.StreamResponse](raw: web.BaseRequest, answer: T, response: Response) -> T:
-    """Give an answer its headers; only HTTP/1.1 knows chunks and stays connected by itself."""
+    """Set the headers; only HTTP/1.1 has chunks and keeps connections open by default."""
     answer.headers.update(response.headers)
     if raw.version == HttpVersion11:
         answer.enable_chunked_encoding()
@@ -214,7 +214,7 @@ async def _read(raw: web.BaseRequest, limit: int) -> bytes | None:
 
 
 def _reset(raw: web.BaseRequest) -> None:
-    """Reset a connection: without lingering, closing it sends RST instead of FIN."""
+    """Reset a connection: closing it without lingering sends RST instead of FIN."""
     if raw.transport is not None:
         connection = raw.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -222,7 +222,7 @@ def _reset(raw: web.BaseRequest) -> None:
 
 
 async def _call(session: ClientSession, call: WebhookCall) -> str:
-    """Call a webhook and return what came of it."""
+    """Call a webhook and return its status, or the name of the error."""
     method = "GET" if call.body is None else "POST"
     headers = {} if call.body is None else {"Content-Type": "application/json"}
     try:

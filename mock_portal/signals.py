@@ -1,4 +1,4 @@
-"""What tells the program to stop."""
+"""The signals that stop the program."""
 
 import asyncio
 from contextlib import suppress
@@ -6,7 +6,7 @@ import signal
 
 
 def stop_event() -> asyncio.Event:
-    """Return an event that Ctrl-C and SIGTERM set, where an event loop can handle signals."""
+    """Return an event that Ctrl-C and SIGTERM set, if the event loop can handle signals."""
     stop = asyncio.Event()
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):

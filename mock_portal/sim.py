@@ -1,4 +1,4 @@
-"""One SIM: what the portal knows of it, and how that changes as time passes."""
+"""One SIM, and how it changes over time."""
 
 from calendar import monthrange
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ ABZORB_NETWORK = "abzorb"
 _ADDRESS = "100.64.0.1"
 _COUNT = serialization.between(0, 10**15)
 
+# The fields of GetDevice, except identity and dates, with their defaults.
 DEVICE: dict[str, Json] = {
     "ratePlan": "Mock EU 500MB",
     "communicationPlan": "Mock EU DATA SMS Voice",
@@ -50,11 +51,10 @@ DEVICE: dict[str, Json] = {
     "zh_q_id": "",
     "contractdetails": "1-Current",
 }
-"""The fields of GetDevice that have neither identity nor dates in them, and their defaults."""
 
 
 class EventKind(StrEnum):
-    """What can happen to a SIM at a planned time."""
+    """The kind of a planned event."""
 
     STATUS = "status"
     SESSION_OPEN = "session_open"
@@ -64,7 +64,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happens to a SIM at a planned time."""
+    """A planned event of a SIM."""
 
     due: datetime
     kind: EventKind
@@ -75,8 +75,8 @@ class Event:
 class Sim:
     """One SIM; `data_usage` is bytes, `voice_usage` seconds, both since the cycle began.
 
-    Data grows by `bytes_per_second` while the SIM is ACTIVATED; with `posted_every` it waits in
-    `unposted` and shows every so many seconds. The cycle begins at midnight UTC of `cycle_day`.
+    Data grows by `bytes_per_second` while the SIM is ACTIVATED; `posted_every` is the interval in
+    seconds at which `unposted` data is added. The cycle begins at midnight UTC of `cycle_day`.
     """
 
     iccid: str
@@ -109,39 +109,39 @@ class Sim:
     clock: Clock = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Derive from the ICCID what a scenario leaves out."""
+        """Derive missing identities from the ICCID."""
         digits = self.iccid[-11:-1].rjust(10, "0")
         self.imsi = self.imsi or f"20408{digits}"
         self.msisdn = self.msisdn or f"3197{digits[1:]}"
         self.imei = self.imei or f"3569380{digits[1:]}"
         self.device = DEVICE | self.device
 
-    def join(self, clock: Clock) -> None:
-        """Begin to live by a clock."""
+    def attach_clock(self, clock: Clock) -> None:
+        """Attach the clock that the SIM follows, and bring the SIM up to date."""
         self.clock = clock
         self.settled_at = self.settled_at or clock.now()
         self.settle()
 
     @property
     def in_session(self) -> bool:
-        """Tell whether a data session is open."""
+        """Return whether a data session is open."""
         return self.session_started is not None and self.session_ended is None
 
     def settle(self, until: datetime | None = None) -> None:
-        """Let everything happen that was due until then, by default until now."""
+        """Apply everything due until then, by default until now."""
         now = self.clock.now()
         until = until or now
-        # A clock that was set back must not make usage wait until it has caught up.
+        # After the clock was set back, usage accrues at once.
         self.settled_at = min(self.settled_at or now, now)
         self.agenda.sort(key=lambda event: event.due)
         while self.agenda and self.agenda[0].due <= until:
             event = self.agenda.pop(0)
-            self._pass(event.due)
-            self._happen(event)
-        self._pass(until)
+            self._accrue_until(event.due)
+            self._apply_event(event)
+        self._accrue_until(until)
 
     def note_read(self) -> None:
-        """Count a read that shows the status; a requested status may wait for so many."""
+        """Count a read of the status; a requested status may arrive after some reads."""
         if self.reads_to_go is None:
             return
         if self.reads_to_go > 0:
@@ -177,16 +177,16 @@ class Sim:
         self._plan(EventKind.IMEI, imei, after)
 
     def _plan(self, kind: EventKind, value: str | None, after: float) -> None:
-        """Put an event on the agenda."""
+        """Add an event to the agenda."""
         due = self.clock.now() + timedelta(seconds=after)
         self.agenda.append(Event(due=due, kind=kind, value=value))
         self.settle()
 
-    def _happen(self, event: Event) -> None:
-        """Let an event take effect."""
+    def _apply_event(self, event: Event) -> None:
+        """Apply an event."""
         match event.kind:
             case EventKind.STATUS:
-                self._become(str(event.value), event.due)
+                self._set_status(str(event.value), event.due)
             case EventKind.SESSION_OPEN:
                 self._open(event.value, event.due)
             case EventKind.SESSION_CLOSE:
@@ -195,8 +195,8 @@ class Sim:
                 self.imei = str(event.value)
                 self.date_updated = event.due
 
-    def _become(self, status: str, now: datetime) -> None:
-        """Take a status; a SIM that is not active any more loses its session."""
+    def _set_status(self, status: str, now: datetime) -> None:
+        """Set the status; leaving ACTIVATED closes the session."""
         self.status = status
         self.date_updated = now
         if self.requested_status == status:
@@ -207,9 +207,9 @@ class Sim:
             self._close(now)
 
     def _open(self, ip_address: str | None, now: datetime) -> None:
-        """Begin a session; a first session activates a SIM that waits for it."""
+        """Open a session; it activates a SIM in ACTIVATION_READY."""
         if self.status == "ACTIVATION_READY":
-            self._become("ACTIVATED", now)
+            self._set_status("ACTIVATED", now)
         self.ip_address = ip_address or self.ip_address or _ADDRESS
         self.session_started = now
         self.session_ended = None
@@ -217,13 +217,13 @@ class Sim:
             self.session_count += 1
 
     def _close(self, now: datetime) -> None:
-        """End the session, which posts the data it has used."""
+        """Close the session and post its data."""
         if self.in_session:
             self.session_ended = now
             self._post()
 
-    def _pass(self, until: datetime) -> None:
-        """Let usage grow until then, cycle by cycle."""
+    def _accrue_until(self, until: datetime) -> None:
+        """Accrue usage until then, cycle by cycle."""
         settled_at = self.settled_at or until
         if until <= settled_at:
             return
@@ -237,7 +237,7 @@ class Sim:
         self.settled_at = until
 
     def _cycle_end(self, moment: datetime) -> datetime:
-        """Return when the cycle ends that a moment lies in."""
+        """Return the end of the cycle that contains a moment."""
         year, month = moment.year, moment.month
         start = _day_of_month(year, month, self.cycle_day)
         if moment < start:
@@ -245,7 +245,7 @@ class Sim:
         return _day_of_month(year + month // 12, month % 12 + 1, self.cycle_day)
 
     def _grow(self, since: datetime, until: datetime) -> None:
-        """Let data grow, and post what is due."""
+        """Accrue data, and post what is due."""
         if not self.bytes_per_second or self.status != "ACTIVATED":
             return
         if not self.posted_every:
@@ -262,7 +262,7 @@ class Sim:
         self.unposted += self.bytes_per_second * (until - since).total_seconds()
 
     def _post(self) -> None:
-        """Show the data that was used."""
+        """Add the unposted data to the usage."""
         whole = int(self.unposted)
         self.data_usage += whole
         self.unposted -= whole

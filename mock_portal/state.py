@@ -1,4 +1,4 @@
-"""What the portal knows: accounts, tokens, SIMs, text messages and bulk edits."""
+"""The state of a portal: log-ins, SIMs, text messages and bulk edits."""
 
 from bisect import insort
 from collections.abc import Iterator, Mapping
@@ -30,10 +30,10 @@ _FIRST_SMS_ID = 4711
 
 
 class Sims(Mapping[str, Sim]):
-    """The SIMs by ICCID; each is brought up to date as it is looked up."""
+    """The SIMs by ICCID; a lookup brings the SIM up to date."""
 
     def __init__(self, sims: dict[str, Sim]) -> None:
-        """Hold the SIMs."""
+        """Store the SIMs."""
         self._sims = sims
 
     @override
@@ -43,7 +43,7 @@ class Sims(Mapping[str, Sim]):
         return sim
 
     def peek(self, iccid: str) -> Sim | None:
-        """Return a SIM as it was when it was looked at last."""
+        """Return a SIM without bringing it up to date."""
         return self._sims.get(iccid)
 
     @override
@@ -56,7 +56,7 @@ class Sims(Mapping[str, Sim]):
 
 
 class State:
-    """Accounts, tokens, SIMs, text messages and bulk edits, all living by one clock."""
+    """Accounts, tokens, SIMs, text messages and bulk edits, which follow one clock."""
 
     def __init__(self, clock: Clock, dialects: Dialects) -> None:
         """Start empty."""
@@ -81,7 +81,7 @@ class State:
         ]
         self._jobs.sort(key=lambda job: job.due)
         for sim in contents.sims.values():
-            sim.join(self.clock)
+            sim.attach_clock(self.clock)
 
     def contents(self) -> Contents:
         """Return everything."""
@@ -98,7 +98,7 @@ class State:
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether a bulk edit is queued or a webhook waits to be called."""
+        """Return whether a bulk edit or a webhook is pending."""
         return bool(self.outbox) or not all(edit.finished for edit in self.bulk_edits)
 
     def settle(self) -> None:
@@ -117,7 +117,7 @@ class State:
             sim.settle()
 
     def check_rate(self) -> None:
-        """Refuse a request that comes too soon, where a limit is enforced."""
+        """Refuse a request above the rate limit, if one is enforced."""
         if self.dialects.variant(RATE_LIMIT).answer is None:
             return
         now = self.clock.steady()
@@ -143,21 +143,21 @@ class State:
         raise LoginRefusedError(msg)
 
     def authorize(self, value: str) -> Account:
-        """Return the account a token belongs to, as long as the token lives."""
+        """Return the account of a valid token."""
         token = self.tokens.get(value)
         account = self.accounts.get(token.client_id) if token else None
-        if token is None or account is None or self._is_over(token):
+        if token is None or account is None or self._has_expired(token):
             msg = "The token is unknown or has expired"
             raise TokenRefusedError(msg)
         token.calls += 1
         return account
 
     def revoke_tokens(self) -> None:
-        """Make every client log in again."""
+        """Revoke all tokens."""
         self.tokens.clear()
 
     def is_refused(self, route: str, account: Account, sim: Sim | None) -> bool:
-        """Tell whether a route is refused to an account, or for a SIM or its network."""
+        """Return whether a route is refused to an account, or for a SIM or its network."""
         if route in account.refused_routes:
             return True
         if sim is None:
@@ -183,12 +183,12 @@ class State:
 
     def add_sim(self, sim: Sim) -> Sim:
         """Add a SIM, or replace the one that has its ICCID."""
-        sim.join(self.clock)
+        sim.attach_clock(self.clock)
         self.sims = Sims({**self.sims, sim.iccid: sim})
         return sim
 
     def request_status(self, sim: Sim, status: str, *, late: float = 0) -> None:
-        """Ask for a status, which was due some seconds ago; the dialect `status_change` decides when it is there."""
+        """Request a status that was due `late` seconds ago; the dialect `status_change` says when it arrives."""
         check_status(status)
         request = StatusRequest(sim=sim, status=status, timings=self.timings, late=late)
         if sim.status in TERMINAL:
@@ -196,7 +196,7 @@ class State:
         self.dialects.variant(STATUS_CHANGE).answer.carry_out(request)
 
     def edit(self, sim: Sim, changes: Mapping[str, Json], *, late: float = 0) -> None:
-        """Change a SIM's status and fields, which was due some seconds ago."""
+        """Change a SIM's status and fields; the change was due `late` seconds ago."""
         if "status" in changes:
             self.request_status(sim, str(changes["status"]), late=late)
         sim.device |= {name: value for name, value in changes.items() if name != "status"}
@@ -231,7 +231,7 @@ class State:
         return sms
 
     def receive_sms(self, iccid: str, text: str) -> Sms:
-        """Let a text message from a SIM arrive."""
+        """Add a text message from a SIM."""
         sim = self.sims.get(iccid)
         if sim is None:
             msg = f"There is no SIM {iccid}"
@@ -256,15 +256,15 @@ class State:
         return [sms for sms in self.sms.values() if sms.iccid == sim.iccid]
 
     def _issue(self, account: Account) -> Token:
-        """Hand out a new token."""
+        """Return a new token."""
         token = Token(
             value=secrets.token_urlsafe(24), client_id=account.client_id, issued=self.clock.now()
         )
         self.tokens[token.value] = token
         return token
 
-    def _is_over(self, token: Token) -> bool:
-        """Tell whether a token's life has ended."""
+    def _has_expired(self, token: Token) -> bool:
+        """Return whether a token has expired."""
         newest = next(
             other for other in reversed(self.tokens.values()) if other.client_id == token.client_id
         )
@@ -278,7 +278,7 @@ class State:
         return self.clock.now() + timedelta(seconds=seconds)
 
     def _new_sms(self, sim: Sim, text: str) -> Sms:
-        """Put a text message into the book."""
+        """Add a text message."""
         now = self.clock.now()
         sms_id = max(self.sms, default=_FIRST_SMS_ID - 1) + 1
         sms = Sms(id=sms_id, iccid=sim.iccid, text=text, sent=now, due=now, modified=now)
@@ -286,7 +286,7 @@ class State:
         return sms
 
     def _deliver(self, sms: Sms) -> None:
-        """Deliver a text message to a SIM that is active; else it fails."""
+        """Deliver a text message, or fail it if the SIM is not active."""
         sim = self._at(sms.iccid, sms.due)
         sms.modified = sms.due
         if sim is not None and sim.status == "ACTIVATED":
@@ -296,7 +296,7 @@ class State:
             sms.status = "Failed"
 
     def _finish(self, edit: BulkEdit) -> None:
-        """Carry out a bulk edit as of when it was due, and have its webhook called."""
+        """Carry out a bulk edit as of its due time, and queue its webhook."""
         late = (self.clock.now() - edit.due).total_seconds()
         for iccid in edit.iccids:
             sim = self._at(iccid, edit.due)
@@ -306,7 +306,7 @@ class State:
             self.outbox.append(edit)
 
     def _try_edit(self, sim: Sim, changes: Mapping[str, Json], late: float) -> bool:
-        """Edit a SIM and tell whether that worked."""
+        """Edit a SIM and return whether that succeeded."""
         try:
             self.edit(sim, changes, late=late)
         except PortalError:
@@ -314,7 +314,7 @@ class State:
         return True
 
     def _at(self, iccid: str, moment: datetime) -> Sim | None:
-        """Return a SIM as it is at a moment that has come."""
+        """Return a SIM as it was at a past moment."""
         sim = self.sims.peek(iccid)
         if sim is not None:
             sim.settle(moment)
@@ -322,7 +322,7 @@ class State:
 
 
 def check_status(status: str) -> None:
-    """Insist on a status word the portal knows."""
+    """Raise an error for an unknown status."""
     if status not in STATUSES:
         known = ", ".join(STATUSES)
         msg = f"The SIM status provided is invalid: {status!r} is none of {known}"

@@ -53,7 +53,7 @@ LOGIN_ANSWER: Dialect[Callable[[str], Payload]] = Dialect(
     ),
 )
 
-# Each answer says whether the token's life has ended. The probe asks them the same.
+# Each answer returns whether the token has expired. The probe calls it, too.
 TOKEN_LIFE: Dialect[Callable[[TokenUse], bool]] = Dialect(
     number="A3",
     name="token_life",

@@ -22,7 +22,7 @@ from .definition import Dialect, Variant
 
 _HTML_TYPE = "text/html;charset=iso-8859-1"
 
-# What 200_empty answers on a route; {} on the others.
+# The body of 200_empty by route; {} on the others.
 _NO_DATA: dict[str | None, Payload] = {"ctdUsage": [], "GetSMSIds": [], "getStatus": b""}
 
 

@@ -117,7 +117,7 @@ def _is_usual_status(answer: Answer) -> bool:
     return STATUS_BODY.recognise(answer) is not None
 
 
-# Each answer is what an open session says of its end.
+# Each answer is the end of an open session.
 OPEN_SESSION: Dialect[Record] = Dialect(
     number="A7",
     name="open_session",

@@ -1,4 +1,4 @@
-"""The assumptions of docs/api.md: which answers speak of each, and what a run says about it."""
+"""The assumptions of docs/api.md: which answers are evidence for each, and the findings of a run."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ from mock_portal.patterns import ABSENT, Answer, Body, Looks, Pattern, has_body,
 from .evidence import Asked, Evidence, Question
 from .shapes import describe
 
-# In place of a variant: the answer says nothing about the assumption.
+# In place of a variant: the answer is no evidence for or against the assumption.
 SILENT = ""
 
 # The only variant of a fact.
@@ -69,7 +69,7 @@ def _unchanged(variant: str | None, *_: object) -> str | None:
 
 
 def _or_silent(variant: str | None, *_: object) -> str:
-    """Take an answer that shows no variant as being about something else."""
+    """Ignore an answer that shows no variant."""
     return variant or SILENT
 
 
@@ -100,7 +100,7 @@ class Assumption:
         return self.refine(variant, asked, evidence)
 
     def concerns(self, asked: Asked, evidence: Evidence) -> bool:
-        """Return whether an answer may speak of this assumption."""
+        """Return whether an answer may be evidence for this assumption."""
         return (
             (not self.questions or asked.question in self.questions)
             and (not self.routes or asked.route in self.routes)
@@ -125,7 +125,7 @@ class Finding:
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """Return what a run says about every assumption and fact."""
+    """Return the findings about every assumption and fact."""
     return [_judge(each, evidence) for each in (*ASSUMPTIONS.values(), *FACTS.values())]
 
 
@@ -135,7 +135,7 @@ def is_rate_limited(answer: Answer) -> bool:
 
 
 def _judge(assumption: Assumption, evidence: Evidence) -> Finding:
-    """Return what all answers say about one assumption."""
+    """Return the finding about one assumption."""
     found = partial(Finding, number=assumption.dialect.number, name=assumption.dialect.name)
     seen = list(_outcomes(assumption, evidence))
     for asked, variant in seen:
@@ -150,7 +150,7 @@ def _judge(assumption: Assumption, evidence: Evidence) -> Finding:
 
 
 def _outcomes(assumption: Assumption, evidence: Evidence) -> Iterator[tuple[Asked, str | None]]:
-    """Yield the answers that may speak of an assumption, each with what it shows."""
+    """Yield the answers that may be evidence for an assumption, each with the variant it shows."""
     for asked in evidence.asked:
         if assumption.concerns(asked, evidence):
             yield asked, assumption.outcome(asked, evidence)
@@ -219,7 +219,7 @@ def _unknown_iccid(variant: str | None, asked: Asked, evidence: Evidence) -> str
 
 
 def _route_refused(variant: str | None, asked: Asked, _: Evidence) -> str | None:
-    """Contradict by refusals of no variant; other errors are about something else."""
+    """Contradict by a refusal in no known form; ignore other errors."""
     match asked.answer.status, asked.answer.code:
         case _ if variant:
             return variant
@@ -395,7 +395,7 @@ ASSUMPTIONS = {
     )
 }
 
-# What the published document says itself.
+# Facts of the published document.
 FACTS = {
     fact.dialect.name: fact
     for fact in (

@@ -1,4 +1,4 @@
-"""What the probe asks, and what a run has seen."""
+"""The questions of the probe, and the answers of a run."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from mock_portal.patterns import NOTHING, Answer, Body
 
 
 class Question(StrEnum):
-    """Why something was asked."""
+    """The purpose of a request."""
 
     LOGIN = "log in"
     WRONG_LOGIN = "log in with made-up credentials"
@@ -26,7 +26,7 @@ class Question(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """One question and its answer; `sim` counts the user's SIMs from 1, 0 is none of them."""
+    """One question and its answer; `sim` counts the user's SIMs from 1, 0 means none of them."""
 
     question: Question
     route: str

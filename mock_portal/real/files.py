@@ -1,4 +1,4 @@
-"""YAML files that only their owner can read, and that are never overwritten by accident."""
+"""YAML files that only their owner can read, and that replace no existing file."""
 
 from collections.abc import Mapping
 import os
@@ -12,20 +12,20 @@ from mock_portal.errors import SetupError
 
 
 class NewFile:
-    """A file that did not exist before; each write replaces it in one step."""
+    """A new file; each write replaces its content atomically."""
 
     def __init__(self, path: str | Path) -> None:
-        """Take a path where there is no file yet, in a folder that can be written."""
+        """Check that the path is free and its folder writable."""
         self.path = Path(path)
         if self.path.exists():
             msg = f"{path} exists already; move it away, or name another file"
             raise SetupError(msg)
         if not os.access(self.path.parent, os.W_OK | os.X_OK):
-            msg = f"{path} cannot be written: {self.path.parent} is no folder you can write to"
+            msg = f"{path} cannot be written: {self.path.parent} is not a writable folder"
             raise SetupError(msg)
 
     def write(self, text: str) -> None:
-        """Write all of it, or leave it as it was."""
+        """Replace the content, or leave it unchanged on an error."""
         try:
             handle, draft = mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -37,7 +37,7 @@ class NewFile:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes bodies of several lines as such, and everything it is given in full."""
+    """A dumper that writes multi-line texts as blocks, and no aliases."""
 
     @override
     def ignore_aliases(self, data: Any) -> bool:
@@ -45,10 +45,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Write a text, as a block when it has several lines."""
+    """Represent a text, as a block if it has several lines."""
     style = "|" if "\n" in text else None
     if not text.replace("\n", "").isprintable():
-        # PyYAML takes U+0085 and its like for line ends unless they are escaped.
+        # PyYAML treats characters like U+0085 as line ends unless they are escaped.
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -57,5 +57,5 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def to_yaml(value: Mapping[str, Any] | list[Any]) -> str:
-    """Write YAML in the order of the value."""
+    """Return YAML in the order of the value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -1,4 +1,4 @@
-"""Asks a real portal, one request at a time, what it takes to judge the assumptions."""
+"""The questions of the probe, asked of a real portal one at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,8 +19,8 @@ from .evidence import Asked, Evidence, Question
 from .shapes import read
 from .upstream import NoReplyError, Upstream
 
+# Valid check digit, but unassigned: no country has the number 00.
 _UNKNOWN_ICCID = "8900000000000000003"
-"""Has a valid check digit and belongs to nobody: no country has the number 00."""
 
 _READS = ("ctdUsage", "GetDevice", "sessionInfo", "getStatus")
 _UNKNOWN_READS = ("ctdUsage", "GetDevice", "getStatus")
@@ -36,7 +36,7 @@ _STATUS_READS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to ask; the SIMs are counted from 1 in the order given, those of Abzorb last."""
+    """What to ask; SIMs are numbered from 1 in the given order, those of Abzorb last."""
 
     iccids: tuple[str, ...] = ()
     abzorb_iccids: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Plan:
 
 
 class Prober:
-    """Asks, and collects the evidence."""
+    """Asks a portal and collects the evidence."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Prober:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         say: Callable[[str], object] = print,
     ) -> None:
-        """Take the body of a log-in, what to ask, and the least seconds between two requests."""
+        """Store what to ask; `pause` is the minimum of seconds between two requests."""
         self.evidence = Evidence()
         self._upstream = upstream
         self._credentials = credentials
@@ -77,11 +77,11 @@ class Prober:
         self._not_before = 0.0
 
     async def run(self) -> bool:
-        """Ask everything; return False when there was no log-in, and so nothing more to ask."""
+        """Ask everything; return False if the log-in failed, which ends the run."""
         await self._log_in()
         if not self._token:
             return False
-        await self._ask_the_wrong_way()
+        await self._ask_for_refusals()
         for sim, iccid in enumerate(self._plan.sims, 1):
             await self._read(sim, iccid)
         if self._plan.allow_sms:
@@ -100,11 +100,11 @@ class Prober:
         """Log in, and use that token from now on."""
         answer = await self._ask(Question.LOGIN, "Login", body=self._credentials)
         token = answer.pick("data.token", "token", "") if answer and answer.is_ok else None
-        # What has several words is no token, and would not fit into a header.
+        # A text of several words is not a token, and not a valid header.
         self._token = token if token and len(token.split()) == 1 else ""
 
-    async def _ask_the_wrong_way(self) -> None:
-        """Ask for what a portal refuses."""
+    async def _ask_for_refusals(self) -> None:
+        """Send requests that a portal should refuse."""
         await self._ask(Question.BAD_TOKEN, "getStatus", self._iccid, token=_MADE_UP)
         for route in _UNKNOWN_READS:
             await self._ask(Question.UNKNOWN, route, _UNKNOWN_ICCID)
@@ -115,7 +115,7 @@ class Prober:
             await self._ask(Question.WRONG_LOGIN, "Login", body=body)
 
     async def _read(self, sim: int, iccid: str) -> None:
-        """Ask for everything about a SIM, and for its newest messages."""
+        """Read everything about a SIM, and its newest messages."""
         question = Question.READ if sim <= len(self._plan.iccids) else Question.ABZORB
         for route in _READS:
             await self._ask(question, route, iccid, sim=sim)
@@ -124,7 +124,7 @@ class Prober:
             await self._ask(question, "GetSMS", sms_id, sim=sim)
 
     async def _send_sms(self) -> None:
-        """Send one message to the first SIM, and look at it a little later."""
+        """Send one message to the first SIM, and read it a little later."""
         body = {"messageText": _MADE_UP}
         answer = await self._ask(Question.SEND_SMS, "SendSMS", self._iccid, "1", body=body)
         sms_id = answer and answer.pick("smsMsgId", "smsMessageId", "data.smsMsgId", "")
@@ -133,7 +133,7 @@ class Prober:
             await self._ask(Question.READ, "GetSMS", sms_id, sim=1)
 
     async def _change_status(self, status: str) -> None:
-        """Request a status for the first SIM, and watch for it unless it is there already."""
+        """Request a status for the first SIM, and wait for it unless the SIM already has it."""
         is_there = await self._has_status(status)
         body = {"status": status}
         answer = await self._ask(Question.CHANGE, "RequestStatusChange", self._iccid, body=body)
@@ -141,7 +141,7 @@ class Prober:
             self.evidence.arrival = await self._watch_status(status)
 
     async def _watch_status(self, status: str) -> Arrival | None:
-        """Return when a status is there, or None while it is not."""
+        """Return when a status arrived, or None if it did not."""
         if await self._has_status(status):
             return Arrival.AT_ONCE
         await self._wait(_STATUS_SECONDS)
@@ -153,13 +153,13 @@ class Prober:
         return None
 
     async def _has_status(self, status: str) -> bool:
-        """Ask whether the first SIM has a status."""
+        """Return whether the first SIM has a status."""
         answer = await self._ask(Question.READ, "getStatus", self._iccid, sim=1)
         word = answer and answer.pick("status", "simStatus", "data.status", "")
         return word == status
 
     async def _watch_token(self) -> None:
-        """Use a token after a later log-in; if wanted, use another until it is refused."""
+        """Use a token after a later log-in, and optionally another until it is refused."""
         old = self._token
         await self._log_in()
         await self._ask(Question.OLD_TOKEN, "getStatus", self._iccid, token=old)
@@ -167,7 +167,7 @@ class Prober:
             await self._use_up_token()
 
     async def _use_up_token(self) -> None:
-        """Use a new token until it is refused, but not for ever."""
+        """Use a token until it is refused, or the number of calls is reached."""
         question = Question.MANY_CALLS
         while self.evidence.token_calls < TOKEN_CALLS:
             answer = await self._ask(question, "getStatus", self._iccid, is_kept=False)
@@ -177,7 +177,7 @@ class Prober:
         await self._ask(question, "getStatus", self._iccid)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, and say so."""
+        """Wait, and print that."""
         self._say(f"     waiting {seconds:g} seconds")
         await self._sleep(seconds)
 
@@ -191,7 +191,7 @@ class Prober:
         token: str | None = None,
         is_kept: bool = True,
     ) -> Answer | None:
-        """Ask; what is no write is asked again where the portal was asked too often."""
+        """Ask a question; repeat a read or a log-in that was rate limited, never a write."""
         answer = None
         for _ in range(_MOST_TRIES):
             answer = await self._send(route, values, body, self._token if token is None else token)
@@ -208,7 +208,7 @@ class Prober:
     async def _send(
         self, route: str, values: tuple[str, ...], body: Mapping[str, str] | None, token: str
     ) -> Answer | None:
-        """Send one request when it is due."""
+        """Send one request at the allowed pace."""
         await self._keep_pace()
         target = "/".join(
             (self._upstream.base_path, route, *(quote(value, "") for value in values))
@@ -229,13 +229,13 @@ class Prober:
         return None
 
     async def _keep_pace(self) -> None:
-        """Wait until the next request may be sent."""
+        """Wait until the next request is allowed."""
         if (early := self._not_before - time.monotonic()) > 0:
             await self._sleep(early)
         self._not_before = time.monotonic() + self._pause
 
     def _report(self, question: Question, route: str, sim: int, answer: Answer | None) -> None:
-        """Show what was asked."""
+        """Print a request and its outcome."""
         self._count += 1
         about = f" of SIM {sim}" if sim else ""
         outcome = answer.status if answer else "no answer"
@@ -243,18 +243,18 @@ class Prober:
 
 
 def _method(route: str) -> str:
-    """Return the method of a route; a path nobody published is read."""
+    """Return the method of a route; GET for unpublished paths."""
     return ROUTES[route].method if route in ROUTES else "GET"
 
 
 def _seconds(answer: Answer | None) -> float:
-    """Return how long to wait after having asked too often."""
+    """Return the seconds to wait after a rate-limited answer."""
     text = (answer and answer.retry_after) or ""
     return min(float(text), _LONGEST_PAUSE) if text.isdecimal() else _PAUSE_AFTER_LIMIT
 
 
 def _sms_ids(answer: Answer) -> list[str]:
-    """Return the ids of a SIM's messages, whatever the variant."""
+    """Return the ids of a SIM's messages, in any variant."""
     found: Json = answer.value
     if isinstance(found, dict):
         found = found.get("smsMsgIds", found.get("data"))

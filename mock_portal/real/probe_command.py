@@ -1,4 +1,4 @@
-"""`mock-portal probe`: which assumptions of docs/api.md a real portal confirms."""
+"""The command `mock-portal probe`, which reports which assumptions a real portal confirms."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Coroutine, Mapping, Sequence
@@ -76,12 +76,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--report", default="probe-report.yaml", metavar="FILE", help="a file that does not exist"
     )
     parser.add_argument(
-        "--scenario", default="probe-scenario.yaml", metavar="FILE", help="another one"
+        "--scenario",
+        default="probe-scenario.yaml",
+        metavar="FILE",
+        help="another file that does not exist",
     )
     parser.add_argument(
         "--try-wrong-login",
         action="store_true",
-        help="log in once with made-up credentials; nobody knows what a portal does about that",
+        help="log in once with made-up credentials; it is unknown how a portal reacts",
     )
     parser.add_argument(
         "--try-token-life",
@@ -96,12 +99,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-status",
         metavar="STATUS",
-        help="request this status for the first SIM, and watch for a minute; you confirm it",
+        help="request this status for the first SIM, and wait a minute for it; you confirm it",
     )
 
 
 def run(options: Namespace) -> Coroutine[Any, Any, None]:
-    """Check the options and ask for what is missing, before there is an event loop to hold up."""
+    """Check the options and ask for missing input; return the coroutine that runs the probe."""
     plan = _plan(options)
     report, scenario = NewFile(options.report), NewFile(options.scenario)
     upstream = Upstream(options.base_url)
@@ -135,7 +138,7 @@ async def _probe(
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """Write findings for a terminal."""
+    """Return the findings as a table for a terminal."""
     rows = [
         (each.number, each.name, str(each.result), each.variant or "", each.note)
         for each in findings
@@ -173,7 +176,7 @@ def to_report(findings: Sequence[Finding], evidence: Evidence, base_url: str) ->
 
 
 def to_scenario(findings: Sequence[Finding], evidence: Evidence) -> dict[str, Any]:
-    """Return a scenario that answers as was seen; what was not seen keeps its default."""
+    """Return a scenario with the variants that were seen; the others keep their default."""
     refused = evidence.refused_routes()
     return {
         "description": "Answers as a real portal answered mock-portal probe.",
@@ -188,7 +191,7 @@ def to_scenario(findings: Sequence[Finding], evidence: Evidence) -> dict[str, An
 
 
 def _plan(options: Namespace) -> Plan:
-    """Return what to ask, or say why that cannot be asked."""
+    """Return the plan; raise an error if it is invalid."""
     plan = Plan(
         iccids=tuple(options.iccid),
         abzorb_iccids=tuple(options.abzorb_iccid),
@@ -211,7 +214,7 @@ def _plan(options: Namespace) -> Plan:
 
 
 def _ask(plan: Plan) -> dict[str, str]:
-    """Ask for what only a person can know: credentials, and whether a write is meant."""
+    """Ask for confirmation of writes and for credentials; return the credentials."""
     try:
         if plan.allow_sms:
             _confirm("sends an SMS to", plan.iccids[0])
@@ -224,7 +227,7 @@ def _ask(plan: Plan) -> dict[str, str]:
 
 
 def _confirm(act: str, iccid: str) -> None:
-    """Insist on the last digits of the ICCID a write is for."""
+    """Ask for the last digits of the ICCID; raise an error if they differ."""
     if input(f"This {act} SIM 1. Type the last 4 digits of its ICCID: ").strip() != iccid[-4:]:
         msg = "Not confirmed; nothing was sent"
         raise SetupError(msg)

@@ -1,4 +1,4 @@
-"""`mock-portal record`: a proxy that writes what passes through, redacted, as a scenario."""
+"""The command `mock-portal record`, a proxy that records redacted traffic as a scenario."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -20,10 +20,10 @@ from .files import NewFile, to_yaml
 from .redaction import Redactor, Rule
 from .upstream import Headers, NoReplyError, Reply, Upstream
 
-SUMMARY = "pass everything on to a real portal, and write a redacted recording"
+SUMMARY = "forward everything to a real portal, and write a redacted recording"
 DESCRIPTION = """\
-Stands between your client and a real portal, passes everything on as it is, and writes the
-exchanges into a file that `mock-portal serve --scenario FILE` replays. Point your client to the
+Stands between your client and a real portal, forwards everything unchanged, and records the
+exchanges in a file that `mock-portal serve --scenario FILE` replays. Point your client to the
 address it prints, do what goes wrong, press Ctrl-C, read the file, attach it to your bug report.
 
 What is in the file:
@@ -35,8 +35,7 @@ What is in the file:
     replaced), because a bug report is about them.
 What is not: tokens, secretKey, apiToken, the Authorization header, the portal's address.
 
-Redaction is careful, not clever: a message that names somebody in words nobody has seen before
-keeps the name. Read the file before you send it.
+Redaction has limits: a message that names somebody in words not seen before keeps the name. Read the file before you send it.
 """
 EPILOG = """\
 examples:
@@ -48,10 +47,11 @@ examples:
 
 never done: repeating a request, following a redirect, sending a token to another host or over
 plain http, overwriting a file, writing a file that others can read. The file grows to 2 MB at
-most; what comes later is passed on, not written.
+most; later exchanges are forwarded, but not written.
 """
 
 _MOST_CHARACTERS = 2 * 1024 * 1024
+# Headers that concern a single connection, and are not forwarded.
 _CONNECTION_HEADERS = frozenset(
     {
         "accept-encoding",
@@ -68,8 +68,8 @@ _CONNECTION_HEADERS = frozenset(
         "upgrade",
     }
 )
-"""Headers that belong to one connection and are not passed on to the other."""
 
+# The recorded headers of an answer: their spelling, and how they are redacted.
 _RECORDED_HEADERS = {
     "allow": ("Allow", Rule.CLEAN),
     "content-type": ("Content-Type", Rule.CLEAN),
@@ -78,7 +78,6 @@ _RECORDED_HEADERS = {
     "server": ("server", Rule.CLEAN),
     "www-authenticate": ("WWW-Authenticate", Rule.CLEAN),
 }
-"""The headers of an answer that are recorded: how they are written, and what becomes of them."""
 
 _HEADER = {
     "description": "Recorded from a real portal by mock-portal record; every identity is made up.",
@@ -89,12 +88,12 @@ _HEADER = {
 
 
 class Recorder:
-    """Redacts exchanges and keeps them in a file, which is complete after each of them."""
+    """Redacts exchanges and writes them to a file, which is complete after each exchange."""
 
     def __init__(
         self, file: NewFile, host: str = "", *, most_characters: int = _MOST_CHARACTERS
     ) -> None:
-        """Write a recording without exchanges; the host is not to be named in it."""
+        """Write an empty recording; `host` is redacted."""
         self.is_full = False
         self.count = 0
         self._file = file
@@ -105,7 +104,7 @@ class Recorder:
         file.write(self._text)
 
     def record(self, request: Request, reply: Reply | None, at: float) -> str:
-        """Add an exchange, and return a line about it that may be shown."""
+        """Add an exchange, and return a redacted line about it."""
         recorded = self._redact(request, reply, at)
         outcome = "no answer" if recorded.status is None else recorded.status
         self._add(recorded)
@@ -113,7 +112,7 @@ class Recorder:
         return f"{recorded.method} {recorded.path} -> {outcome}{note}"
 
     def _add(self, recorded: Recorded) -> None:
-        """Write an exchange, unless the file is full."""
+        """Append an exchange, unless the file is full."""
         start = "" if self.count else "recorded:\n"
         text = f"{self._text}{start}{to_yaml([dump(recorded)])}"
         self.is_full |= len(text) > self._most_characters
@@ -123,7 +122,7 @@ class Recorder:
             self._file.write(text)
 
     def _redact(self, request: Request, reply: Reply | None, at: float) -> Recorded:
-        """Return an exchange as it may be shown; what is sent is learned before what is answered."""
+        """Return a redacted exchange; the request comes first, as its values may recur in the answer."""
         redactor = self._redactor
         redactor.keep_secret((request.header("Authorization") or "").rpartition(" ")[2])
         return Recorded(
@@ -136,7 +135,7 @@ class Recorder:
         )
 
     def _redact_reply(self, reply: Reply, request: Request) -> dict[str, Any]:
-        """Return the fields of a recorded answer."""
+        """Return the fields of a redacted answer."""
         found = routes.find(request.method, f"{routes.PREFIXES[0]}{request.path}")
         body, is_latin1 = _decode(reply.body, reply.header("Content-Encoding"))
         return {
@@ -154,7 +153,7 @@ class Recorder:
 
 
 class Proxy:
-    """Passes requests on to a real portal; use it with `async with`."""
+    """A proxy to a real portal, used with `async with`."""
 
     def __init__(
         self,
@@ -165,7 +164,7 @@ class Proxy:
         port: int = 0,
         say: Callable[[str], object] = print,
     ) -> None:
-        """Listen at an address, and say what passes through."""
+        """Prepare to listen at an address; `say` receives a line for each exchange."""
         self._upstream = upstream
         self._recorder = recorder
         self._host = host
@@ -177,7 +176,7 @@ class Proxy:
         )
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Start listening."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -188,7 +187,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop listening."""
         await self._runner.cleanup()
 
     @property
@@ -198,7 +197,7 @@ class Proxy:
         return f"http://{host}:{self._port}{self._upstream.base_path}"
 
     async def _relay(self, raw: web.BaseRequest) -> web.StreamResponse:
-        """Pass a request on, write the exchange down, and return the answer."""
+        """Forward a request, record the exchange, and return the answer."""
         at = time.monotonic() - self._start
         body = await raw.read()
         try:
@@ -217,7 +216,7 @@ class Proxy:
         return answer
 
     def _record(self, raw: web.BaseRequest, body: bytes, reply: Reply | None, at: float) -> None:
-        """Write an exchange down; a full disk does not keep the client from its answer."""
+        """Record an exchange; print a failure to write, so that the client still gets its answer."""
         path, _, query = raw.raw_path.partition("?")
         request = Request(
             method=raw.method,
@@ -236,7 +235,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("--upstream", required=True, metavar="URL", help="base URL of the portal")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8090, help="port to listen on; 0 takes any")
+    parser.add_argument(
+        "--port", type=int, default=8090, help="port to listen on; 0 means any free port"
+    )
     parser.add_argument(
         "--output", default="recording.yaml", metavar="FILE", help="a file that does not exist yet"
     )
@@ -261,12 +262,12 @@ def _say(line: str) -> None:
 
 
 def _passed_on(headers: Headers) -> list[tuple[str, str]]:
-    """Return the headers that do not belong to a single connection."""
+    """Return the headers that are forwarded."""
     return [(name, value) for name, value in headers if name.lower() not in _CONNECTION_HEADERS]
 
 
 def _hang_up(raw: web.BaseRequest) -> web.Response:
-    """Break the connection, as there is no answer to pass on."""
+    """Abort the connection, as there is no answer to forward."""
     if raw.transport is not None:
         raw.transport.abort()
     return web.Response()
@@ -275,7 +276,7 @@ def _hang_up(raw: web.BaseRequest) -> web.Response:
 def _decode(body: bytes, content_encoding: str | None) -> tuple[str, bool]:
     """Return a body as text, and whether it is Latin-1, which any bytes are, instead of UTF-8.
 
-    A compressed body cannot be looked into: nothing of it is returned.
+    A compressed body cannot be redacted: an empty text is returned.
     """
     if content_encoding not in {None, "identity"}:
         return "", False

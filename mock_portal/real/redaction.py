@@ -1,7 +1,7 @@
 """Real identities and secrets replaced by made-up ones; the same input gets the same output.
 
-What is not known to be harmless is replaced. What was replaced once is also replaced wherever it
-turns up later, as in an error message.
+Everything not known to be harmless is replaced. A value that was replaced once is also replaced
+where it occurs later, as in an error message.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,15 @@ _TOKEN_LENGTH = 8192
 
 _IPV4 = r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"
 _EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+# Forms that identify somebody wherever they occur.
 _TELLING = rf"{_IPV4}|{_EMAIL}|\d{{10,}}"
-"""What identifies somebody wherever it stands."""
 
+# Harmless values wherever they occur: dates, words for nothing, Cisco's words for the ends of an
+# SMS.
 _HARMLESS = re.compile(
     r"|true|false|null|none|n/a|0\.0\.0\.0|server|mobile device|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?",
     re.IGNORECASE,
 )
-"""What tells nothing wherever it stands: dates, words for nothing, Cisco's for the ends of an SMS."""
 
 _PIECE = re.compile(rf"^https?://|{_IPV4}|\d+|.", re.DOTALL)
 _LONG_NUMBER = re.compile(r"-?\d{6,}|-?\d+\.\d+")
@@ -41,20 +42,21 @@ _LEXEME = re.compile(r'"(?:\\.|[^"\\])*"?|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL
 
 
 class Rule(Enum):
-    """What becomes of a value."""
+    """How a value is redacted."""
 
+    # Keep the value; in a text, replace identifying forms.
     KEEP = auto()
-    """It stays; a text loses what identifies somebody wherever it stands."""
+    # The same for numbers, too.
     CLEAN = auto()
-    """The same, also for a number."""
+    # Replace a text, a long number or a fraction by one of the same form and length.
     FAKE = auto()
-    """A text, a long number or a fraction is replaced by one of the same form and length."""
+    # Remove the value.
     GONE = auto()
-    """Nothing of it stays."""
+    # Remove the value; a replaying portal inserts its own token.
     TOKEN = auto()
-    """Nothing of it stays; a portal that replays hands out a token of its own in its place."""
 
 
+# Rules by key in lower case; FAKE if none matches.
 _RULES = (
     (re.compile(r".*(token|secret(key)?|password)|authorization"), Rule.GONE),
     (
@@ -67,17 +69,16 @@ _RULES = (
     ),
     (re.compile(r"(error)?message|error|reason|sms(msg|message)ids?"), Rule.CLEAN),
 )
-"""Rules by key, in lower case; FAKE where none fits."""
 
+# Rules by route for answers without keys; CLEAN for the others.
 _ANSWER_RULES = {"getStatus": Rule.KEEP, "Login": Rule.TOKEN}
-"""Rules for an answer without keys, by route; CLEAN for the others."""
 
 
 class Redactor:
-    """Replaces, and remembers what it has replaced by what."""
+    """Replaces values, and remembers the replacements."""
 
     def __init__(self) -> None:
-        """Know nobody."""
+        """Start without replacements."""
         self._fakes: dict[str, str] = {}
         self._taken: set[str] = set()
         self._secrets: set[str] = set()
@@ -85,13 +86,13 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
 
     def keep_secret(self, secret: str) -> None:
-        """Let nothing of a secret stay, wherever it stands."""
+        """Remember a secret, which is removed wherever it occurs."""
         if len(secret) >= _LEARNED_LENGTH and secret not in self._secrets:
             self._secrets.add(secret)
             self._pattern = None
 
     def path(self, method: str, path: str) -> str:
-        """Replace what a path names; it lies below the base URL."""
+        """Redact a path below the base URL."""
         found = routes.find(method, f"{routes.PREFIXES[0]}{path}")
         if found is None or not found.route.has_iccid:
             return self.text(path)
@@ -99,32 +100,32 @@ class Redactor:
         return "/".join(("", found.route.name, *params.values()))
 
     def query(self, query: Mapping[str, str]) -> dict[str, str]:
-        """Replace the values of a query."""
+        """Redact the values of a query."""
         return {self.key(key): self.value(value, rule_of(key)) for key, value in query.items()}
 
     def sent(self, body: str) -> str:
-        """Replace what a client sent."""
+        """Redact a request body."""
         return self._body(body, Rule.FAKE)
 
     def answered(self, body: str, route: str | None, status: int) -> str:
-        """Replace what the portal answered on a route."""
+        """Redact a response body."""
         if status >= HTTPStatus.BAD_REQUEST or route is None:
             return self._body(body, Rule.CLEAN)
         return self._body(body, _ANSWER_RULES.get(route, Rule.CLEAN))
 
     def text(self, text: str) -> str:
-        """Replace what identifies somebody wherever it stands, and what was replaced before."""
+        """Redact identifying values in a text, and everything that was replaced before."""
         pattern = self._pattern = self._pattern or self._compile()
         return pattern.sub(
             lambda found: GONE if found[0] in self._secrets else self.fake(found[0]), text
         )
 
     def key(self, key: str) -> str:
-        """Replace what identifies somebody in the key of an object."""
+        """Redact identifying values in the key of an object."""
         return re.sub(_TELLING, lambda found: self.fake(found[0]), key)
 
     def value(self, value: str, rule: Rule) -> str:
-        """Replace a text as a rule says."""
+        """Redact a text by a rule."""
         is_counter = rule is Rule.KEEP and value.isdecimal() and len(value) not in _ICCID_LENGTHS
         if is_counter or _HARMLESS.fullmatch(value):
             return value
@@ -136,7 +137,7 @@ class Redactor:
         return TOKEN if rule is Rule.TOKEN else GONE
 
     def number(self, number: str, rule: Rule) -> str:
-        """Replace a number of a JSON text as a rule says."""
+        """Redact a number of a JSON text by a rule."""
         if rule is Rule.KEEP:
             return number
         if rule is Rule.CLEAN:
@@ -146,7 +147,7 @@ class Redactor:
         return json.dumps(self.value(number, rule))
 
     def fake(self, value: str) -> str:
-        """Return the made-up value that stands for this one."""
+        """Return the made-up value for this value."""
         if value not in self._fakes:
             made = ""
             for _ in range(_MOST_TRIES):
@@ -155,14 +156,14 @@ class Redactor:
                     break
             self._fakes[value] = made
             self._taken |= {value, made}
-            # What is recognised by its form need not be learned.
+            # Identifying forms are recognised anyway.
             if len(value) >= _LEARNED_LENGTH and not re.fullmatch(_TELLING, value):
                 self._learned.add(value)
                 self._pattern = None
         return self._fakes[value]
 
     def _fake_piece(self, piece: str, whole: str) -> str:
-        """Make up a part of a value; an address or a long number is the same wherever it stands."""
+        """Return a made-up part of a value; an address or a long number always becomes the same."""
         if piece.startswith("http"):
             return piece
         if len(piece) >= _NUMBER_LENGTH and piece != whole:
@@ -174,7 +175,7 @@ class Redactor:
         return ".".join(_fake_octet(octet) for octet in piece.split("."))
 
     def _compile(self) -> re.Pattern[str]:
-        """Return a pattern of secrets, of what was replaced before, and of what tells by its form."""
+        """Return a pattern of secrets, of earlier replacements, and of identifying forms."""
         secrets, learned = (
             "|".join(map(re.escape, sorted(values, key=len, reverse=True)))
             for values in (self._secrets, self._learned)
@@ -183,27 +184,27 @@ class Redactor:
         return re.compile("|".join(filter(None, parts)))
 
     def _body(self, body: str, rule: Rule) -> str:
-        """Replace what a body holds; JSON that was cut off or is not quite JSON is JSON, too."""
+        """Redact a body; truncated or malformed JSON is treated as JSON."""
         if body.lstrip()[:1] in {"{", "[", '"'}:
             return _LEXEME.sub(_Walk(self, rule).visit, body)
-        # A page in the place of a token is no token.
+        # A page is not a token.
         if rule is Rule.TOKEN and (len(body) > _TOKEN_LENGTH or re.search(r"[\s<]", body.strip())):
             rule = Rule.CLEAN
         return self.value(body, rule)
 
 
 class _Walk:
-    """A walk over the lexemes of a JSON text."""
+    """A walk over the tokens of a JSON text, which applies the rule of each key."""
 
     def __init__(self, redactor: Redactor, rule: Rule) -> None:
-        """Begin outside any object, where a rule of its own holds."""
+        """Start outside any object, with the rule for that."""
         self._redactor = redactor
         self._root = self._rule = rule
         self._around: list[tuple[Rule, bool]] = []
         self._at_key = False
 
     def visit(self, found: re.Match[str]) -> str:
-        """Return what is written in the place of a lexeme."""
+        """Return the replacement of a lexeme."""
         lexeme = found[0]
         match lexeme[0]:
             case "{" | "[":
@@ -226,13 +227,13 @@ class _Walk:
         return lexeme
 
     def _close(self) -> None:
-        """Leave an object or a list; what follows the outermost is no JSON that could be trusted."""
+        """Leave an object or a list; text after the outermost one is not trusted."""
         rule = self._around.pop()[0] if self._around else Rule.FAKE
         self._rule = rule if self._around else Rule.FAKE
         self._at_key = False
 
     def _key(self, lexeme: str) -> str:
-        """Find the rule for the value of a key."""
+        """Select the rule for the value of a key, and redact the key."""
         key = _unquote(lexeme)
         outer = self._around[-1][0]
         if key != "data" and outer is not Rule.GONE:
@@ -250,7 +251,7 @@ def rule_of(key: str) -> Rule:
 
 
 def _unquote(lexeme: str) -> str:
-    """Return the text of a JSON string, which may have been cut off."""
+    """Return the text of a JSON string, which may be truncated."""
     try:
         return str(json.loads(lexeme, strict=False))
     except ValueError:
@@ -258,7 +259,7 @@ def _unquote(lexeme: str) -> str:
 
 
 def _requote(lexeme: str, text: str) -> str:
-    """Return a JSON string with another text, cut off where it was, or as it was."""
+    """Return a JSON string with another text, truncated if it was; unchanged for the same text."""
     if text == _unquote(lexeme):
         return lexeme
     quoted = json.dumps(text, ensure_ascii=False)
@@ -266,19 +267,19 @@ def _requote(lexeme: str, text: str) -> str:
 
 
 def _fake_letter(char: str) -> str:
-    """Make up a letter; other characters stay."""
+    """Return a random letter for a letter, and other characters unchanged."""
     if char.isalpha():
         return choice(ascii_uppercase if char.isupper() else ascii_lowercase)
     return char
 
 
 def _fake_octet(octet: str) -> str:
-    """Make up a number of an IPv4 address, of as many digits."""
+    """Return a random part of an IPv4 address with as many digits."""
     return str(choice((range(10), range(10, 100), range(100, 256))[len(octet) - 1]))
 
 
 def _fake_digits(number: str) -> str:
-    """Make up a number; an ICCID stays one, with a check digit where it had one."""
+    """Return a random number; an ICCID stays one, with a valid check digit if it had one."""
     if len(number) not in _ICCID_LENGTHS:
         first = "0" if number[0] == "0" else choice(digits[1:])
         return first + "".join(choice(digits) for _ in number[1:])
@@ -290,7 +291,7 @@ def _fake_digits(number: str) -> str:
 
 
 def _luhn(number: str) -> int:
-    """Return Luhn's sum modulo 10; it is zero where the last digit is the check digit."""
+    """Return Luhn's sum modulo 10; zero means that the check digit is valid."""
     total = 0
     for position, digit in enumerate(reversed(number)):
         doubled = int(digit) * (1 + position % 2)

@@ -1,4 +1,4 @@
-"""Answers by their shape: which fields, which types, no value that identifies anybody."""
+"""The shape of answers: fields and types, without identifying values."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
 
 
 def read(reply: Reply) -> Answer:
-    """Read what a portal answered."""
+    """Parse a portal's reply."""
     text = reply.body.decode(errors="replace").strip()
     value: Json = text
     try:
@@ -29,14 +29,14 @@ def read(reply: Reply) -> Answer:
 
 
 def _kind(text: str) -> Body:
-    """Tell what a body is that is not JSON."""
+    """Return the kind of a body that is not JSON."""
     if text.startswith("<"):
         return Body.PAGE
     return (Body.EMPTY, Body.WORD, Body.TEXT)[min(len(text.split()), 2)]
 
 
 def describe(answer: Answer, route: str) -> Json:
-    """Return the shape of a body; only getStatus answers a bare word that may be shown."""
+    """Return the shape of a body; only a bare word from getStatus is shown."""
     is_shown = answer.body is Body.JSON or route == "getStatus"
     if answer.body in {Body.PAGE, Body.EMPTY} or not is_shown:
         return str(answer.body)
@@ -44,7 +44,7 @@ def describe(answer: Answer, route: str) -> Json:
 
 
 def shape(value: Json, key: str = "") -> Json:
-    """Return a value with types in the place of values; like items of a list are shown once."""
+    """Return a value with types in place of values; equal items of a list appear once."""
     if isinstance(value, dict):
         return {
             name if _KEY.fullmatch(name) else "(a key)": shape(item, name)
@@ -64,7 +64,7 @@ def shape(value: Json, key: str = "") -> Json:
 
 
 def _shape_of_text(text: str, key: str) -> str:
-    """Return the shape of a text; words from a vocabulary are shown."""
+    """Return the shape of a text; words of a vocabulary are shown."""
     if _TELLING_KEY.fullmatch(key) and _WORD.fullmatch(text):
         return text
     if text in {"", "True", "False"}:

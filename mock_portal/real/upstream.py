@@ -1,4 +1,4 @@
-"""Calls of a real portal: each sent once, without cookies, and without following redirects."""
+"""Requests to a real portal: each sent once, without cookies, and without following redirects."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,17 +24,17 @@ from mock_portal.errors import SetupError
 type Headers = Iterable[tuple[str, str]]
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# Headers that aiohttp would add by itself.
 _UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
-"""Headers aiohttp would add by itself."""
 
 
 class NoReplyError(Exception):
-    """A request got no answer, or half of one; the text says why."""
+    """A request without a complete answer; the text gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What a real portal answered, byte for byte."""
+    """The unchanged answer of a real portal."""
 
     status: int
     reason: str = ""
@@ -42,15 +42,15 @@ class Reply:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return a header whatever its case."""
+        """Return a header; names are case-insensitive."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
 class Upstream:
-    """A real portal at a base URL; use it with `async with`."""
+    """A real portal at a base URL, used with `async with`."""
 
     def __init__(self, base_url: str, *, seconds: float = 60) -> None:
-        """Take the base URL, and how long an answer may take."""
+        """Store the base URL, and the seconds an answer may take."""
         self.base_url = _check(base_url)
         self.base_path = self.base_url.raw_path.rstrip("/")
         self.host = self.base_url.host or ""
@@ -72,14 +72,14 @@ class Upstream:
         await self._session.close()
 
     def below(self, path: str) -> str:
-        """Return a path as seen from the base URL, or as it is where it does not lie below."""
+        """Return a path relative to the base URL, or unchanged if it is not below it."""
         start = f"{self.base_path}/"
         return path[len(start) - 1 :] if path.startswith(start) else path
 
     async def send(
         self, method: str, target: str, headers: Headers = (), body: bytes | None = None
     ) -> Reply:
-        """Send a request; the target is path and query as they go over the wire."""
+        """Send a request; the target is the encoded path and query."""
         url = URL(f"{self.base_url.origin()}{target}", encoded=True)
         try:
             async with self._session.request(
@@ -99,7 +99,7 @@ class Upstream:
 
 
 async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Keep aiohttp from repeating a PUT on a broken connection, which would be a second SMS."""
+    """Prevent aiohttp from repeating a PUT on a broken connection, which could send a second SMS."""
     try:
         return await handler(request)
     except TimeoutError, ClientConnectorError:
@@ -110,7 +110,7 @@ async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> Clie
 
 
 def _check(base_url: str) -> URL:
-    """Insist on a base URL that keeps a token secret on its way."""
+    """Return a valid base URL; raise an error if it would expose the token."""
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = f"{base_url!r} is no base URL; write https://api.iotportal.io/api"

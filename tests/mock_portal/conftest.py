@@ -1,4 +1,4 @@
-"""Fixtures: a portal on a real socket, and somebody who calls it."""
+"""Fixtures: a portal on a real socket, and a client that calls it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,13 +12,13 @@ import pytest
 from mock_portal import MockPortal
 
 DOCUMENTED = "8931082322089353632"
+# The SIM of the scenario demo whose usage grows.
 ACTIVE = "8931082322204500018"
-"""The SIM of the scenario demo whose usage grows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back."""
+    """An answer of the portal."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,13 +31,13 @@ class Answer:
 
     @property
     def is_assumed(self) -> bool:
-        """Tell whether the portal marks the answer as assumed."""
+        """Return whether the portal marks the answer as assumed."""
         return self.headers.get("X-Mock-Portal") == "assumed"
 
 
 @dataclass(kw_only=True)
 class Caller:
-    """A plain HTTP client of one portal, without any knowledge of the API but its log-in."""
+    """A plain HTTP client of one portal, which knows only its log-in."""
 
     portal: MockPortal
     session: ClientSession
@@ -58,7 +58,7 @@ class Caller:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request; a body that is no bytes is sent as JSON."""
+        """Send a request; a body other than bytes is sent as JSON."""
         url = path if path.startswith("http") else f"{self.portal.url}{path}"
         token = {"Authorization": self.token} if self.token else {}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -69,11 +69,11 @@ class Caller:
             return Answer(status=response.status, headers=response.headers, text=text)
 
     async def get(self, path: str) -> Answer:
-        """Read something."""
+        """Send a GET request."""
         return await self.call("GET", path)
 
     async def put(self, path: str, body: object = None) -> Answer:
-        """Change something."""
+        """Send a PUT request."""
         return await self.call("PUT", path, body)
 
     async def control(self, method: str, path: str, body: object = None) -> Answer:
@@ -82,7 +82,7 @@ class Caller:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something has become true in the background."""
+    """Wait until a condition becomes true in the background."""
     for _ in range(300):
         if condition():
             return
@@ -118,7 +118,7 @@ async def portal(scenario: str) -> AsyncIterator[MockPortal]:
 
 @pytest.fixture
 async def caller(portal: MockPortal, session: ClientSession) -> Caller:
-    """Return somebody who has logged in."""
+    """Return a client that has logged in."""
     caller = Caller(portal=portal, session=session)
     await caller.login()
     return caller

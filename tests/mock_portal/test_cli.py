@@ -25,7 +25,7 @@ def _interrupt_when_up(port: int) -> None:
 
 @pytest.mark.parametrize("command", [[], ["serve"]])
 def test_serve(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
-    """The program says where it is, who may log in and which SIMs there are, until Ctrl-C."""
+    """The program prints its URLs, the credentials and the SIMs, and runs until Ctrl-C."""
     port = free_port()
     watcher = Thread(target=_interrupt_when_up, args=(port,))
     watcher.start()
@@ -45,7 +45,7 @@ def test_serve(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
 def test_ctrl_c_on_windows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where an event loop cannot handle signals, Ctrl-C ends the program without a fuss, too."""
+    """Ctrl-C ends the program without a traceback even if the event loop cannot handle signals."""
 
     def refuse(*_: object) -> None:
         raise NotImplementedError
@@ -60,7 +60,7 @@ def test_ctrl_c_on_windows(
 
 
 def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
-    """A port in use is one sentence and exit code 1."""
+    """A port in use is reported in one sentence, with exit code 1."""
     with MockPortal.in_thread() as portal:
         port = portal.url.split(":")[2].removesuffix("/api")
         assert main(["--port", port]) == 1
@@ -77,7 +77,7 @@ def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_mistakes(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:
-    """A scenario or a dialect nobody knows is one sentence and exit code 1."""
+    """An unknown scenario or dialect is reported in one sentence, with exit code 1."""
     assert main(options) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"mock-portal: {message}")
@@ -85,7 +85,7 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], options: list[str], messag
 
 
 def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program explains itself."""
+    """The help describes the program and its commands."""
     monkeypatch.setattr(sys, "argv", ["mock-portal", "--help"])
     with pytest.raises(SystemExit) as left:
         runpy.run_module("mock_portal", run_name="__main__")
@@ -94,7 +94,7 @@ def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 
 
 def test_as_a_module() -> None:
-    """`python -m mock_portal` runs the same program, and stops cleanly when told to."""
+    """`python -m mock_portal` runs the same program, and stops cleanly on SIGTERM."""
     port = free_port()
     process = subprocess.Popen(  # noqa: S603  our own program
         [sys.executable, "-m", "mock_portal", "--port", str(port)],

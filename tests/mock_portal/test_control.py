@@ -25,7 +25,7 @@ async def test_help(caller: Caller) -> None:
 
 
 async def test_health(caller: Caller) -> None:
-    """Health says how large the portal is."""
+    """Health shows the number of SIMs and of requests."""
     health = (await caller.control("GET", "health")).json
     assert health == {
         "status": "ok",
@@ -64,7 +64,7 @@ async def test_journal(caller: Caller) -> None:
 
 
 async def test_dialects(caller: Caller) -> None:
-    """Dialects can be read and switched; what is not named stays."""
+    """Dialects can be read and switched; those not named stay."""
     answer = await caller.control("PUT", "dialects", {"status_body": "object", "rate_limit": 429})
     assert answer.json == (await caller.control("GET", "dialects")).json
     assert answer.json["status_body"] == "object"
@@ -135,7 +135,7 @@ async def test_tokens(caller: Caller) -> None:
 
 
 async def test_clock(caller: Caller) -> None:
-    """The clock can be set, advanced, frozen and let go."""
+    """The clock can be set, advanced, frozen and unfrozen."""
     change = {"set": "2025-01-31T12:00:00Z", "advance": 60}
     clock = (await caller.control("POST", "clock", change)).json
     assert clock == {"now": "2025-01-31T12:01:00+00:00", "frozen": True}
@@ -149,7 +149,7 @@ async def test_clock(caller: Caller) -> None:
 
 
 async def test_reset(caller: Caller) -> None:
-    """A reset starts the scenario over."""
+    """A reset loads the scenario again."""
     await caller.control("PATCH", f"sims/{ACTIVE}", {"status": "RETIRED"})
     await caller.control("PUT", "dialects", {"status_body": "quoted"})
     await caller.control("POST", "faults", {"kind": "hang"})
@@ -161,7 +161,7 @@ async def test_reset(caller: Caller) -> None:
 
 
 async def test_scenario(caller: Caller) -> None:
-    """Another scenario can be loaded, and is what a reset leads back to."""
+    """Another scenario can be loaded, and a reset returns to it."""
     loaded = await caller.control("POST", "scenario", "fleet")
     assert loaded.json["sims"] == 101
     await caller.control("POST", "scenario", {"extends": "fleet", "fleet": {"count": 3}})
@@ -170,7 +170,7 @@ async def test_scenario(caller: Caller) -> None:
 
 
 async def test_snapshot(caller: Caller) -> None:
-    """A snapshot brings back what was there, except for the journal."""
+    """A snapshot restores everything except the journal."""
     caller.portal.dialects["status_change"] = "after_seconds"
     caller.portal.faults.add("status", route="GetDevice", times=2)
     await caller.get(f"/GetDevice/{ACTIVE}")
@@ -189,7 +189,7 @@ async def test_snapshot(caller: Caller) -> None:
 
 
 async def test_a_snapshot_is_a_scenario(caller: Caller) -> None:
-    """A snapshot can be given to a new portal."""
+    """A snapshot can be loaded into a new portal."""
     await caller.put(f"/EditDevice/{ACTIVE}", {"customer": "Anna"})
     async with MockPortal(caller.portal.snapshot()) as other:
         assert other.sims[ACTIVE].device["customer"] == "Anna"
@@ -240,7 +240,7 @@ async def test_a_snapshot_is_a_scenario(caller: Caller) -> None:
 async def test_bad_order(
     caller: Caller, method: str, path: str, body: Any, status: int, part: str
 ) -> None:
-    """A control request that cannot be carried out says why, and changes nothing."""
+    """A control request that cannot be carried out gets the reason, and changes nothing."""
     before = caller.portal.snapshot()
     answer = await caller.control(method, path, body)
     assert answer.status == status

@@ -1,4 +1,4 @@
-"""Every variant of every dialect, as somebody who calls the portal sees it."""
+"""Every variant of every dialect, as a client sees it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,7 @@ async def _wrong_login(caller: Caller) -> Any:
 
 
 async def _login(caller: Caller) -> Any:
-    """Log in, and return the answer with the token made recognisable."""
+    """Log in, and return the answer with the token replaced by T."""
     answer = await caller.call(
         "POST", "/Login", {"clientId": "demo-client", "secretKey": "demo-secret"}
     )
@@ -46,7 +46,7 @@ async def _login(caller: Caller) -> Any:
 
 
 async def _old_token(caller: Caller) -> Any:
-    """Return after which of an hour, a hundred calls and a newer log-in a token still lives."""
+    """Return the status for a token after a hundred calls, after an hour, and after a newer log-in."""
     lives = []
     caller.token = await caller.login()
     for _ in range(100):
@@ -63,14 +63,14 @@ async def _old_token(caller: Caller) -> Any:
 
 
 async def _unknown_token(caller: Caller) -> Any:
-    """Call with a token nobody handed out."""
+    """Send a request with an unknown token."""
     caller.token = "nonsense"
     answer = await caller.get(f"/getStatus/{DOCUMENTED}")
     return answer.status, "10000001" in answer.text, bool(answer.text)
 
 
 async def _usage(caller: Caller) -> Any:
-    """Read the usage of the documented SIM, cut down to three fields, and of a used one."""
+    """Read the usage of the documented SIM, reduced to three fields, and of a used SIM."""
 
     def cut(value: Any) -> Any:
         if isinstance(value, list):
@@ -90,7 +90,7 @@ async def _status(caller: Caller) -> Any:
 
 
 async def _open_session(caller: Caller) -> Any:
-    """Read an open session, cut down to what becomes of its end."""
+    """Read an open session, and return its end."""
     caller.portal.sims[ACTIVE].open_session()
     return (await caller.get(f"/sessionInfo/{ACTIVE}")).json.get("dateSessionEnded", "missing")
 
@@ -108,7 +108,7 @@ async def _sms_ids(caller: Caller) -> Any:
 
 
 async def _sms(caller: Caller) -> Any:
-    """Read a text message, cut down to its text."""
+    """Read a text message, and return its text."""
     body = (await caller.get(f"/GetSMS/{caller.portal.state.receive_sms(ACTIVE, 'one').id}")).json
     outer = "array" if isinstance(body, list) else "data" if "data" in body else "object"
     inner = {"array": lambda: body[0], "data": lambda: body["data"], "object": lambda: body}[
@@ -118,7 +118,7 @@ async def _sms(caller: Caller) -> Any:
 
 
 async def _sms_status(caller: Caller) -> Any:
-    """Read the words for a text message on its way, delivered and failed."""
+    """Read the status of a pending, a delivered and a failed text message."""
     await _send(caller)
     words = [(await caller.get("/GetSMS/4711")).json["status"]]
     caller.portal.clock.advance(5)
@@ -136,7 +136,7 @@ async def _write(caller: Caller) -> Any:
 
 
 async def _change_status(caller: Caller) -> Any:
-    """Request a status, and return it as reported at once, after four reads and after 30 s."""
+    """Request a status, and return the reported one at once, after four reads and after 30 s."""
     answer = await caller.put(f"/RequestStatusChange/{ACTIVE}", {"status": "DEACTIVATED"})
     reads = [(await caller.get(f"/getStatus/{ACTIVE}")).text[0] for _ in range(4)]
     caller.portal.clock.advance(30)
@@ -189,7 +189,7 @@ async def _abzorb(caller: Caller) -> Any:
 
 
 async def _error(caller: Caller) -> Any:
-    """Make a mistake, and return how the answer is packed."""
+    """Send an invalid request, and return the envelope of the error."""
     answer = await caller.put(f"/RequestStatusChange/{ACTIVE}", {})
     message = "Parameter status is missing"
     text = answer.text.replace("\n", "").replace("    ", "").replace(message, "M")
@@ -432,7 +432,7 @@ async def test_bulk_webhook(
 
 
 async def test_webhook_that_nobody_answers(caller: Caller) -> None:
-    """The journal says what came of a webhook."""
+    """The journal shows the outcome of a webhook."""
     body = {"update": {}, "webhookUrl": "http://127.0.0.1:9/ping", "iccids": [ACTIVE]}
     await caller.put("/BulkEditDevice", body)
     caller.portal.clock.advance(10)
@@ -441,7 +441,7 @@ async def test_webhook_that_nobody_answers(caller: Caller) -> None:
 
 
 def test_every_variant_is_tested() -> None:
-    """No variant goes without a test."""
+    """Every variant has a test."""
     tested = {name: set(outcomes) for name, (_, outcomes) in OUTCOMES.items()}
     tested["bulk_webhook"] = {*WEBHOOKS, "silent"}
     assert tested == {
@@ -472,7 +472,7 @@ def test_table_is_that_of_the_contract() -> None:
 
 
 def test_unknown_names() -> None:
-    """A misspelt dialect or variant is told what was meant, and nothing is switched."""
+    """The error for a misspelt dialect or variant suggests the right one, and nothing is switched."""
     dialects = Dialects()
     with pytest.raises(SetupError, match=r"did you mean usage_body\?"):
         dialects.update({"sms_id": "bare", "usage_bdy": "object"})

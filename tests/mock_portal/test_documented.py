@@ -77,7 +77,7 @@ async def test_both_base_urls(caller: Caller) -> None:
     ],
 )
 async def test_both_logins(caller: Caller, body: dict[str, str], is_assumed: bool) -> None:
-    """Account and core log-in hand out a token; only the account's answer is documented."""
+    """Account and core log-in return a token; only the account's answer is documented."""
     answer = await caller.call("POST", "/Login", body)
     assert answer.is_assumed is is_assumed
     caller.token = answer.json["data"]["token"]
@@ -86,7 +86,7 @@ async def test_both_logins(caller: Caller, body: dict[str, str], is_assumed: boo
 
 @pytest.mark.parametrize("item", collection_requests(), ids=lambda item: str(item["name"]))
 async def test_every_published_request(caller: Caller, item: dict[str, Any]) -> None:
-    """Every request of the collection, sent as it stands there, is answered."""
+    """Every request of the collection is answered when it is sent unchanged."""
     values = {
         "{{ICCID}}": ACTIVE,
         "{{apiVersion}}": "1",

@@ -1,4 +1,4 @@
-"""What the portal refuses, and how clearly it says why."""
+"""What the portal refuses, and the reasons it gives."""
 
 import pytest
 
@@ -20,7 +20,7 @@ BULK = "/BulkEditDevice"
     ],
 )
 async def test_token(caller: Caller, token: str | None, part: str) -> None:
-    """Every route but Login wants the token as it is."""
+    """Every route but Login needs the token without a prefix."""
     caller.token = token and token.format(token=caller.token)
     answer = await caller.get(f"/getStatus/{DOCUMENTED}")
     assert (answer.status, answer.json["errorCode"]) == (401, "10000001")
@@ -55,7 +55,7 @@ async def test_wrong_credentials(caller: Caller, body: object) -> None:
     ],
 )
 async def test_near_miss(caller: Caller, method: str, path: str, status: int, part: str) -> None:
-    """A request that fits no route is told the nearest one, and so is the journal."""
+    """The answer to a request without a route names the nearest one, and so does the journal."""
     answer = await caller.call(method, path)
     assert answer.status == status
     assert part in answer.json["errorMessage"]
@@ -63,7 +63,7 @@ async def test_near_miss(caller: Caller, method: str, path: str, status: int, pa
 
 
 async def test_forgotten_prefix(caller: Caller) -> None:
-    """A path without /api is told so."""
+    """The answer to a path without /api says so."""
     root = caller.portal.url.removesuffix("/api")
     answer = await caller.get(f"{root}/getStatus/{DOCUMENTED}")
     assert answer.status == 404
@@ -117,7 +117,7 @@ async def test_longest_messages(caller: Caller, text: str) -> None:
 
 @pytest.mark.parametrize("path", ["/GetSMS/1", "/GetSMS/abc", f"/GetSMS/{'9' * 5000}"])
 async def test_unknown_sms(caller: Caller, path: str) -> None:
-    """An SMS id nobody handed out is not found."""
+    """An unknown SMS id is not found."""
     answer = await caller.get(path)
     assert (answer.status, answer.json["errorCode"]) == (404, "20000001")
 
@@ -132,7 +132,7 @@ async def test_terminal_status(caller: Caller) -> None:
 
 @pytest.mark.parametrize("refuse", ["account", "network", "sim"])
 async def test_refused_route(caller: Caller, refuse: str) -> None:
-    """An account, a network or a SIM can be without a route; the others keep theirs."""
+    """A route can be refused to an account, a network or a SIM; the others keep it."""
     state = caller.portal.state
     sim = state.sims[ACTIVE]
     if refuse == "account":

@@ -1,4 +1,4 @@
-"""Every kind of fault on a real socket, and how faults are aimed."""
+"""Every kind of fault on a real socket, and which requests faults hit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ SMS = f"/SendSMS/{ACTIVE}/1"
 
 
 async def _delay(caller: Caller) -> None:
-    """The right answer comes late."""
+    """Expect the right answer, late."""
     caller.portal.faults.add("delay", seconds=0.2)
     start = time.monotonic()
     assert (await caller.get(USAGE)).json[0]["iccid"] == DOCUMENTED
@@ -34,7 +34,7 @@ async def _delay(caller: Caller) -> None:
 
 
 async def _status(caller: Caller) -> None:
-    """Any status, body and headers can come, and nothing happens."""
+    """Expect the status, body and headers of the fault, and no effect."""
     faults = caller.portal.faults
     faults.add("status", status=503, body={"errorMessage": "busy"}, times=1)
     faults.add("status", status=302, body="moved", headers={"Location": "/x"}, times=1)
@@ -48,7 +48,7 @@ async def _status(caller: Caller) -> None:
 
 
 async def _rate_limited(caller: Caller) -> None:
-    """429 comes, with Retry-After where it is asked for."""
+    """Expect 429, with Retry-After if it is set."""
     caller.portal.faults.add("rate_limited", times=1)
     caller.portal.faults.add("rate_limited", retry_after=7, times=1)
     answers = [await caller.get(USAGE) for _ in range(3)]
@@ -57,21 +57,21 @@ async def _rate_limited(caller: Caller) -> None:
 
 
 async def _empty_body(caller: Caller) -> None:
-    """200 comes with nothing in it."""
+    """Expect 200 with an empty body."""
     caller.portal.faults.add("empty_body")
     answer = await caller.get(USAGE)
     assert (answer.status, answer.text, answer.is_assumed) == (200, "", True)
 
 
 async def _truncated_body(caller: Caller) -> None:
-    """Half of the body comes, and then the connection ends."""
+    """Expect half of the body, and then the end of the connection."""
     caller.portal.faults.add("truncated_body")
     with pytest.raises(ClientPayloadError):
         await caller.get(USAGE)
 
 
 async def _garbage(caller: Caller) -> None:
-    """Bytes come that are no text, the same ones for the same seed."""
+    """Expect bytes that are not text, the same for the same seed."""
     caller.portal.faults.add("garbage", size=100, seed=3)
     first, second = await caller.get(USAGE), await caller.get(USAGE)
     assert first.text == second.text
@@ -80,7 +80,7 @@ async def _garbage(caller: Caller) -> None:
 
 
 async def _wrong_content_type(caller: Caller) -> None:
-    """The right body comes under another type."""
+    """Expect the right body with another content type."""
     caller.portal.faults.add("wrong_content_type")
     answer = await caller.get(USAGE)
     assert answer.headers["Content-Type"] == "text/html"
@@ -88,7 +88,7 @@ async def _wrong_content_type(caller: Caller) -> None:
 
 
 async def _wrong_json_type(caller: Caller) -> None:
-    """Valid JSON comes that is no list."""
+    """Expect valid JSON that is not a list."""
     caller.portal.faults.add("wrong_json_type", times=1)
     caller.portal.faults.add("wrong_json_type", body=[0], times=1)
     assert (await caller.get(USAGE)).json is True
@@ -105,7 +105,7 @@ def _send_once(url: str, token: str) -> None:
 
 
 async def _reset_before_read(caller: Caller) -> None:
-    """The connection is reset, and nothing has happened."""
+    """Expect a reset of the connection, and no effect."""
     caller.portal.faults.add("reset_before_read")
     with pytest.raises(ConnectionResetError):
         await asyncio.to_thread(_send_once, caller.portal.url, str(caller.token))
@@ -113,7 +113,7 @@ async def _reset_before_read(caller: Caller) -> None:
 
 
 async def _reset_after_read(caller: Caller) -> None:
-    """The connection is reset, and the text message has been sent all the same."""
+    """Expect a reset of the connection, although the text message was sent."""
     caller.portal.faults.add("reset_after_read")
     with pytest.raises(ConnectionResetError):
         await asyncio.to_thread(_send_once, caller.portal.url, str(caller.token))
@@ -122,7 +122,7 @@ async def _reset_after_read(caller: Caller) -> None:
 
 
 async def _slow_drip(caller: Caller) -> None:
-    """The bare word comes letter by letter."""
+    """Expect the bare word letter by letter."""
     caller.portal.faults.add("slow_drip", seconds=0.02)
     start = time.monotonic()
     assert (await caller.get(f"/getStatus/{DOCUMENTED}")).text == "INVENTORY"
@@ -130,7 +130,7 @@ async def _slow_drip(caller: Caller) -> None:
 
 
 async def _hang(caller: Caller) -> None:
-    """No answer comes, until the portal stops."""
+    """Expect no answer until the portal stops."""
     caller.portal.faults.add("hang")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(caller.get(USAGE), 0.2)
@@ -142,7 +142,7 @@ async def _hang(caller: Caller) -> None:
 
 
 async def _oversized_body(caller: Caller) -> None:
-    """A body comes that is valid and huge."""
+    """Expect a valid body of a huge size."""
     caller.portal.faults.add("oversized_body", size=3_000_000)
     answer = await caller.get(USAGE)
     assert len(answer.text) == 3_000_000
@@ -156,7 +156,7 @@ EXPERIENCES: dict[str, Callable[[Caller], Awaitable[None]]] = {
 
 @pytest.mark.parametrize("kind", EXPERIENCES)
 async def test_kind(caller: Caller, kind: str) -> None:
-    """A client experiences what the kind of fault says."""
+    """A client sees the effect of each kind of fault."""
     await EXPERIENCES[kind](caller)
 
 
@@ -177,20 +177,20 @@ async def _statuses(caller: Caller, *paths: str, count: int = 1) -> list[int]:
     ],
 )
 async def test_aim(caller: Caller, aim: dict[str, Any], hit: list[int]) -> None:
-    """A fault strikes the route, method and SIM it is aimed at."""
+    """A fault hits only its route, method and SIM."""
     caller.portal.faults.add("status", **aim)
     paths = (USAGE, f"/getStatus/{DOCUMENTED}", f"/getStatus/{ACTIVE}")
     assert await _statuses(caller, *paths) == hit
 
 
 async def test_count(caller: Caller) -> None:
-    """A fault can let some requests pass, and then strike so many times."""
+    """A fault can skip some requests, and then hit a number of them."""
     caller.portal.faults.add("status", after=2, times=2)
     assert await _statuses(caller, USAGE, count=6) == [200, 200, 500, 500, 200, 200]
 
 
 async def test_probability(caller: Caller) -> None:
-    """A fault strikes by chance, and in the same way for the same seed."""
+    """A fault hits at random, and in the same way for the same seed."""
     runs = []
     for seed in (1, 1, 2):
         caller.portal.faults.clear()
@@ -201,7 +201,7 @@ async def test_probability(caller: Caller) -> None:
 
 
 async def test_first_fault_counts(caller: Caller) -> None:
-    """Of two faults the older one strikes; once it is removed, the younger."""
+    """Of two faults the older one applies; once it is removed, the newer one."""
     older = caller.portal.faults.add("status", status=501)
     caller.portal.faults.add("status", status=502)
     assert await _statuses(caller, USAGE) == [501]
@@ -213,7 +213,7 @@ async def test_first_fault_counts(caller: Caller) -> None:
 
 
 async def test_unknown_routes_can_fail_too(caller: Caller) -> None:
-    """A fault without an aim strikes what is no route as well."""
+    """A fault without filters hits unknown routes as well."""
     caller.portal.faults.add("status", status=502)
     assert (await caller.get("/nowhere")).status == 502
 
@@ -237,7 +237,7 @@ async def test_unknown_routes_can_fail_too(caller: Caller) -> None:
 async def test_a_fault_that_makes_no_sense(
     caller: Caller, options: dict[str, Any], message: str
 ) -> None:
-    """A fault that cannot be is refused with the reason."""
+    """An invalid fault is refused with the reason."""
     with pytest.raises(SetupError) as refused:
         caller.portal.faults.add(**options)
     assert message in str(refused.value)
@@ -245,7 +245,7 @@ async def test_a_fault_that_makes_no_sense(
 
 
 async def test_removing_what_is_not_there(caller: Caller) -> None:
-    """An unknown id is told the known ones."""
+    """The error for an unknown id names the known ones."""
     with pytest.raises(SetupError, match="there are none"):
         caller.portal.faults.remove("fault-9")
 
@@ -274,7 +274,7 @@ async def test_stopping_cuts_a_delay_short(caller: Caller) -> None:
 
 
 async def test_hanging_ends_with_the_client(socket_enabled: None) -> None:
-    """A client that gives up a request that hangs no longer counts as one that waits."""
+    """A hanging request that the client gave up no longer counts as in flight."""
     async with MockPortal() as portal, ClientSession() as session:
         portal.faults.add("hang", times=1)
         with pytest.raises(TimeoutError):

@@ -12,7 +12,7 @@ STATUS = f"/getStatus/{DOCUMENTED}"
 
 
 async def test_exchange(caller: Caller) -> None:
-    """An exchange tells what was asked and answered, and keeps secrets to itself."""
+    """An exchange shows request and answer without secrets."""
     await caller.get(STATUS)
     login, read = caller.portal.journal
     assert (login.method, login.path, login.route, login.status) == ("POST", "/Login", "Login", 200)
@@ -29,13 +29,13 @@ async def test_exchange(caller: Caller) -> None:
     [(b'{"secretKey": "x"', "***"), (b"Hello", "Hello"), (b"[1]", [1]), (b"", "")],
 )
 async def test_bodies(caller: Caller, body: bytes, shown: object) -> None:
-    """A body that is no JSON object is shown as it is, unless a secret may be in it."""
+    """A body other than a JSON object is shown unchanged, unless it may contain a secret."""
     await caller.call("PUT", "/RuleUpdate", body)
     assert caller.portal.journal.exchanges[-1].body == shown
 
 
 async def test_fingerprints_tell_tokens_apart(caller: Caller) -> None:
-    """The same token has the same fingerprint, another one another."""
+    """Equal tokens have equal fingerprints; different tokens have different ones."""
     await caller.get(STATUS)
     await caller.get(STATUS)
     await caller.login()
@@ -46,7 +46,7 @@ async def test_fingerprints_tell_tokens_apart(caller: Caller) -> None:
 
 
 async def test_checks(caller: Caller) -> None:
-    """Checks count the calls of a path, in which a star stands for anything."""
+    """Checks count the calls of a path; a star matches anything."""
     journal = caller.portal.journal
     await caller.get(STATUS)
     await caller.put(f"/SendSMS/{ACTIVE}/1", {"messageText": "Hello"})
@@ -70,20 +70,20 @@ async def test_checks(caller: Caller) -> None:
 
 
 async def test_a_failed_check_shows_near_misses(caller: Caller) -> None:
-    """Whoever waits for a call is told about one that came close."""
+    """A failed check mentions a similar call."""
     await caller.get("/GetStatus/1")
     with pytest.raises(AssertionError, match="Near misses:\n  No route GET /api/GetStatus/1"):
         caller.portal.journal.assert_called("GET", "/getStatus/1")
 
 
 async def test_a_failed_check_of_nothing(portal: MockPortal) -> None:
-    """An empty journal says so."""
+    """A failed check says that nothing was called."""
     with pytest.raises(AssertionError, match="Nothing was called"):
         portal.journal.assert_called("GET", "/getStatus/1")
 
 
 async def test_width(caller: Caller) -> None:
-    """The journal knows how many requests were under way at once."""
+    """The journal has the highest number of requests at once."""
     caller.portal.faults.add("delay", seconds=0.1)
     await asyncio.gather(*(caller.get(STATUS) for _ in range(3)))
     assert caller.portal.journal.peak_width == 3
@@ -93,7 +93,7 @@ async def test_width(caller: Caller) -> None:
 
 
 async def test_rate(caller: Caller) -> None:
-    """The journal knows the most requests within any second, even while the clock is frozen."""
+    """The journal has the most requests within any second, even while the clock is frozen."""
     journal, clock = caller.portal.journal, caller.portal.clock
     journal.clear()
     for _ in range(3):
@@ -104,7 +104,7 @@ async def test_rate(caller: Caller) -> None:
 
 
 async def test_unanswered(caller: Caller) -> None:
-    """A request without an answer is in the journal, with the fault that struck it."""
+    """A request without an answer is in the journal, with its fault."""
     caller.portal.faults.add("hang", times=1)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(caller.get(STATUS), 0.05)

@@ -45,8 +45,8 @@ ASSUMPTIONS: dict[str, str] = {
         r"^\| (A\d+) \| `\w+` \| `(\w+)` \| .* \| ([^|]+) \|$", PAGE, re.MULTILINE
     )
 }
+# The first words of a source in the table of assumptions; anything else is assumed.
 MARKS = {"documented": "documented", "Cisco": "cisco", "Cisco's": "cisco"}
-"""What the table of assumptions begins a source with; anything else is assumed."""
 
 OPERATIONS: dict[tuple[str, str], Node] = {
     (method.upper(), path): item[method]
@@ -66,20 +66,20 @@ def _resolve(node: Node) -> Node:
     return found
 
 
+# Possible answers, by method, path, status and content type.
 ANSWERS: dict[tuple[str, str, int, str], Node] = {
     (method, path, int(status), content_type): media
     for (method, path), operation in OPERATIONS.items()
     for status, response in operation["responses"].items()
     for content_type, media in _resolve(response)["content"].items()
 }
-"""What may come back, by method, path, status and content type."""
 
+# Possible request bodies, by method and path.
 BODIES: dict[tuple[str, str], Node] = {
     key: operation["requestBody"]["content"][JSON]
     for key, operation in OPERATIONS.items()
     if "requestBody" in operation
 }
-"""What may be sent, by method and path."""
 
 
 def _nodes(node: object, *, is_schema: bool = False) -> Iterator[tuple[Node, bool]]:
@@ -94,18 +94,18 @@ def _nodes(node: object, *, is_schema: bool = False) -> Iterator[tuple[Node, boo
 
 
 def _validator(schema: Node) -> Draft202012Validator:
-    """Return what checks a body against a schema of the file."""
+    """Return a validator for a schema of the file."""
     return Draft202012Validator({"components": API["components"], **schema})
 
 
 @cache
 def _answer_validator(key: tuple[str, str, int, str]) -> Draft202012Validator:
-    """Return what checks a body that came back."""
+    """Return the validator for an answer."""
     return _validator(ANSWERS[key]["schema"])
 
 
 def _read(body: bytes) -> object:
-    """Return a body as the file describes it: as JSON, or else as text."""
+    """Return a body as JSON if possible, else as text."""
     try:
         return json.loads(body)
     except ValueError:
@@ -177,7 +177,7 @@ def test_error_codes() -> None:
 
 
 def test_examples_fit() -> None:
-    """Every example is what its schema describes."""
+    """Every example is valid under its schema."""
     for media in (*ANSWERS.values(), *BODIES.values()):
         for example in media.get("examples", {}).values():
             _validator(media["schema"]).validate(example["value"])
@@ -210,7 +210,7 @@ TARGETS = tuple(
 
 
 def _send_messages(portal: Portal) -> None:
-    """Let there be a text message that was received, failed, was delivered, and is on its way."""
+    """Add text messages: received, failed, delivered and pending."""
     portal.state.receive_sms(IN_SESSION, "Hello")
     for iccid in (DOCUMENTED, IN_SESSION):
         portal.state.send_sms(portal.sims[iccid], "Hello", "demo-client")
@@ -219,7 +219,7 @@ def _send_messages(portal: Portal) -> None:
 
 
 def _ask_everything(portal: Portal) -> Iterator[tuple[str, str, Response]]:
-    """Send every request: for every SIM, well and badly, admitted, barred and unknown."""
+    """Send every request for every SIM, valid and invalid, with an accepted, a barred and an unknown token."""
     clients = [portal.state.login(name, "demo-secret").value for name in ("demo-client", "barred")]
     for method, path in OPERATIONS:
         examples = BODIES.get((method, path), {}).get("examples", {}).values()
@@ -260,7 +260,7 @@ def test_every_variant(dialect: str, variant: str) -> None:
 
 @schemathesis.deserializer(JSON)
 def _deserialize(_: schemathesis.DeserializationContext, response: schemathesis.Response) -> object:
-    """Read a body in schemathesis as the file describes it."""
+    """Parse a body in schemathesis as the file describes it."""
     return _read(response.content)
 
 
@@ -299,7 +299,7 @@ FUZZER = schemathesis.openapi.from_path(
 
 @pytest.fixture
 def portal() -> Iterator[MockPortal]:
-    """Return a portal on a socket, in whose time no webhook is ever due."""
+    """Return a portal on a socket with a frozen clock, so that no webhook is ever due."""
     with MockPortal.in_thread(SCENARIO) as portal:
         _send_messages(portal)
         yield portal

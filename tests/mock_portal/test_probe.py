@@ -26,7 +26,7 @@ USED = "8931000000000000017"
 FRESH = "8931000000000000025"
 REFUSING = "8931000000000000033"
 ABZORB = "8944000000000000016"
-WORLD: dict[str, Any] = {
+SCENARIO: dict[str, Any] = {
     "clock": {"now": "2025-01-15T12:00:00Z", "frozen": True},
     "sims": {
         USED: {
@@ -96,7 +96,7 @@ class Direct(Upstream):
     """A portal in the same process, without a socket."""
 
     def __init__(self, portal: Portal) -> None:
-        """Answer from a portal."""
+        """Store the portal that answers."""
         super().__init__("http://127.0.0.1/api")
         self.portal = portal
 
@@ -115,13 +115,13 @@ class Direct(Upstream):
         return Reply(status=response.status, headers=headers, body=response.body)
 
 
-def world(dialects: Mapping[str, str] | None = None, base: object = "documented") -> Portal:
+def make_portal(dialects: Mapping[str, str] | None = None, base: object = "documented") -> Portal:
     """Return a portal with a SIM for every case."""
-    return Portal({"extends": base, **WORLD, "dialects": dict(dialects or {})})
+    return Portal({"extends": base, **SCENARIO, "dialects": dict(dialects or {})})
 
 
 async def probe(portal: Portal, plan: Plan = READING) -> Prober:
-    """Ask everything, as fast as it goes; waiting moves the portal's clock."""
+    """Ask everything without pauses; waiting advances the portal's clock."""
 
     async def sleep(seconds: float) -> None:
         portal.clock.advance(seconds)
@@ -138,39 +138,39 @@ def seen(findings: list[Finding]) -> dict[str, str]:
 
 
 def test_every_assumption_is_judged() -> None:
-    """The table names the dialects, in order."""
+    """There is one assumption for each dialect, in the same order."""
     assert list(ASSUMPTIONS) == list(DIALECTS)
     assert [each.number for each in judge(Evidence())[:20]] == [f"A{n}" for n in range(1, 21)]
 
 
 @pytest.mark.parametrize(("dialect", "variant"), VISIBLE)
 async def test_variants(dialect: str, variant: str) -> None:
-    """A variant is recognised among the others, and the scenario written answers the same."""
+    """Every variant is recognised, and the written scenario answers the same."""
     is_writing = dialect in BY_WRITING
     is_long = variant == "hundred_calls"
     plan = WRITING if is_writing else replace(READING, try_token_life=is_long)
     expected = (SEEN_BY_WRITING if is_writing else SEEN_BY_READING) | {dialect: variant}
     if variant == "refused":
         del expected["write_answer"]
-    evidence = (await probe(world({dialect: variant}), plan)).evidence
+    evidence = (await probe(make_portal({dialect: variant}), plan)).evidence
     findings = judge(evidence)
     assert expected.items() <= seen(findings).items()
     assert is_writing or expected == seen(findings)
-    again = world(base=to_scenario(findings, evidence))
+    again = make_portal(base=to_scenario(findings, evidence))
     assert seen(judge((await probe(again, plan)).evidence)) == seen(findings)
 
 
 @pytest.mark.parametrize(("dialect", "variant"), sorted(INVISIBLE))
 async def test_what_cannot_be_seen(dialect: str, variant: str) -> None:
-    """What could only be seen by waiting or hurrying is not claimed."""
+    """Variants that show only over a long time or at a high rate are not reported."""
     plan = WRITING if dialect == "status_change" else READING
-    findings = judge((await probe(world({dialect: variant}), plan)).evidence)
+    findings = judge((await probe(make_portal({dialect: variant}), plan)).evidence)
     assert dialect not in seen(findings)
 
 
 async def test_a_refused_route_is_refused_by_the_scenario() -> None:
     """A route refused for every SIM is refused to the account of the scenario."""
-    portal = world()
+    portal = make_portal()
     portal.state.accounts["demo-client"].refused_routes = frozenset({"GetSMSIds"})
     evidence = (await probe(portal)).evidence
     scenario = to_scenario(judge(evidence), evidence)
@@ -179,8 +179,8 @@ async def test_a_refused_route_is_refused_by_the_scenario() -> None:
 
 
 async def test_only_reads() -> None:
-    """Without leave nothing is written, and nobody logs in wrongly."""
-    portal = world()
+    """Without permission the probe writes nothing and tries no wrong log-in."""
+    portal = make_portal()
     await probe(portal, Plan(iccids=(USED,)))
     assert {exchange.method for exchange in portal.journal} == {"GET", "POST"}
     assert {exchange.status for exchange in portal.journal.find("POST", "/Login")} == {200}
@@ -188,8 +188,8 @@ async def test_only_reads() -> None:
 
 
 async def test_writes() -> None:
-    """What is allowed is done once, and to the first SIM only."""
-    portal = world()
+    """Allowed writes are sent once, and for the first SIM only."""
+    portal = make_portal()
     await probe(portal, replace(WRITING, iccids=(USED, FRESH)))
     portal.journal.assert_called_once("PUT", f"/SendSMS/{USED}/1")
     portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{USED}")
@@ -197,22 +197,22 @@ async def test_writes() -> None:
 
 
 async def test_a_status_that_is_there_already() -> None:
-    """Requesting the status a SIM has shows the acknowledgement, and not when a change arrives."""
+    """Requesting the current status shows the acknowledgement, but not when a change arrives."""
     plan = Plan(iccids=(USED,), allow_status="ACTIVATED")
-    found = seen(judge((await probe(world(), plan)).evidence))
+    found = seen(judge((await probe(make_portal(), plan)).evidence))
     assert (found["write_answer"], found.get("status_change")) == ("iccid", None)
 
 
 async def test_without_a_sim() -> None:
     """Without a SIM there are still the log-in and the errors."""
-    found = seen(judge((await probe(world(), Plan(try_token_life=True))).evidence))
+    found = seen(judge((await probe(make_portal(), Plan(try_token_life=True))).evidence))
     expected = {"login_answer", "token_refused", "unknown_iccid", "error_envelope"}
     assert found.keys() == expected
 
 
 async def test_an_unknown_sim_says_nothing() -> None:
-    """What a portal answers about a SIM it does not know speaks of nothing else."""
-    portal = world({"unknown_iccid": "200_empty"})
+    """Answers about an unknown SIM are evidence for no other assumption."""
+    portal = make_portal({"unknown_iccid": "200_empty"})
     evidence = (await probe(portal, Plan(iccids=("8931000000000000999",)))).evidence
     assert not evidence.knows(1)
     assert seen(judge(evidence)).keys().isdisjoint({"usage_body", "status_body", "never_session"})
@@ -310,7 +310,7 @@ async def test_several_variants() -> None:
 
 async def test_the_report_identifies_nobody() -> None:
     """The report shows shapes, codes and status words, and nothing else."""
-    portal = world()
+    portal = make_portal()
     evidence = (await probe(portal)).evidence
     text = yaml.safe_dump(to_report(judge(evidence), evidence, "https://api.iotportal.io/api"))
     assert "portal: production" in text
@@ -341,7 +341,7 @@ async def test_the_report_identifies_nobody() -> None:
     ],
 )
 def test_shapes(body: bytes, route: str, described: object) -> None:
-    """A body is described without what it says."""
+    """A body is described without its values."""
     assert describe(read(Reply(status=200, body=body)), route) == described
 
 
@@ -352,15 +352,15 @@ async def test_pace() -> None:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    prober = Prober(Direct(world()), CREDENTIALS, Plan(), sleep=sleep, say=lambda _: None)
+    prober = Prober(Direct(make_portal()), CREDENTIALS, Plan(), sleep=sleep, say=lambda _: None)
     await prober.run()
     assert len(waits) == len(prober.evidence.asked) - 1
     assert all(0.2 < seconds <= 0.25 for seconds in waits)
 
 
 async def test_retry_after() -> None:
-    """A portal that is asked too often is left alone for as long as it says; a write is given up."""
-    portal = world()
+    """The probe waits as long as Retry-After says; a rate-limited write is not repeated."""
+    portal = make_portal()
     portal.faults.add("rate_limited", route="getStatus", times=1, retry_after="7")
     portal.faults.add("rate_limited", route="SendSMS", retry_after="9")
     start = portal.clock.now()
@@ -371,8 +371,8 @@ async def test_retry_after() -> None:
 
 
 async def test_a_limit_that_does_not_end() -> None:
-    """A portal that refuses for too long is not asked for ever."""
-    portal = world()
+    """The probe gives up on a rate limit that does not end."""
+    portal = make_portal()
     portal.faults.add("rate_limited", route="sessionInfo")
     assert seen(judge((await probe(portal, Plan(iccids=(USED,)))).evidence))["rate_limit"] == "429"
     assert len(portal.journal.find(path="/sessionInfo/*")) == 3
@@ -380,7 +380,7 @@ async def test_a_limit_that_does_not_end() -> None:
 
 async def test_a_token_that_dies_early() -> None:
     """A token that is refused after fewer calls than any variant says is a contradiction."""
-    portal = world()
+    portal = make_portal()
     portal.faults.add("status", route="getStatus", after=20, status=401)
     evidence = (await probe(portal, Plan(iccids=(USED,), try_token_life=True))).evidence
     finding = next(each for each in judge(evidence) if each.name == "token_life")
@@ -389,8 +389,8 @@ async def test_a_token_that_dies_early() -> None:
 
 
 async def test_no_answer() -> None:
-    """A request without an answer is passed over, except the first."""
-    portal = world()
+    """A request without an answer is skipped, except the first."""
+    portal = make_portal()
     portal.faults.add("status", route="ctdUsage", status=599)
     assert "usage_body" not in seen(judge((await probe(portal)).evidence))
     portal.faults.add("status", route="Login", status=599)
@@ -399,7 +399,7 @@ async def test_no_answer() -> None:
 
 
 def _run(portal: MockPortal, folder: Path, *options: str) -> int:
-    """Run the command in a hurry, with its files in a folder."""
+    """Run the command without pauses, with its files in a folder."""
     files = ["--report", str(folder / "r.yaml"), "--scenario", str(folder / "s.yaml")]
     with patch("mock_portal.real.probe_command.Prober", partial(Prober, pause=0)):
         return main(["probe", "--base-url", portal.url, *files, *options])
@@ -414,7 +414,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Answer prompts in order; a prompt without an answer finds nobody at the terminal."""
+    """Answer prompts in order; a prompt without an answer raises EOFError."""
     prepared: list[str] = []
 
     def answer(_: str) -> str:
@@ -432,7 +432,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, credentials: None) -> None:
     """The command prints a table and writes two files that only their owner can read."""
-    with MockPortal.in_thread({"extends": "documented", **WORLD}) as portal:
+    with MockPortal.in_thread({"extends": "documented", **SCENARIO}) as portal:
         assert _run(portal, tmp_path, "--iccid", USED, "--iccid", "8931000000000000999") == 0
     out = capsys.readouterr().out
     assert re.search(r"^A2 +login_answer +confirmed +data_token$", out, re.MULTILINE)
@@ -460,7 +460,7 @@ def test_files_are_not_overwritten(
     [["demo-client", "demo-secret"], ["", "demo-token"]],
 )
 def test_prompts(tmp_path: Path, answers: list[str], given: list[str]) -> None:
-    """Credentials that the environment does not hold are asked for."""
+    """Credentials missing in the environment are asked for."""
     answers += given
     with MockPortal.in_thread() as portal:
         assert _run(portal, tmp_path) == 0
@@ -476,7 +476,7 @@ def test_api_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: lis
 def test_nobody_to_ask(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, answers: list[str]
 ) -> None:
-    """Without a terminal and without variables there is one sentence."""
+    """Without a terminal and without variables the error is one sentence."""
     with MockPortal.in_thread() as portal:
         assert _run(portal, tmp_path) == 1
     assert "nobody to ask" in capsys.readouterr().err
@@ -485,7 +485,7 @@ def test_nobody_to_ask(
 def test_wrong_credentials(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, answers: list[str]
 ) -> None:
-    """A log-in that fails is a finding, tried once, and the end."""
+    """A failed log-in is tried once, is reported, and ends the run."""
     answers += ["demo-client", "wrong"]
     with MockPortal.in_thread() as portal:
         assert _run(portal, tmp_path, "--iccid", USED) == 1
@@ -503,7 +503,7 @@ def test_confirmed_writes(
     """A write is confirmed with the last digits of the ICCID."""
     monkeypatch.setattr("mock_portal.real.probe._SMS_SECONDS", 0)
     answers += [USED[-4:], USED[-4:], "demo-client", "demo-secret"]
-    with MockPortal.in_thread({"extends": "documented", **WORLD}) as portal:
+    with MockPortal.in_thread({"extends": "documented", **SCENARIO}) as portal:
         options = ["--iccid", USED, "--allow-sms", "--allow-status", "TRIAL"]
         assert _run(portal, tmp_path, *options) == 0
         assert portal.sims[USED].status == "TRIAL"
@@ -540,7 +540,7 @@ def test_mistakes(
     options: list[str],
     message: str,
 ) -> None:
-    """What cannot be asked is one sentence, and nothing is asked."""
+    """An invalid option is reported in one sentence, and nothing is asked."""
     with MockPortal.in_thread() as portal:
         assert _run(portal, tmp_path, *options) == 1
         assert len(portal.journal) == 0
@@ -551,7 +551,7 @@ def test_mistakes(
 
 @pytest.mark.parametrize("command", ["probe", "record"])
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    """The help says what is never done, and gives examples."""
+    """The help lists what is never done, and gives examples."""
     with pytest.raises(SystemExit):
         main([command, "--help"])
     out = capsys.readouterr().out

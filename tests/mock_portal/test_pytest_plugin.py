@@ -1,4 +1,4 @@
-"""The pytest plugin, in test runs of its own."""
+"""The pytest plugin, in separate test runs."""
 
 import pytest
 
@@ -58,7 +58,7 @@ ASYNC_TEST = """
 
 @pytest.fixture(autouse=True)
 def only_named_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load no plugin but those a test names, whatever is installed."""
+    """Load only the plugins that a test names, whatever is installed."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
@@ -70,7 +70,7 @@ def test_without_asyncio(pytester: pytest.Pytester) -> None:
 
 
 def test_with_asyncio(pytester: pytest.Pytester) -> None:
-    """The fixture serves tests that run in a loop."""
+    """The fixture works in tests that run in an event loop."""
     pytester.makepyfile(ASYNC_TEST)
     forbidden = ("-p", "pytest_socket", "--disable-socket", "--allow-unix-socket")
     result = pytester.runpytest_inprocess(*PLUGIN, *ASYNCIO, *forbidden)
@@ -86,6 +86,6 @@ def test_where_sockets_are_forbidden(pytester: pytest.Pytester) -> None:
 
 
 def test_marker_is_declared(pytester: pytest.Pytester) -> None:
-    """`pytest --markers` explains the marker."""
+    """`pytest --markers` describes the marker."""
     result = pytester.runpytest_inprocess(*PLUGIN, "--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.mock_portal(scenario=...*"])

@@ -1,4 +1,4 @@
-"""Every example of the README runs, and its tables say what the code says."""
+"""Every example of the README runs, and its tables match the code."""
 
 from collections.abc import Iterator
 import os
@@ -79,7 +79,7 @@ def test_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_scenario() -> None:
-    """The example of a scenario can be used."""
+    """The example of a scenario can be loaded."""
     (text,) = _blocks("yaml")
     portal = Portal(yaml.safe_load(text))
     sim = portal.sims[ACTIVE]
@@ -111,13 +111,13 @@ def test_shell() -> None:
 
 @pytest.fixture
 def real_portal() -> Iterator[MockPortal]:
-    """Return what stands in for the real portal that `record` and `probe` talk to."""
+    """Return a portal that acts as the real one for `record` and `probe`."""
     with MockPortal.in_thread("demo") as portal:
         yield portal
 
 
 def _console(command: str, portal: MockPortal) -> list[str]:
-    """Return the example of a command, aimed at the stand-in and one of its SIMs."""
+    """Return the example of a command, with the URL and a SIM of the test portal."""
     (line,) = (block for block in _blocks("console") if block.startswith(f"mock-portal {command} "))
     line = line.replace("https://api.iotportal.io/api", portal.url).replace("8931...", ACTIVE)
     program, *arguments = line.split()

@@ -1,4 +1,4 @@
-"""The command `record`: what passes through, what is written, and how it is replayed."""
+"""The command `record`: what is forwarded, what is written, and how it is replayed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -90,7 +90,7 @@ async def recording(url: str, file: Path, said: list[str] | None = None) -> Asyn
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """Serve anything at all, and yield a base URL."""
+    """Run a server with the given handler, and yield its base URL."""
     runner = web.ServerRunner(web.Server(handler, auto_decompress=False))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -104,14 +104,14 @@ def recorded_in(file: Path) -> list[dict[str, Any]]:
 
 
 def modes_in(folder: Path) -> dict[str, int]:
-    """Return who may do what with each file of a folder."""
+    """Return the permissions of each file in a folder."""
     return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
 
 
 async def talk(
     session: ClientSession, base: str, login: dict[str, str], iccid: str
 ) -> list[tuple[int, str]]:
-    """Do everything that can be done with a SIM, and return statuses and bodies."""
+    """Use every route for a SIM, and return statuses and bodies."""
     heard: list[tuple[int, str]] = []
     headers: dict[str, str] = {}
 
@@ -171,7 +171,7 @@ def shape(value: object) -> object:
 async def test_nothing_real_is_written(
     session: ClientSession, tmp_path: Path, dialects: dict[str, str]
 ) -> None:
-    """After everything that can be done with a SIM, no original is in the file or on the screen."""
+    """After the use of every route, no original value is in the file or on the screen."""
     file, said = tmp_path / "bug.yaml", list[str]()
     async with (
         MockPortal(SCENARIO, dialects=dialects) as portal,
@@ -214,7 +214,7 @@ async def test_made_up_values_are_consistent(session: ClientSession, tmp_path: P
 
 
 def luhn(number: str) -> bool:
-    """Tell whether the last digit is the check digit."""
+    """Return whether the check digit is valid."""
     total = 0
     for index, digit in enumerate(reversed(number)):
         doubled = int(digit) * (1 + index % 2)
@@ -223,7 +223,7 @@ def luhn(number: str) -> bool:
 
 
 async def test_replay(session: ClientSession, tmp_path: Path) -> None:
-    """The recording answers the same questions alike, to whoever logs in as it says."""
+    """The replayed recording gives the same answers, after a log-in with its credentials."""
     file = tmp_path / "bug.yaml"
     async with MockPortal(SCENARIO) as portal, recording(portal.url, file) as url:
         first = await talk(session, url, LOGIN, SIM)
@@ -243,7 +243,7 @@ async def test_replay(session: ClientSession, tmp_path: Path) -> None:
 
 
 def parse(body: str) -> object:
-    """Return JSON, or the text of what is none."""
+    """Return the body as JSON if possible, else as text."""
     try:
         return json.loads(body)
     except ValueError:
@@ -251,7 +251,7 @@ def parse(body: str) -> object:
 
 
 def test_order_of_replay() -> None:
-    """Answers come in order, the last one repeats, and a snapshot knows how far it has come."""
+    """Answers come in order, the last one repeats, and a snapshot keeps the position."""
     answers = [{"body": "INVENTORY"}, {"body": "TRIAL"}, {"body": "ACTIVATED"}]
     portal = Portal(
         {
@@ -280,7 +280,7 @@ def test_order_of_replay() -> None:
 
 
 async def test_bytes_pass_unchanged(session: ClientSession, tmp_path: Path) -> None:
-    """Method, path, query, headers, status and bodies pass as they are; redirects are not followed."""
+    """Method, path, query, headers, status and bodies are forwarded unchanged; redirects are not followed."""
     heard: list[tuple[str, str, dict[str, str], bytes]] = []
 
     async def answer(request: web.BaseRequest) -> web.Response:
@@ -322,7 +322,7 @@ async def test_bytes_pass_unchanged(session: ClientSession, tmp_path: Path) -> N
 
 
 async def test_compressed_answers(session: ClientSession, tmp_path: Path) -> None:
-    """A compressed answer passes, but nothing of it is written."""
+    """A compressed answer is forwarded, but not recorded."""
 
     async def answer(_: web.BaseRequest) -> web.Response:
         response = web.Response(body=b'{"customer": "ACME"}', content_type="application/json")
@@ -341,7 +341,7 @@ async def test_compressed_answers(session: ClientSession, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("fault", ["reset_after_read", "truncated_body"])
 async def test_no_answer(tmp_path: Path, fault: str) -> None:
-    """A broken connection is passed on as one, after one request, and replayed as one."""
+    """A broken connection is forwarded as such after a single request, and replayed as such."""
     file, said = tmp_path / "bug.yaml", list[str]()
     async with (
         MockPortal(SCENARIO) as portal,
@@ -359,7 +359,7 @@ async def test_no_answer(tmp_path: Path, fault: str) -> None:
 
 
 async def test_an_answer_that_takes_too_long(tmp_path: Path) -> None:
-    """Waiting ends."""
+    """A request that takes too long ends with an error."""
     async with MockPortal() as portal, Upstream(portal.url, seconds=0.05) as client:
         portal.faults.add("hang")
         with pytest.raises(NoReplyError, match="no answer in time"):
@@ -367,14 +367,14 @@ async def test_an_answer_that_takes_too_long(tmp_path: Path) -> None:
 
 
 async def test_nobody_listens() -> None:
-    """A portal that cannot be reached is an answer that does not come."""
+    """An unreachable portal is reported as a missing answer."""
     async with Upstream(f"http://127.0.0.1:{free_port()}/api") as client:
         with pytest.raises(NoReplyError, match="Cannot connect"):
             await client.send("GET", "/api/getStatus/1")
 
 
 def test_paths_below_the_base_url() -> None:
-    """A path is recorded as seen from the base URL."""
+    """A path is recorded relative to the base URL."""
     upstream = Upstream("https://example.org/api/")
     assert upstream.below("/api/getStatus/1") == "/getStatus/1"
     assert upstream.below("/apiv2/getStatus/1") == "/apiv2/getStatus/1"
@@ -388,7 +388,7 @@ def exchange(recorder: Recorder, path: str, body: bytes = b"{}") -> str:
 
 
 def test_a_full_file(tmp_path: Path) -> None:
-    """A recording that has become too large stays as it is, and says so."""
+    """A recording at its size limit stays unchanged, and later exchanges are reported as not recorded."""
     file = tmp_path / "bug.yaml"
     recorder = Recorder(NewFile(file), most_characters=2000)
     assert exchange(recorder, "/RuleUpdate") == "GET /RuleUpdate -> 200"
@@ -400,7 +400,7 @@ def test_a_full_file(tmp_path: Path) -> None:
 async def test_a_full_disk(
     session: ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the file cannot be written the client gets its answer, and the next write has it all."""
+    """If the file cannot be written the client still gets its answer, and the next write is complete."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -452,7 +452,7 @@ async def test_a_full_disk(
     ],
 )  # fmt: skip
 def test_answers(body: str, route: str, left: str | None, gone: str) -> None:
-    """What is harmless stays, what is not goes, and the form and the length stay."""
+    """Harmless values stay; others are replaced by values of the same form and length."""
     redacted = Redactor().answered(body, route, 200)
     assert left is None or redacted == left
     assert gone not in redacted
@@ -486,19 +486,19 @@ def count(value: object) -> list[object]:
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet='{}[]",:\\ a1.-'))
 def test_what_is_almost_json(body: str) -> None:
-    """Nothing makes the redactor stumble."""
+    """The redactor raises no error for any input."""
     assert isinstance(Redactor().answered(body, "GetDevice", 200), str)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text() | st.text(alphabet="\n\r\t :-#|>'\"{}0\x85\u2028\ufeff\x00"))
 def test_any_text_in_a_file(text: str) -> None:
-    """What is written into a file is read out of it."""
+    """A written file can be read back unchanged."""
     assert yaml.safe_load(to_yaml({"body": text, "more": [text]})) == {"body": text, "more": [text]}
 
 
 def test_errors_keep_their_words() -> None:
-    """An error message stays, without what was replaced before."""
+    """An error message stays, with earlier replacements applied."""
     redactor = Redactor()
     redactor.sent('{"clientId": "acme-gmbh", "secretKey": "Zaubernuss"}')
     redactor.keep_secret("t0ken+/=")
@@ -526,7 +526,7 @@ def test_fakes() -> None:
 
 
 def test_paths() -> None:
-    """A path keeps its route; what it names is replaced."""
+    """A path keeps its route; its values are replaced."""
     redactor = Redactor()
     sim = redactor.fake("my-sim")
     assert redactor.path("PUT", "/SendSMS/my-sim/1") == f"/SendSMS/{sim}/1"
@@ -536,8 +536,8 @@ def test_paths() -> None:
 
 
 def test_new_files(tmp_path: Path) -> None:
-    """A file that exists is not touched, and a folder must be there."""
-    with pytest.raises(SetupError, match="is no folder you can write to"):
+    """An existing file is not changed, and the folder must exist."""
+    with pytest.raises(SetupError, match="is not a writable folder"):
         NewFile(tmp_path / "missing" / "bug.yaml")
     (tmp_path / "bug.yaml").write_text("mine")
     with pytest.raises(SetupError, match="exists already"):
@@ -545,7 +545,7 @@ def test_new_files(tmp_path: Path) -> None:
 
 
 def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The command records until Ctrl-C, and says where."""
+    """The command records until Ctrl-C, and prints the name of the file."""
     port, file = free_port(), tmp_path / "bug.yaml"
 
     def use() -> None:
@@ -572,7 +572,7 @@ def test_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_port_in_use(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A port in use is one sentence."""
+    """A port in use is reported in one sentence."""
     with MockPortal.in_thread() as portal:
         port = portal.url.split(":")[2].removesuffix("/api")
         options = ["--upstream", portal.url, "--port", port, "--output", str(tmp_path / "b.yaml")]

@@ -50,18 +50,18 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 @pytest.fixture
 def router() -> Iterator[respx.MockRouter]:
-    """Return a router in charge of httpx."""
+    """Return a router that intercepts httpx."""
     with respx.mock(assert_all_called=False) as router:
         yield router
 
 
 def _token(portal: Portal) -> dict[str, str]:
-    """Return the header that lets a client in."""
+    """Return the header of a logged-in client."""
     return {"Authorization": portal.state.login(*CREDENTIALS.values()).value}
 
 
 async def _outcome(call: Call, portal: Portal, url: str) -> object:
-    """Return what a client sees of an answer: all but its date, or the error it gets instead."""
+    """Return what a client sees: the answer without its date, or the error."""
     try:
         answer = await call("GET", f"{url}/ctdUsage/{DOCUMENTED}", headers=_token(portal))
     except httpx.TransportError as err:
@@ -83,7 +83,7 @@ async def test_published_example(call: Call, router: respx.MockRouter, route: st
 
 
 async def test_state_dialects_and_journal(call: Call, router: respx.MockRouter) -> None:
-    """All that a portal has works here, too."""
+    """All features of a portal work on a router as well."""
     portal = mount(router, scenario={"extends": "demo", "dialects": {"status_body": "object"}})
     login = await call("POST", f"{URL}/Login", json=CREDENTIALS)
     token = {"Authorization": login.json()["data"]["token"]}
@@ -109,7 +109,7 @@ async def test_base_urls(call: Call, router: respx.MockRouter, url: str) -> None
 
 
 async def test_two_portals(call: Call, router: respx.MockRouter) -> None:
-    """Portals on two hosts know nothing of each other."""
+    """Portals on two hosts are independent."""
     mount(router)
     uat = mount(router, UAT)
     url = f"getStatus/{DOCUMENTED}"
@@ -118,7 +118,7 @@ async def test_two_portals(call: Call, router: respx.MockRouter) -> None:
 
 
 async def test_wrong_requests(call: Call, router: respx.MockRouter) -> None:
-    """A wrong path is explained, a query is seen, and another host is not the portal's."""
+    """A wrong path is explained, a query is refused, and other hosts are not intercepted."""
     portal = mount(router)
     answer = await call("GET", f"https://api.iotportal.io/getStatus/{DOCUMENTED}")
     assert answer.status_code == 404
@@ -131,7 +131,7 @@ async def test_wrong_requests(call: Call, router: respx.MockRouter) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_faults_as_on_a_socket(call: Call, kind: str) -> None:
-    """Whatever goes wrong, a client sees the same as with a real socket."""
+    """A client sees every fault as it does on a real socket."""
     scenario = {"extends": "documented", "faults": [{"kind": kind, **DETAILS.get(kind, {})}]}
     with MockPortal.in_thread(scenario) as real:
         on_a_socket = await _outcome(call, real, real.url)
@@ -143,7 +143,7 @@ async def test_faults_as_on_a_socket(call: Call, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["delay", "slow_drip"])
 async def test_no_time_passes(call: Call, router: respx.MockRouter, kind: str) -> None:
-    """Nobody waits for a delay the client would have waited for."""
+    """A delay below the client's timeout is skipped."""
     portal = mount(router)
     portal.faults.add(kind, seconds=PATIENCE)
     answer = await call("GET", f"{URL}/ctdUsage/{DOCUMENTED}", headers=_token(portal))
@@ -162,7 +162,7 @@ def test_no_timeout(router: respx.MockRouter) -> None:
 
 
 def test_webhooks(router: respx.MockRouter) -> None:
-    """The webhooks of bulk edits are handed out."""
+    """The webhooks of bulk edits are returned when they are due."""
     portal = mount(router, scenario="demo")
     body = {
         "update": {"status": "DEACTIVATED"},
@@ -177,7 +177,7 @@ def test_webhooks(router: respx.MockRouter) -> None:
 
 
 def test_from_outside(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project of its own tests its client with nothing but respx and this package."""
+    """A separate project can test its client with only respx and this package."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(
         client="""

@@ -16,7 +16,7 @@ from .conftest import ACTIVE, DOCUMENTED, Caller
 
 
 def _luhn(number: str) -> bool:
-    """Tell whether Luhn's check digit fits."""
+    """Return whether Luhn's check digit is valid."""
     total = 0
     for index, digit in enumerate(reversed(number)):
         doubled = int(digit) * (1 + index % 2)
@@ -39,7 +39,7 @@ def test_shipped() -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_scenario(name: str) -> None:
-    """Every shipped scenario has the demo account and the documented SIM, and sound ICCIDs."""
+    """Every shipped scenario has the demo account, the documented SIM, and valid ICCIDs."""
     portal = Portal(name)
     account = portal.state.accounts["demo-client"]
     assert (account.secret_key, account.api_token) == ("demo-secret", "demo-token")
@@ -83,7 +83,7 @@ async def test_abzorb(caller: Caller) -> None:
 
 @pytest.mark.parametrize("scenario", ["strict-account"], indirect=True)
 async def test_strict_account(caller: Caller) -> None:
-    """The strict account cannot edit, and must not hurry."""
+    """The strict account cannot edit, and has a rate limit."""
     edit = await caller.put(f"/EditDevice/{ACTIVE}", {"customer": "Anna"})
     assert edit.json["errorCode"] == "10000030"
     answers = [await caller.get(f"/getStatus/{ACTIVE}") for _ in range(6)]
@@ -138,7 +138,7 @@ def test_own_files(tmp_path: Path) -> None:
     ],
 )
 def test_bad_files(tmp_path: Path, name: str, text: str, message: str) -> None:
-    """A file that is no scenario is refused with the reason."""
+    """An invalid file is refused with the reason."""
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(SetupError) as refused:
@@ -159,14 +159,14 @@ def test_bad_files(tmp_path: Path, name: str, text: str, message: str) -> None:
     ],
 )
 def test_bad_content(content: dict[str, Any], message: str) -> None:
-    """A mistake is named with its place."""
+    """The error names the place of a mistake."""
     with pytest.raises(SetupError) as refused:
         Portal(content)
     assert message in str(refused.value)
 
 
 def test_unknown_scenario() -> None:
-    """A name nobody knows is told the shipped ones."""
+    """The error for an unknown name lists the shipped scenarios."""
     with pytest.raises(SetupError, match="'nonsense'; shipped are abzorb, busy-month"):
         Portal("nonsense")
 
@@ -196,7 +196,7 @@ def test_times(text: object, moment: datetime) -> None:
 
 
 async def test_under_a_frozen_test(freezer: FrozenDateTimeFactory, session: ClientSession) -> None:
-    """The portal follows the time of a test that freezes it, and can be reset there."""
+    """The portal follows the frozen time of a test, and can be reset there."""
     async with MockPortal("demo") as portal:
         caller = Caller(portal=portal, session=session)
         await caller.login()
@@ -211,7 +211,7 @@ async def test_under_a_frozen_test(freezer: FrozenDateTimeFactory, session: Clie
 
 
 def test_relative_times_move_with_a_reset() -> None:
-    """What was two hours ago at the start is two hours ago after a reset."""
+    """A time two hours ago at the start is two hours ago after a reset."""
     portal = Portal({"sims": {"1": {"date_created": "-2h"}}})
     portal.reset()
     created = portal.sims["1"].date_created

@@ -14,7 +14,7 @@ LOGIN = {"clientId": "demo-client", "secretKey": "demo-secret"}
 
 
 def test_in_a_thread() -> None:
-    """Code without an event loop gets its answers from a portal in a thread."""
+    """A portal in a thread answers code without an event loop."""
     with MockPortal.in_thread("demo") as portal:
         connection = HTTPConnection("127.0.0.1", int(portal.url.split(":")[2].split("/")[0]))
         connection.request("POST", "/api/Login", json.dumps(LOGIN))
@@ -25,7 +25,7 @@ def test_in_a_thread() -> None:
 
 
 def test_a_port_that_is_taken() -> None:
-    """A portal in a thread that cannot listen says so."""
+    """A portal in a thread that cannot listen raises the error."""
     with (
         MockPortal.in_thread() as portal,
         pytest.raises(OSError, match="in use"),
@@ -35,7 +35,7 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_without_a_socket() -> None:
-    """The portal itself answers requests, and says how a fault would be sent."""
+    """The portal answers requests without a socket, and returns how a fault would be sent."""
     portal = Portal("documented")
     body = json.dumps(LOGIN).encode()
     login = portal.handle(Request(method="POST", path="/api/Login", body=body))
@@ -52,14 +52,14 @@ def test_without_a_socket() -> None:
     ("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")]
 )
 async def test_addresses(host: str, shown: str) -> None:
-    """The URL is one that can be called, wherever the portal listens."""
+    """The URL can be called, whatever address the portal listens on."""
     portal = MockPortal(host=host, port=8089)
     assert portal.url == f"http://{shown}:8089/api"
     assert portal.control_url == f"http://{shown}:8089/_mock"
 
 
 async def test_one_connection_serves_many_requests(caller: Caller) -> None:
-    """Connections stay open, except where the client wants them closed."""
+    """Connections stay open unless the client asks to close them."""
     answer = await caller.get(f"/getStatus/{DOCUMENTED}")
     assert answer.headers["Connection"] == "keep-alive"
     answer = await caller.call("GET", f"/getStatus/{DOCUMENTED}", headers={"Connection": "close"})
@@ -67,7 +67,7 @@ async def test_one_connection_serves_many_requests(caller: Caller) -> None:
 
 
 async def test_portals_side_by_side(session: ClientSession) -> None:
-    """Two portals share nothing."""
+    """Two portals are independent."""
     async with MockPortal() as first, MockPortal() as second:
         await Caller(portal=first, session=session).login()
         assert (first.journal.logins, second.journal.logins) == (1, 0)

@@ -1,4 +1,4 @@
-"""What happens to SIMs, text messages and bulk edits as the virtual time passes."""
+"""How SIMs, text messages and bulk edits change over the virtual time."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 async def sim(portal: MockPortal) -> Sim:
-    """Return a SIM without habits, on the 30th of January at noon."""
+    """Return a SIM without planned events, at noon of 30 January."""
     portal.clock.set(datetime(2025, 1, 30, 12, tzinfo=UTC))
     return portal.state.add_sim(Sim(iccid="8931000000000000008"))
 
@@ -55,7 +55,7 @@ async def test_cycle_rolls_over(portal: MockPortal, sim: Sim) -> None:
 
 
 async def test_usage_grows_on_in_the_new_cycle(portal: MockPortal, sim: Sim) -> None:
-    """A jump over several cycles leaves what was used since the last one began."""
+    """After a jump over several cycles, the usage is that of the last cycle."""
     sim.bytes_per_second, sim.cycle_day, sim.session_count = 1, 31, None
     portal.clock.set(datetime(2025, 3, 1, tzinfo=UTC))
     assert sim.data_usage == DAY, "the short month's cycle begins on its last day"
@@ -65,7 +65,7 @@ async def test_usage_grows_on_in_the_new_cycle(portal: MockPortal, sim: Sim) -> 
 
 
 async def test_sessions(portal: MockPortal, sim: Sim) -> None:
-    """A session opens, closes, and ends with the SIM's service."""
+    """A session opens and closes, and ends when the SIM is deactivated."""
     sim.open_session("10.0.0.1", after=10)
     sim.close_session(after=20)
     assert not sim.in_session
@@ -108,7 +108,7 @@ async def test_clock_set_back(portal: MockPortal, sim: Sim) -> None:
 
 
 async def test_text_messages(caller: Caller) -> None:
-    """A message is found under its id, on its way, delivered, and among the SIM's ids."""
+    """A message can be read by its id, pending and delivered, and is in the SIM's list."""
     sim, clock = caller.portal.sims[ACTIVE], caller.portal.clock
     before = sim.sms_usage
     answer = await caller.put(f"/SendSMS/{ACTIVE}/1", {"messageText": "Hello"})
@@ -149,13 +149,13 @@ async def test_message_to_a_sleeping_sim(caller: Caller) -> None:
 
 
 async def test_message_from_nowhere(portal: MockPortal) -> None:
-    """A message needs a SIM to come from."""
+    """A received message needs an existing SIM."""
     with pytest.raises(SetupError, match="There is no SIM 1"):
         portal.state.receive_sms("1", "Hello")
 
 
 async def test_message_overtaken_by_its_sims_end(caller: Caller) -> None:
-    """What counts is the status at the time of delivery."""
+    """The status at the time of delivery counts."""
     await caller.put(f"/SendSMS/{ACTIVE}/1", {"messageText": "Hello"})
     caller.portal.sims[ACTIVE].set_status("DEACTIVATED", after=3)
     caller.portal.sims[ACTIVE].set_status("ACTIVATED", after=8)
@@ -174,7 +174,7 @@ async def test_edit_device(caller: Caller) -> None:
 
 
 async def test_bulk_edit(caller: Caller) -> None:
-    """A bulk edit waits in its queue, and tells which SIMs it could edit."""
+    """A bulk edit is carried out when it is due, and reports which SIMs it could edit."""
     edit = {"update": {"status": "DEACTIVATED", "customer": "Anna"}, "queueId": "7"}
     caller.portal.sims[DOCUMENTED].status = "RETIRED"
     await caller.put("/BulkEditDevice", edit | {"iccids": [ACTIVE, DOCUMENTED, "1"]})
@@ -188,7 +188,7 @@ async def test_bulk_edit(caller: Caller) -> None:
 
 
 async def test_bulk_edit_when_time_leaps(caller: Caller) -> None:
-    """A status is there the same seconds after its place in the queue, also when nobody looked in between."""
+    """A status arrives the configured seconds after the bulk edit was due, even without reads in between."""
     caller.portal.dialects["status_change"] = "after_seconds"
     edit = {"update": {"status": "DEACTIVATED"}, "queueId": "7", "iccids": [ACTIVE]}
     await caller.put("/BulkEditDevice", edit)
@@ -200,7 +200,7 @@ async def test_bulk_edit_when_time_leaps(caller: Caller) -> None:
 
 
 async def test_later_request_wins(caller: Caller) -> None:
-    """Of two requested statuses that wait, both come, in their order."""
+    """Two requested statuses that are pending arrive in order."""
     caller.portal.dialects["status_change"] = "after_seconds"
     path = f"/RequestStatusChange/{ACTIVE}"
     await caller.put(path, {"status": "DEACTIVATED"})
