@@ -39,10 +39,7 @@ LOGIN_ANSWER: Dialect[Callable[[str], Payload]] = Dialect(
             looks=has_body({"token": str}),
         ),
         Variant(
-            "quoted",
-            "the token as a JSON string",
-            answer=lambda token: token,
-            looks=has_body(str),
+            "quoted", "the token as a JSON string", answer=lambda token: token, looks=has_body(str)
         ),
         Variant(
             "bare",
@@ -60,9 +57,7 @@ TOKEN_LIFE: Dialect[Callable[[TokenUse], bool]] = Dialect(
     variants=(
         Variant("forever", "a token does not expire", answer=lambda _: False),
         Variant(
-            "one_hour",
-            "a token expires after an hour",
-            answer=lambda use: use.age >= _TOKEN_LIFE,
+            "one_hour", "a token expires after an hour", answer=lambda use: use.age >= _TOKEN_LIFE
         ),
         Variant(
             "hundred_calls",

@@ -236,11 +236,6 @@ ERROR_ENVELOPE: Dialect[Envelope] = Dialect(
             answer=Envelope(lambda message, *_: message.encode()),
             looks=is_error_with(PLAIN_TEXT),
         ),
-        Variant(
-            "html",
-            "an HTML page, no code",
-            answer=_HTML,
-            looks=is_error_with(Body.PAGE),
-        ),
+        Variant("html", "an HTML page, no code", answer=_HTML, looks=is_error_with(Body.PAGE)),
     ),
 )

@@ -296,16 +296,8 @@ ASSUMPTIONS = {
             questions=(Question.BAD_TOKEN,),
             judges_errors=True,
         ),
-        Assumption(
-            USAGE_BODY,
-            unseen="needs --iccid",
-            routes=("ctdUsage",),
-        ),
-        Assumption(
-            STATUS_BODY,
-            unseen="needs --iccid",
-            routes=("getStatus",),
-        ),
+        Assumption(USAGE_BODY, unseen="needs --iccid", routes=("ctdUsage",)),
+        Assumption(STATUS_BODY, unseen="needs --iccid", routes=("getStatus",)),
         Assumption(
             OPEN_SESSION,
             unseen="needs --iccid of a SIM in session",
@@ -313,33 +305,21 @@ ASSUMPTIONS = {
             silent=({"dateSessionStarted": ("", None, ABSENT)}, {"dateSessionEnded": str}),
             refine=_open_session,
         ),
-        Assumption(
-            SMS_ID,
-            unseen="needs --allow-sms",
-            questions=(Question.SEND_SMS,),
-        ),
+        Assumption(SMS_ID, unseen="needs --allow-sms", questions=(Question.SEND_SMS,)),
         Assumption(
             SMS_LIST,
             unseen="needs --iccid of a SIM with messages",
             routes=("GetSMSIds",),
             silent=([], {"smsMsgIds": []}),
         ),
-        Assumption(
-            SMS_BODY,
-            unseen="needs --iccid of a SIM with messages",
-            routes=("GetSMS",),
-        ),
+        Assumption(SMS_BODY, unseen="needs --iccid of a SIM with messages", routes=("GetSMS",)),
         Assumption(
             SMS_STATUS,
             unseen="needs --iccid of a SIM with a delivered message",
             routes=("GetSMS",),
             refine=_sms_status,
         ),
-        Assumption(
-            WRITE_ANSWER,
-            unseen="needs --allow-status",
-            questions=(Question.CHANGE,),
-        ),
+        Assumption(WRITE_ANSWER, unseen="needs --allow-status", questions=(Question.CHANGE,)),
         Assumption(
             STATUS_CHANGE,
             unseen="needs --allow-status, and a change that arrives within a minute",
@@ -374,9 +354,7 @@ ASSUMPTIONS = {
             refine=_abzorb,
         ),
         Assumption(
-            BULK_WEBHOOK,
-            unseen="needs a bulk edit, which the probe never makes",
-            refine=_or_silent,
+            BULK_WEBHOOK, unseen="needs a bulk edit, which the probe never makes", refine=_or_silent
         ),
         Assumption(
             ERROR_ENVELOPE,
