@@ -111,7 +111,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
 
 
 async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> IotPortalClient:
-    """Return a client that is logged in, or raise what Home Assistant has to do about it."""
+    """Return a client that is logged in, or raise the error that Home Assistant reacts to."""
     try:
         client = async_create_client(hass, entry.data)
         await client.login()
@@ -127,7 +127,7 @@ async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> Iot
 async def _async_load(
     hass: HomeAssistant, entry: IotPortalConfigEntry, client: IotPortalClient
 ) -> IotPortalData:
-    """Return an account with what is stored of it, still without SIMs."""
+    """Return an account with its stored data, without SIMs yet."""
     pending_writes = PendingWritesStore(hass, entry.entry_id)
     if (aside := await pending_writes.async_load()) is not None:
         async_raise_issue(

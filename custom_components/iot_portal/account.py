@@ -76,7 +76,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         snapshots: SnapshotStore,
         sims: Mapping[str, TrackedSim],
     ) -> None:
-        """Start connected: the account has just logged in. `sims` are the tracked ones at any time."""
+        """Start connected, as the account has just logged in. `sims` is a live view of the tracked SIMs."""
         self.client = client
         self.pending_writes = pending_writes
         self.snapshots = snapshots
@@ -163,7 +163,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         return failures.is_portal_failure
 
     def _record_unreachable(self, sim: TrackedSim, err: IotPortalError) -> None:
-        """Record a failure of the portal, which is unreachable when enough SIMs meet one in a row."""
+        """Record a failure of the portal; it is unreachable when enough SIMs in a row cannot be read."""
         self._unreachable_sims.add(sim.iccid)
         is_refused = isinstance(err, IotPortalAuthenticationError)
         enough = min(UNREACHABLE_SIMS, len(self._sims))
@@ -267,7 +267,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         return self._sums()
 
     def _sums(self) -> AccountData:
-        """Return what the SIMs come to together."""
+        """Return the sums over all SIMs."""
         known = [sim.data for sim in self._sims.values()]
         used = [data.data_used for data in known if data.data_used is not None]
         return AccountData(

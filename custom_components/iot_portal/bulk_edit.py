@@ -43,7 +43,7 @@ class BulkEdits:
         account: IotPortalAccount,
         sims: Mapping[str, IotPortalSimCoordinator],
     ) -> None:
-        """Start without edits. `sims` are the tracked ones at any time."""
+        """Start without edits. `sims` is a live view of the tracked SIMs."""
         self._hass = hass
         self._account = account
         self._sims = sims

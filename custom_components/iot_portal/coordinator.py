@@ -135,6 +135,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
                 data = await self._async_read(reader)
         except IotPortalError as err:
             self._raise_if_removed()
+            if requested is Priority.USER:
+                # The next poll reads everything instead.
+                self._next_priority = requested
             self.data = replace(self.data, refused_at=reader.refused_at)
             self.account.async_record_endpoints(reader.answered, reader.refused)
             raise self._handle_error(err) from err

@@ -45,7 +45,7 @@ from .helpers import (
 
 
 async def until_reported(hass: HomeAssistant, portal: MockPortal) -> None:
-    """Let the portal carry out the bulk edit and call the webhook, and wait for the event."""
+    """Make the portal carry out the bulk edit and call the webhook, and wait for the event."""
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     async with asyncio.timeout(10):
         while bulk_edit_event(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket

@@ -352,6 +352,19 @@ async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, 
     assert state_of(hass, OTHER_ICCID, "status") == "activated"
 
 
+async def test_adding_costs_three_requests(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """What the dialog has read of a SIM is not read again by its first poll."""
+    entry = await set_up()
+    portal.journal.clear()
+
+    await add_sims(hass, entry.entry_id, ICCID)
+
+    assert [call.route for call in portal.journal] == ["GetDevice", "ctdUsage", "sessionInfo"]
+    assert state_of(hass, ICCID, "rate_plan") == portal.sims[ICCID].device["ratePlan"]
+
+
 async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
     """Hundreds of ICCIDs are looked up in parallel, each once; the progress rises to its end."""
     fleet = [f"89310899{number:011}" for number in range(500)]

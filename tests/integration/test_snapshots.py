@@ -133,7 +133,7 @@ async def test_refusals_outlast_a_restart(
     assert find_issue(hass, "route_refused", entry) is None
 
 
-async def test_a_person_who_asks_doubts_it(
+async def test_refresh_reads_everything(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
 ) -> None:
     """A refresh also makes refused requests, and those that are only due every few hours."""
@@ -148,6 +148,29 @@ async def test_a_person_who_asks_doubts_it(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert state_of(hass, idle, "last_ip") == "10.1.2.3"
+    assert state_of(hass, idle, "rate_plan") == "Another"
+
+
+async def test_refresh_that_fails(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle: str,
+) -> None:
+    """What a failed refresh was to read is read by the next poll."""
+    await set_up(idle)
+    portal.sims[idle].device["ratePlan"] = "Another"
+    portal.faults.add("status", status=500, iccid=idle)
+    await hass.services.async_call(
+        "button", "press", {"entity_id": f"button.sim_{idle}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, idle, "rate_plan") == STATE_UNAVAILABLE
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+
     assert state_of(hass, idle, "rate_plan") == "Another"
 
 

@@ -36,7 +36,7 @@ def evening(freezer: FrozenDateTimeFactory) -> None:
 
 @pytest.fixture
 def enable_statistics() -> bool:
-    """Let the recorder compile statistics every five minutes, as outside of tests."""
+    """Compile statistics every five minutes, as outside of tests."""
     return True
 
 

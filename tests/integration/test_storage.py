@@ -37,7 +37,7 @@ PENDING_WRITES: dict[str, Any] = json.loads((STORED_FILES / "pending_writes.json
 
 @pytest.fixture
 def hass_storage() -> None:
-    """Let Home Assistant write to the disk, which is tested here."""
+    """Do not replace the disk, which is tested here."""
 
 
 @pytest.fixture

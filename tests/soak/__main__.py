@@ -118,7 +118,7 @@ class Soak:
         )
 
     async def _act_until(self, day: int, hour: int) -> None:
-        """Let the user act until an hour of a day; do nothing if it has passed."""
+        """Act as the user until an hour of a day; do nothing if it has passed."""
         number = self._options.sims * ACTIONS_A_SIM_A_DAY
         loop = asyncio.get_running_loop()
         until = (day - 1) * DAY + hour * 3600

@@ -81,7 +81,7 @@ def add_faults(portal: MockPortal, random: Random) -> None:
 
 @contextmanager
 def recognizable_tokens() -> Iterator[None]:
-    """Let the portal issue tokens that can be searched for, while the context lasts."""
+    """Make the portal issue tokens that can be searched for, while the context lasts."""
     numbers = count(1)
     original = secrets.token_urlsafe
     secrets.token_urlsafe = lambda nbytes=None: f"{CANARY}-session-token-{next(numbers)}"

@@ -75,7 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._jumping.jobs -= 1
 
     def _job_done(self, _: asyncio.Future[Any]) -> None:
-        """Let the virtual time continue."""
+        """Resume the virtual time."""
         self._jumping.jobs -= 1
 
 
