@@ -31,6 +31,7 @@ from .issues import (
     async_clear_sim_issues,
     async_raise_issue,
 )
+from .reauthentication import async_record_login, async_record_refused_login
 from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
 from .storage import PendingWritesStore, SnapshotStore
@@ -116,11 +117,15 @@ async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> Iot
         client = async_create_client(hass, entry.data)
         await client.login()
     except IotPortalAuthenticationError as err:
-        raise ConfigEntryAuthFailed(**translate(err, entry.title)) from err
+        if err.is_strong:
+            raise ConfigEntryAuthFailed(**translate(err, entry.title)) from err
+        async_record_refused_login(hass, entry, err)
+        raise ConfigEntryNotReady(**translate(err, entry.title)) from err
     except IotPortalInputError as err:
         raise ConfigEntryError(**translate(err, entry.title)) from err
     except IotPortalError as err:
         raise ConfigEntryNotReady(**translate(err, entry.title)) from err
+    async_record_login(hass, entry)
     return client
 
 

@@ -1,7 +1,7 @@
 """What the SIMs of an account share: whether the portal is reachable, and their sums."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
@@ -11,6 +11,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from .api import (
+    Evidence,
     IotPortalAuthenticationError,
     IotPortalClient,
     IotPortalConnectionError,
@@ -23,10 +24,12 @@ from .api import (
 )
 from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
 from .event_feed import EventFeed
+from .evidence import ENOUGH_MISSING, MISSING_ALONE_FOR, MISSING_FOR, WeakEvidence
 from .follow_up import TrackedSim
 from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import Endpoint
 from .poll_schedule import PollSchedule
+from .reauthentication import async_record_login, async_record_refused_login
 from .storage import PendingWritesStore, SnapshotStore
 
 # The portal counts as unreachable when so many SIMs in a row cannot be read, or all where there are fewer.
@@ -58,6 +61,7 @@ class SimFailures:
 
     while_reachable: int = 0
     missing: int = 0
+    doubtfully_missing: WeakEvidence = field(default_factory=WeakEvidence)
     is_portal_failure: bool = False
 
 
@@ -159,7 +163,9 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
             if failures.is_portal_failure and failures.while_reachable == LOGGED_FAILURE:
                 LOGGER.warning("%s cannot be read, while others can: %s", sim.title, err)
         if isinstance(err, IotPortalNotFoundError):
-            self._record_missing(sim, failures)
+            self._record_missing(sim, failures, err)
+        if isinstance(err, IotPortalAuthenticationError) and not err.is_strong:
+            async_record_refused_login(self.hass, self.config_entry, err)
         return failures.is_portal_failure
 
     def _record_unreachable(self, sim: TrackedSim, err: IotPortalError) -> None:
@@ -177,13 +183,23 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self._unreachable_sims.clear()
         if not self.is_connected:
             self.is_connected = True
+            async_record_login(self.hass, self.config_entry)
             LOGGER.info("The IoT Portal answers again for %s", self.config_entry.title)
         self.async_schedule_update()
 
-    def _record_missing(self, sim: TrackedSim, failures: SimFailures) -> None:
+    def _record_missing(
+        self, sim: TrackedSim, failures: SimFailures, err: IotPortalNotFoundError
+    ) -> None:
         """Create the repair issue for a SIM that the portal does not know, poll after poll."""
-        failures.missing += 1
-        if failures.missing == POLLS_UNTIL_GONE:
+        now = dt_util.utcnow()
+        if err.is_strong:
+            failures.missing += 1
+        elif self.is_connected or len(self._sims) == 1:
+            failures.doubtfully_missing.add(now)
+        period = MISSING_FOR if len(self._sims) > 1 else MISSING_ALONE_FOR
+        if failures.missing >= POLLS_UNTIL_GONE or failures.doubtfully_missing.is_enough(
+            ENOUGH_MISSING, period, now
+        ):
             async_raise_issue(
                 self.hass,
                 Issue.SIM_GONE,
@@ -194,16 +210,16 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
     @callback
     def async_record_endpoints(
-        self, answered: Iterable[Endpoint], refused: Iterable[Endpoint]
+        self, answered: Iterable[Endpoint], failing: Iterable[Endpoint]
     ) -> None:
-        """Record which endpoints the portal answered for a SIM, and which it refused."""
+        """Record which endpoints the portal answered for a SIM, and which failed."""
         for endpoint in answered:
             if endpoint not in self._allowed_endpoints:
                 self._allowed_endpoints.add(endpoint)
                 async_clear_issue(
                     self.hass, Issue.ROUTE_REFUSED, self.config_entry.entry_id, endpoint
                 )
-        for endpoint in refused:
+        for endpoint in failing:
             if self._is_refused_for_all(endpoint):
                 self._allowed_endpoints.discard(endpoint)
                 async_raise_issue(
@@ -216,8 +232,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
     def _is_refused_for_all(self, endpoint: Endpoint) -> bool:
         """Return whether the portal refuses an endpoint for every SIM."""
-        now = dt_util.utcnow()
-        return all(sim.data.is_refused(endpoint, now) for sim in self._sims.values())
+        return all(sim.data.is_refused(endpoint) for sim in self._sims.values())
 
     @callback
     def async_schedule_update(self) -> None:
@@ -291,6 +306,12 @@ def _is_portal_failure(err: IotPortalError) -> bool:
     if isinstance(err, IotPortalConnectionError | IotPortalRateLimitError | IotPortalLoginError):
         return True
     return isinstance(err, IotPortalAuthenticationError) or (
-        # An error of the server, or an answer that is not the portal's.
-        type(err) is IotPortalResponseError and (err.status >= 500 or err.status == 200)  # noqa: PLR2004
+        # A page instead of an answer, an error of the server, or an answer that is not the portal's.
+        isinstance(err, IotPortalResponseError)
+        and (
+            err.evidence is Evidence.PAGE
+            or (
+                type(err) is IotPortalResponseError and (err.status >= 500 or err.status == 200)  # noqa: PLR2004
+            )
+        )
     )

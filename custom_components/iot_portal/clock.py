@@ -7,7 +7,12 @@ from homeassistant.util import dt as dt_util
 
 def elapsed_since(moment: datetime) -> timedelta:
     """Return the time since a moment; zero for one in the future, noted before the clock was set back."""
-    return max(dt_util.utcnow() - moment, timedelta())
+    return elapsed_between(moment, dt_util.utcnow())
+
+
+def elapsed_between(start: datetime, end: datetime) -> timedelta:
+    """Return the time between two moments; zero if the clock was set back in between."""
+    return max(end - start, timedelta())
 
 
 def is_within(moment: datetime, period: timedelta, now: datetime) -> bool:

@@ -38,9 +38,6 @@ MEGABYTE: Final = 10**6
 # Plan, owner and dates of a SIM seldom change.
 DEVICE_INTERVAL: Final = timedelta(hours=6)
 
-# How long a refused endpoint is not asked again.
-REFUSED_INTERVAL: Final = timedelta(days=1)
-
 _LONG_NUMBER: Final = re.compile(r"\d{7,}(?=\d{4})")
 
 

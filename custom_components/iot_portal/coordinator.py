@@ -97,7 +97,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
     def async_start(self) -> None:
         """Recall what an earlier run read, resume its writes, and read the SIM in the background."""
         self.data = self._build_data(self.account.snapshots.async_recall(self.iccid))
-        self.account.async_record_endpoints((), self.data.refused_at)
+        self.account.async_record_endpoints((), self.data.failing)
         self.async_update_listeners()
         self.status_requests.async_resume()
         self.sms.async_resume()
@@ -138,15 +138,15 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             if requested is Priority.USER:
                 # The next poll reads everything instead.
                 self._next_priority = requested
-            self.data = replace(self.data, refused_at=reader.refused_at)
-            self.account.async_record_endpoints(reader.answered, reader.refused)
+            self.data = replace(self.data, failing=reader.failing(is_sim_read=False))
+            self.account.async_record_endpoints(reader.answered, reader.failures)
             raise self._handle_error(err) from err
         self._raise_if_removed()
         if self.data.status != known.status:
             # It was read by itself meanwhile; this read may have begun before it changed.
             data = replace(data, status=self.data.status)
-        self._apply(self._build_data(replace(data, refused_at=reader.refused_at)))
-        self.account.async_record_endpoints(reader.answered, reader.refused)
+        self._apply(self._build_data(replace(data, failing=reader.failing(is_sim_read=True))))
+        self.account.async_record_endpoints(reader.answered, reader.failures)
         self._handle_success(reader)
         return self.data
 
@@ -172,7 +172,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             # The account has logged it once for all SIMs; the base class logs a failure after a success.
             self.last_update_success = False
         self._schedule_next_poll()
-        if isinstance(err, IotPortalAuthenticationError):
+        if isinstance(err, IotPortalAuthenticationError) and err.is_strong:
             return ConfigEntryAuthFailed(**translate(err, self.config_entry.title))
         retry_after = err.retry_after if isinstance(err, IotPortalRateLimitError) else None
         return UpdateFailed(**translate(err, self.title), retry_after=retry_after)

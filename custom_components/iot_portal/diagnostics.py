@@ -65,7 +65,7 @@ def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
         "settings": {key: value for key, value in sim.subentry.data.items() if key != "iccid"},
         "last_update_success": sim.last_update_success,
         "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
-        "refused_routes": list(data.refused_at),
+        "failing_routes": {endpoint: asdict(failure) for endpoint, failure in data.failing.items()},
         "status_request": asdict(request) if request else None,
         "last_sms": _shape(asdict(last_sms)) if last_sms else None,
         "status": data.status,

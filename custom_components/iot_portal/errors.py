@@ -20,6 +20,7 @@ from .api import (
 )
 from .api.gsm import sms_length
 from .const import DOMAIN
+from .reauthentication import async_record_refused_login
 
 # The first class that matches decides.
 _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
@@ -74,7 +75,7 @@ def translated_errors(
     try:
         yield
     except IotPortalAuthenticationError as err:
-        entry.async_start_reauth(hass)
+        async_record_refused_login(hass, entry, err)
         raise HomeAssistantError(**translate(err, entry.title)) from err
     except IotPortalError as err:
         raise HomeAssistantError(

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from .api import Device, Session, SimStatus, Usage
-from .clock import is_within
 from .const import (
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
@@ -17,8 +16,8 @@ from .const import (
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
     MEGABYTE,
-    REFUSED_INTERVAL,
 )
+from .evidence import EndpointFailure
 
 # The first digits of an IMEI identify the device; what follows is a check digit or its software version.
 IMEI_DEVICE_DIGITS: Final = 14
@@ -216,7 +215,7 @@ class SimData:
     session: Session | None = None
     device: Device | None = None
     device_read_at: datetime | None = None
-    refused_at: Mapping[Endpoint, datetime] = field(default_factory=dict)
+    failing: Mapping[Endpoint, EndpointFailure] = field(default_factory=dict)
     forecast: int | None = None
     settings: SimSettings = field(default_factory=SimSettings)
     writes: PendingWrites = field(default_factory=PendingWrites, compare=False)
@@ -255,13 +254,29 @@ class SimData:
         return replace(self, forecast=round(cycle.forecast(used, now) / MEGABYTE) * MEGABYTE)
 
     def invalidate(self) -> SimData:
-        """Return the data as if nothing had been refused, and the seldom read parts were due."""
-        return replace(self, device_read_at=None, refused_at={})
+        """Return the data as if no endpoint had failed, and the seldom read parts were due."""
+        return replace(self, device_read_at=None, failing={})
 
-    def is_refused(self, endpoint: Endpoint, now: datetime) -> bool:
-        """Return whether the portal refused an endpoint recently, so that it is not asked again yet."""
-        refused_at = self.refused_at.get(endpoint)
-        return refused_at is not None and is_within(refused_at, REFUSED_INTERVAL, now)
+    def has_part(self, endpoint: Endpoint) -> bool:
+        """Return whether an endpoint has answered before, as far as is known."""
+        parts: Mapping[Endpoint, object] = {
+            Endpoint.USAGE: self.usage,
+            Endpoint.STATUS: self.status,
+            Endpoint.SESSION: self.session,
+            Endpoint.DEVICE: self.device,
+            Endpoint.SMS_IDS: self.writes.seen_sms_ids,
+        }
+        return parts[endpoint] is not None
+
+    def is_due(self, endpoint: Endpoint, now: datetime) -> bool:
+        """Return whether an endpoint may be asked: it has not failed, or long enough ago."""
+        failure = self.failing.get(endpoint)
+        return failure is None or failure.is_due(now)
+
+    def is_refused(self, endpoint: Endpoint) -> bool:
+        """Return whether the portal is believed to refuse an endpoint."""
+        failure = self.failing.get(endpoint)
+        return failure is not None and failure.is_refused
 
 
 def normalize_status(status: str | None) -> str | None:

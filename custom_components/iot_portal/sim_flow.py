@@ -51,6 +51,7 @@ from .const import (
 )
 from .errors import form_error_key
 from .models import SimData
+from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
 
 ICCID_PATTERN = re.compile(r"[0-9]{18,22}")
@@ -258,7 +259,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
             self._error = form_error_key(err)
             self._failure = {"iccid": iccid, "reason": str(err)}
             if isinstance(err, IotPortalAuthenticationError):
-                entry.async_start_reauth(self.hass)
+                async_record_refused_login(self.hass, entry, err)
             raise
         if found is not None:
             self._found[iccid] = found

@@ -13,11 +13,13 @@ from .api import (
     IotPortalError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
+    IotPortalResponseError,
     Session,
     Usage,
 )
 from .clock import is_within
 from .const import DEVICE_INTERVAL, LOGGER
+from .evidence import EndpointFailure
 from .models import Endpoint, SimData
 
 type EndpointRead[T] = Callable[[str], Coroutine[Any, Any, T]]
@@ -38,7 +40,7 @@ def due_endpoints(known: SimData, now: datetime, usage: Usage | None) -> list[En
     return [
         endpoint
         for endpoint, may in may_have_changed.items()
-        if may and not known.is_refused(endpoint, now)
+        if may and known.is_due(endpoint, now)
     ]
 
 
@@ -57,8 +59,8 @@ def _may_have_new_session(known: SimData, usage: Usage | None) -> bool:
 class SimReader:
     """Reads one SIM once.
 
-    `answered` and `refused` have the endpoints that were, also after a failed read. `requests` counts all but the
-    one for the device, which is made every few hours only.
+    `answered` has the endpoints that were, `failures` the errors of the others, also after a failed read. `requests`
+    counts all but the one for the device, which is made every few hours only.
     """
 
     def __init__(self, client: IotPortalClient, iccid: str, known: SimData) -> None:
@@ -68,17 +70,31 @@ class SimReader:
         self._known = known
         self._now = dt_util.utcnow()
         self.answered: set[Endpoint] = set()
-        self.refused: set[Endpoint] = set()
+        self.failures: dict[Endpoint, IotPortalError] = {}
         self.requests = 0
 
-    @property
-    def refused_at(self) -> dict[Endpoint, datetime]:
-        """Return when each endpoint was refused that is not asked at present."""
-        return {
-            endpoint: refused_at
-            for endpoint, refused_at in self._known.refused_at.items()
-            if self._known.is_refused(endpoint, self._now)
-        } | dict.fromkeys(self.refused, self._now)
+    def failing(self, *, is_sim_read: bool) -> dict[Endpoint, EndpointFailure]:
+        """Return the endpoints that fail now; weak evidence counts only if the rest of the SIM could be read."""
+        failing = {e: f for e, f in self._known.failing.items() if e not in self.answered}
+        for endpoint, err in self.failures.items():
+            is_strong_refusal = isinstance(err, IotPortalNotAvailableError) and err.is_strong
+            if is_strong_refusal or is_sim_read:
+                failing[endpoint] = self._failure(endpoint, err)
+        return failing
+
+    def _failure(self, endpoint: Endpoint, err: IotPortalError) -> EndpointFailure:
+        """Return the failure of an endpoint, with what is known of it from before."""
+        is_refusal = isinstance(err, IotPortalNotAvailableError)
+        is_strong = isinstance(err, IotPortalResponseError) and err.is_strong
+        if (before := self._known.failing.get(endpoint)) is not None:
+            return before.again(self._now, is_refusal=is_refusal, is_strong=is_strong)
+        return EndpointFailure(
+            since=self._now,
+            last=self._now,
+            is_refusal=is_refusal,
+            is_strong=is_strong,
+            has_worked=self._known.has_part(endpoint),
+        )
 
     async def async_read(self) -> SimData:
         """Read what is due, and return it with the rest of what is known.
@@ -110,6 +126,8 @@ class SimReader:
             raise
         except IotPortalError as err:
             LOGGER.debug("%s of %s could not be read: %s", endpoint, self._iccid, err)
+            self.failures[endpoint] = err
+            self.requests += err.attempts - 1
             return None
 
     async def _read_status(self, usage: Usage | None) -> str | None:
@@ -132,15 +150,15 @@ class SimReader:
             return Session() if known is None or known.is_open else known
 
     async def _unless_refused[T](self, endpoint: Endpoint, read: EndpointRead[T]) -> T | None:
-        """Return what an endpoint answers, or None while it is refused."""
-        if self._known.is_refused(endpoint, self._now):
+        """Return what an endpoint answers, or None while it is refused or not asked again yet."""
+        if not self._known.is_due(endpoint, self._now):
             return None
         if endpoint is not Endpoint.DEVICE:
             self.requests += 1
         try:
             answer = await read(self._iccid)
-        except IotPortalNotAvailableError:
-            self.refused.add(endpoint)
+        except IotPortalNotAvailableError as err:
+            self.failures[endpoint] = err
             return None
         self.answered.add(endpoint)
         return answer

@@ -17,6 +17,7 @@ import voluptuous as vol
 
 from .api import Device, Session, Usage
 from .const import DOMAIN, LOGGER
+from .evidence import EndpointFailure
 from .models import Endpoint, PendingWrites, SentSms, SimData, StatusRequest
 
 STORAGE_VERSION: Final = 1
@@ -100,7 +101,19 @@ _SNAPSHOT: Final = dataclass_schema(
         "session": vol.Any(None, vol.All(dict, Session.from_answer)),
         "device": vol.Any(None, vol.All(dict, Device.from_answer)),
         "device_read_at": vol.Any(None, _INSTANT),
-        "refused_at": {vol.Coerce(Endpoint): _INSTANT},
+        "failing": {
+            vol.Coerce(Endpoint): dataclass_schema(
+                EndpointFailure,
+                {
+                    "count": int,
+                    "since": _INSTANT,
+                    "last": _INSTANT,
+                    "is_refusal": bool,
+                    "is_strong": bool,
+                    "has_worked": bool,
+                },
+            )
+        },
     },
 )
 
@@ -290,7 +303,7 @@ def _snapshot_content(snapshot: SimData) -> dict[str, Any]:
         "session": None if snapshot.session is None else snapshot.session.raw,
         "device": None if snapshot.device is None else snapshot.device.raw,
         "device_read_at": snapshot.device_read_at,
-        "refused_at": snapshot.refused_at,
+        "failing": {endpoint: asdict(failure) for endpoint, failure in snapshot.failing.items()},
     }
 
 

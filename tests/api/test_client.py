@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 import secrets
 import socket
+from typing import Any
+from unittest.mock import Mock
 
 from aiohttp.test_utils import unused_port
 import pytest
 
 from custom_components.iot_portal.api import (
     Credentials,
+    Evidence,
     IotPortalAuthenticationError,
     IotPortalClient,
     IotPortalConnectionError,
@@ -336,8 +339,17 @@ async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None
         ("soon", None, None),
         (format_datetime(datetime.now(UTC) + timedelta(minutes=9), usegmt=True), 400, 540),
         (format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True), 0, 0),
+        ("Thu, 26 Nov 2020 03:30:22 -0000", 0, 0),
+        ("Thu, 99 Foo 99999 99:99:99 GMT", None, None),
+        ("0.493", None, None),
+        ("-3", None, None),
+        ("9" * 400, 86400, 86400),
+        ("", None, None),
     ],
-    ids=["none", "seconds", "too long", "nonsense", "date", "past date"],
+    ids=[
+        *("none", "seconds", "too long", "nonsense", "date", "past date"),
+        *("no zone", "impossible date", "fraction", "negative", "huge", "empty"),
+    ],
 )
 async def test_rate_limit(
     client: IotPortalClient,
@@ -399,6 +411,68 @@ async def test_login_refused_in_plain_text(client: IotPortalClient, portal: Mock
 
     with pytest.raises(IotPortalAuthenticationError):
         await client.login()
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, LookupError, RuntimeError, OverflowError])
+async def test_unexpected_errors(
+    client: IotPortalClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Whatever goes wrong inside aiohttp, only the client's own errors leave the client."""
+    await client.login()
+    monkeypatch.setattr("aiohttp.ClientResponse.start", Mock(side_effect=error))
+
+    with pytest.raises(IotPortalConnectionError):
+        await client.get_usage(ICCID)
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await client.send_sms(ICCID, "Hello")
+
+
+@pytest.mark.parametrize(
+    ("answer", "evidence"),
+    [
+        ({"status": 404, "body": {"errorCode": "20000001"}}, Evidence.STRONG),
+        ({"status": 200, "body": {"errorCode": "20000001"}}, Evidence.STRONG),
+        ({"status": 404, "body": {"errorCode": "123456"}}, Evidence.WEAK),
+        ({"status": 404, "body": {"errorMessage": "not found"}}, Evidence.WEAK),
+        ({"status": 404, "body": "not found"}, Evidence.WEAK),
+        ({"status": 404, "body": ""}, Evidence.WEAK),
+        ({"status": 404, "body": "<html>"}, Evidence.PAGE),
+        ({"status": 200, "body": "<html>"}, Evidence.PAGE),
+        ({"status": 302, "body": "<html>"}, Evidence.PAGE),
+        ({"status": 200, "body": {"success": False}}, Evidence.WEAK),
+        ({"status": 200, "body": {"data": {"success": "false"}}}, Evidence.WEAK),
+    ],
+    ids=str,
+)
+async def test_evidence(
+    client: IotPortalClient, portal: MockPortal, answer: dict[str, Any], evidence: Evidence
+) -> None:
+    """An error is as strong as what only the portal itself can have said."""
+    portal.faults.add("status", route="ctdUsage", **answer)
+
+    with pytest.raises(IotPortalResponseError) as raised:
+        await client.get_usage(ICCID)
+
+    assert raised.value.evidence is evidence
+
+
+async def test_refused_log_in_is_tried_again(
+    make_client: MakeClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials that only an intermediary refused are sent again after a growing wait."""
+    client = make_client()
+    portal.faults.add("status", route="Login", status=401)
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for seconds, logins in ((0, 1), (59, 1), (2, 2), (118, 2), (3, 3)):
+        now += seconds
+        with pytest.raises(IotPortalAuthenticationError):
+            await client.get_usage(ICCID)
+        assert portal.journal.logins == logins
+    portal.faults.clear()
+    now += 3600
+
+    assert await client.get_usage(ICCID)
 
 
 async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:

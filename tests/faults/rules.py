@@ -28,6 +28,7 @@ class Meaning(StrEnum):
     BAD_REQUEST = "bad_request"
     BUSY = "busy"
     UNAUTHORIZED = "unauthorized"
+    CREDENTIALS = "credentials"
     FORBIDDEN = "forbidden"
     NOT_OFFERED = "not_offered"
     MISSING = "missing"
@@ -53,8 +54,10 @@ FAULTS: Final[Mapping[FaultKind, tuple[tuple[Meaning, dict[str, Any]], ...]]] = 
         (Meaning.HARMLESS, {"seconds": SHORT}),
         (Meaning.LOST, {"seconds": LONG}),
     ),
-    FaultKind.STATUS: tuple(
-        (meaning, {"status": status}) for status, meaning in _BY_STATUS.items()
+    FaultKind.STATUS: (
+        *((meaning, {"status": status}) for status, meaning in _BY_STATUS.items()),
+        # What only the portal itself can say.
+        (Meaning.CREDENTIALS, {"status": 401, "body": {"errorCode": "10000001"}}),
     ),
     FaultKind.RATE_LIMITED: (
         (Meaning.BUSY, {}),
@@ -197,7 +200,8 @@ ROUTE_EFFECTS: Final[Mapping[str, RouteEffects]] = {
         tolerated=_UNREADABLE_BODIES,
         error_keys=_WRITE_ERROR_KEYS
         | dict.fromkeys(
-            (Meaning.ERROR, Meaning.BAD_REQUEST, Meaning.UNAUTHORIZED), "status_refused"
+            (Meaning.ERROR, Meaning.BAD_REQUEST, Meaning.UNAUTHORIZED, Meaning.CREDENTIALS),
+            "status_refused",
         ),
     ),
     "EditDevice": RouteEffects(
@@ -227,6 +231,7 @@ _ERROR_KEYS: Final[Mapping[Meaning, str]] = {
     Meaning.BAD_REQUEST: "portal_error",
     Meaning.BUSY: "rate_limited",
     Meaning.UNAUTHORIZED: "portal_error",
+    Meaning.CREDENTIALS: "portal_error",
     Meaning.FORBIDDEN: "not_available",
     Meaning.NOT_OFFERED: "not_available",
     Meaning.MISSING: "not_found",
@@ -237,6 +242,7 @@ _ERROR_KEYS: Final[Mapping[Meaning, str]] = {
 _LOGIN_ERROR_KEYS: Final = {
     Meaning.BAD_REQUEST: "authentication_failed",
     Meaning.UNAUTHORIZED: "authentication_failed",
+    Meaning.CREDENTIALS: "authentication_failed",
     Meaning.FORBIDDEN: "authentication_failed",
     Meaning.NOT_OFFERED: "portal_error",
     Meaning.MISSING: "portal_error",
@@ -309,9 +315,15 @@ class Cell:
     @property
     def refuses_credentials(self) -> bool:
         """Return whether the portal refuses the credentials."""
-        return (
-            self.route == "Login" and _LOGIN_ERROR_KEYS.get(self.meaning) == "authentication_failed"
+        return self.route == "Login" and self.meaning is Meaning.CREDENTIALS
+
+    @property
+    def asks_for_credentials(self) -> bool:
+        """Return whether a person is asked for credentials: without a code of the portal's after hours only."""
+        is_refused_for_hours = (self.route, self.phase) == ("Login", Phase.POLL) and (
+            _LOGIN_ERROR_KEYS.get(self.meaning) == "authentication_failed"
         )
+        return self.refuses_credentials or is_refused_for_hours
 
     @property
     def recovery(self) -> Recovery:

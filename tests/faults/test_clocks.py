@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.iot_portal.api.pacing import Pacer
-from custom_components.iot_portal.const import REFUSED_INTERVAL
+from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 from tests.integration.conftest import ICCID, OTHER_ICCID
 from tests.integration.helpers import state_of
@@ -71,7 +71,7 @@ async def test_refusals_end(harness: FaultHarness, portal: MockPortal, jump: tim
     portal.sims[ICCID].refused_routes = frozenset()
     harness.clock.jump(jump)
 
-    harness.clock.jump(REFUSED_INTERVAL)
+    harness.clock.jump(MAX_REFUSED_INTERVAL)
     await harness.clock.wait(A_POLL)
 
     assert state_of(harness.hass, ICCID, "last_ip") == "100.126.61.98"

@@ -24,7 +24,7 @@ async def test_fault(
     fault = await PHASE_RUNNERS[cell.phase](harness, cell)
 
     assert fault.fired
-    assert harness.log_in_requests == int(cell.refuses_credentials)
+    assert harness.log_in_requests == int(cell.asks_for_credentials)
     assert len(harness.log()) == cell.log_lines
 
     portal.faults.clear()
@@ -35,6 +35,7 @@ async def test_fault(
     assert len(harness.log()) == int(cell.logs_recovery)
     assert harness.events == cell.events
     assert not harness.repairs
+    assert not harness.log_in_requests
     await harness.unload()
 
 
@@ -126,4 +127,4 @@ def test_complete() -> None:
     """Every route and fault of the mock is covered; docs/reliability.md quotes the number."""
     assert {(cell.route, cell.kind) for cell in CELLS} == set(product(ROUTES, FaultKind))
     assert {cell.phase for cell in CELLS} == set(Phase)
-    assert len(CELLS) == 624
+    assert len(CELLS) == 650

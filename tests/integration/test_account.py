@@ -25,7 +25,8 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.iot_portal import account, async_remove_config_entry_device
-from custom_components.iot_portal.const import DOMAIN, REFUSED_INTERVAL
+from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -262,13 +263,17 @@ async def test_sim_gone(
     assert find_issue(hass, "sim_gone", entry) is None
 
 
-@pytest.mark.parametrize("unknown", ["404", "400", "404_html", "200_empty"])
+# Without a code of the portal's it takes hours to be believed.
+@pytest.mark.parametrize(
+    ("unknown", "polls"), [("404", 2), ("400", 2), ("404_html", 20), ("200_empty", 20)]
+)
 async def test_remove_the_sim_that_is_gone(
     hass: HomeAssistant,
     set_up: SetUp,
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
     unknown: str,
+    polls: int,
 ) -> None:
     """The repair flow removes the SIM with its entities, whichever way the portal reports it as unknown."""
     assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
@@ -276,7 +281,9 @@ async def test_remove_the_sim_that_is_gone(
     entry = await set_up(ICCID, OTHER_ICCID)
     portal.load({"extends": "documented", "dialects": {"unknown_iccid": unknown}})
     await poll(hass, freezer)
-    await poll(hass, freezer)
+    assert find_issue(hass, "sim_gone", entry) is None
+    for _ in range(polls - 1):
+        await poll(hass, freezer)
     found = find_issue(hass, "sim_gone", entry)
     assert found is not None
 
@@ -313,7 +320,7 @@ async def test_route_refused_for_all(
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_ON
 
     account.refused_routes = frozenset()
-    freezer.tick(REFUSED_INTERVAL)
+    freezer.tick(MAX_REFUSED_INTERVAL)
     await poll(hass, freezer)
     assert find_issue(hass, "route_refused", entry) is None
 

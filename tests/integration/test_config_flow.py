@@ -568,7 +568,10 @@ async def test_somebody_else_adds_sims_during_the_summary(
             f"answered with an error for {ICCID} (HTTP status 500)",
         ),
         ({"kind": "rate_limited"}, "asked too often"),
-        ({"kind": "status", "status": 401}, "refused the credentials of this account"),
+        (
+            {"kind": "status", "status": 401, "body": {"errorCode": "10000001"}},
+            "refused the credentials of this account",
+        ),
     ],
 )
 @pytest.mark.parametrize("step_id", ["user", "summary"])

@@ -100,7 +100,7 @@ async def test_what_is_under_way(
     assert data["requests_in_last_hour"] == len(portal.journal)
     assert data["bulk_edits_without_report"] == 0
     (sim,) = data["sims"]
-    assert sim["refused_routes"] == ["sessionInfo"]
+    assert sim["failing_routes"]["sessionInfo"]["is_refusal"]
     assert sim["status_request"]["status"] == "ACTIVATED"
     assert sim["status_request"]["requested_at"]
     assert sim["last_sms"]["sms_id"] == "**REDACTED**"

@@ -13,8 +13,8 @@ import pytest
 from custom_components.iot_portal.const import (
     DEVICE_INTERVAL,
     DOMAIN,
-    REFUSED_INTERVAL,
 )
+from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -185,7 +185,7 @@ async def test_secret_refused_by_a_part(
     """Refused credentials start a reauthentication, whichever request meets them first."""
     await set_up(ICCID)
     portal.faults.add("status", route="sessionInfo", status=401)
-    portal.faults.add("status", route="Login", status=401)
+    portal.faults.add("status", route="Login", status=401, body={"errorCode": "10000001"})
 
     await poll(hass, freezer)
 
@@ -209,7 +209,7 @@ async def test_refused_usage(
     assert [call.route for call in portal.journal] == ["getStatus"]
 
     portal.sims[ICCID].refused_routes = frozenset()
-    freezer.tick(REFUSED_INTERVAL)
+    freezer.tick(MAX_REFUSED_INTERVAL)
     await poll(hass, freezer)
 
     assert float(state_of(hass, ICCID, "data_usage")) == 0

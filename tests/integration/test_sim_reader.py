@@ -6,12 +6,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from custom_components.iot_portal.api import Device, Session, Usage
-from custom_components.iot_portal.const import DEVICE_INTERVAL, REFUSED_INTERVAL
+from custom_components.iot_portal.const import DEVICE_INTERVAL
+from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL, EndpointFailure
 from custom_components.iot_portal.models import Endpoint, SimData
 from custom_components.iot_portal.sim_reader import due_endpoints
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-RECENTLY = NOW - timedelta(hours=23)
+
+
+def refused(since: datetime) -> EndpointFailure:
+    """Return the failure of an endpoint that the portal itself has refused."""
+    return EndpointFailure(
+        since=since, last=since, is_refusal=True, is_strong=True, has_worked=False
+    )
+
+
+RECENTLY = refused(NOW - timedelta(hours=23))
 STARTED = NOW - timedelta(days=1)
 
 USAGE = Usage(raw={"iccid": "1"}, status="ACTIVATED", session_count=3)
@@ -49,13 +59,13 @@ STATUS, SESSION, DEVICE = Endpoint.STATUS, Endpoint.SESSION, Endpoint.DEVICE
             replace(KNOWN, device_read_at=NOW - DEVICE_INTERVAL), USAGE, [DEVICE], id="device old"
         ),
         pytest.param(
-            SimData(refused_at={SESSION: RECENTLY, DEVICE: RECENTLY}), USAGE, [], id="refused parts"
+            SimData(failing={SESSION: RECENTLY, DEVICE: RECENTLY}), USAGE, [], id="refused parts"
         ),
         pytest.param(
-            SimData(refused_at={STATUS: RECENTLY}), None, [SESSION, DEVICE], id="status refused"
+            SimData(failing={STATUS: RECENTLY}), None, [SESSION, DEVICE], id="status refused"
         ),
         pytest.param(
-            replace(KNOWN, session=None, refused_at={SESSION: NOW - REFUSED_INTERVAL}),
+            replace(KNOWN, session=None, failing={SESSION: refused(NOW - MAX_REFUSED_INTERVAL)}),
             USAGE,
             [SESSION],
             id="refused until now",

@@ -15,7 +15,8 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.iot_portal.const import DEVICE_INTERVAL, DOMAIN, REFUSED_INTERVAL
+from custom_components.iot_portal.const import DEVICE_INTERVAL, DOMAIN
+from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from custom_components.iot_portal.models import SimData
 from custom_components.iot_portal.storage import SNAPSHOT_SAVE_DELAY, SnapshotStore
 from mock_portal import MockPortal
@@ -127,7 +128,7 @@ async def test_refusals_outlast_a_restart(
     assert find_issue(hass, "route_refused", entry) is not None
 
     portal.state.accounts["demo-client"].refused_routes = frozenset()
-    freezer.tick(REFUSED_INTERVAL)
+    freezer.tick(MAX_REFUSED_INTERVAL)
     await poll(hass, freezer)
     assert exists(hass, OTHER_ICCID, "last_ip")
     assert find_issue(hass, "route_refused", entry) is None
@@ -228,7 +229,7 @@ async def test_nothing_is_told_of_the_time_between(
                 "session": {"dateSessionStarted": "yesterday"},
                 "device": {},
                 "device_read_at": "2026-11-01T00:00:00+00:00",
-                "refused_at": {"MakeTea": "2026-11-01T00:00:00+00:00"},
+                "failing": {"MakeTea": {}},
             }
         },
     ],

@@ -12,6 +12,7 @@ from .const import (
     SmsStatus,
 )
 from .exceptions import (
+    Evidence,
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalError,
@@ -34,6 +35,7 @@ __all__ = [
     "UAT_URL",
     "Credentials",
     "Device",
+    "Evidence",
     "IotPortalAuthenticationError",
     "IotPortalClient",
     "IotPortalConnectionError",

@@ -12,6 +12,7 @@ from yarl import URL
 from .connection import is_private, send_once, translated_errors
 from .const import SMS_API_VERSION
 from .exceptions import (
+    Evidence,
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalError,
@@ -37,6 +38,9 @@ from .pacing import Pacer
 from .responses import MAX_MESSAGE_LENGTH, Response, unreadable_answer
 
 READ_ATTEMPTS: Final = 3
+# Seconds after refused credentials, unless the portal itself refused them.
+FIRST_LOGIN_WAIT: Final = 60
+MAX_LOGIN_WAIT: Final = 60 * 60
 
 _LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
 _GATEWAY_STATUSES: Final = {502, 504}
@@ -82,6 +86,8 @@ class IotPortalClient:
         self._retry_wait = retry_wait
         self._token: str | None = None
         self._login_error: IotPortalAuthenticationError | None = None
+        self._login_failures = 0
+        self._next_login = 0.0
         self._login_lock = asyncio.Lock()
 
     async def login(self) -> None:
@@ -162,6 +168,7 @@ class IotPortalClient:
                 answer = await self._request("GET", path)
             except IotPortalError as err:
                 if attempt >= READ_ATTEMPTS or not _is_transient(err):
+                    err.attempts = attempt
                     raise
             else:
                 if not isinstance(answer, types):
@@ -188,28 +195,42 @@ class IotPortalClient:
             return await self._exchange(method, path, body, token)
         except IotPortalAuthenticationError as err:
             # The log-in has just succeeded, so the credentials are not to blame.
-            raise IotPortalLoginError(err.message, status=err.status, code=err.code) from err
+            raise IotPortalLoginError(
+                err.message, status=err.status, code=err.code, evidence=err.evidence
+            ) from err
 
     async def _renew_token(self, rejected: str | None) -> str:
         """Return a new token, or the one that replaced the rejected token in the meantime.
 
-        Refused credentials are not sent again, because repeated attempts may lock the account.
+        Repeated attempts may lock the account: credentials that the portal itself refused are not sent again, and
+        those that something else refused only after growing intervals.
         """
         async with self._login_lock:
-            if self._login_error is not None:
+            if (error := self._login_error) is not None and not self._may_log_in(error):
                 raise IotPortalAuthenticationError(
-                    self._login_error.message,
-                    status=self._login_error.status,
-                    code=self._login_error.code,
+                    error.message, status=error.status, code=error.code, evidence=error.evidence
                 )
             if self._token is None or self._token == rejected:
                 self._token = None
                 try:
                     self._token = await self._request_token()
                 except IotPortalAuthenticationError as err:
-                    self._login_error = err
+                    self._record_refused_login(err)
                     raise
+                self._login_error = None
+                self._login_failures = 0
             return self._token
+
+    def _may_log_in(self, error: IotPortalAuthenticationError) -> bool:
+        """Return whether to send the credentials again after they were refused."""
+        return not error.is_strong and asyncio.get_running_loop().time() >= self._next_login
+
+    def _record_refused_login(self, error: IotPortalAuthenticationError) -> None:
+        """Keep the refusal, and schedule the next attempt."""
+        self._login_error = error
+        wait = min(FIRST_LOGIN_WAIT * (1 << min(self._login_failures, 8)), MAX_LOGIN_WAIT)
+        self._login_failures += 1
+        self._next_login = asyncio.get_running_loop().time() + wait
 
     async def _request_token(self) -> str:
         """Log in and return the token."""
@@ -218,12 +239,15 @@ class IotPortalClient:
         except IotPortalAuthenticationError, IotPortalRateLimitError:
             raise
         except IotPortalResponseError as err:
-            if err.code is None and err.status in _LOGIN_REFUSED_STATUSES:
+            is_page = err.evidence is Evidence.PAGE
+            if err.code is None and err.status in _LOGIN_REFUSED_STATUSES and not is_page:
                 raise IotPortalAuthenticationError(err.message, status=err.status) from err
             if err.status in _TRANSIENT_STATUSES:
                 raise
             # An error of the log-in must not be taken for one of the SIM.
-            raise IotPortalLoginError(err.message, status=err.status, code=err.code) from err
+            raise IotPortalLoginError(
+                err.message, status=err.status, code=err.code, evidence=err.evidence
+            ) from err
         token = login_token(answer)
         if token is None and isinstance(answer, Mapping):
             msg = "the log-in was answered without a token"

@@ -21,6 +21,8 @@ from yarl import URL
 
 from .exceptions import IotPortalConnectionError, IotPortalTimeoutError
 
+# What aiohttp and its parsers raise for answers that nobody thought of.
+UNEXPECTED: Final = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 # OpenSSL's verification errors, in words that help a user to fix them.
 _CERTIFICATE_ERRORS: Final = {
     9: "is not valid yet; is the clock of this machine right?",
@@ -61,6 +63,9 @@ def translated_errors() -> Iterator[None]:
         raise IotPortalTimeoutError(msg, may_have_arrived=True) from err
     except ClientError as err:
         raise _connection_broke(err) from err
+    except UNEXPECTED as err:
+        msg = f"the answer could not be read: {type(err).__name__}"
+        raise IotPortalConnectionError(msg, may_have_arrived=True) from err
 
 
 async def send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -1,8 +1,12 @@
 """Errors of the IoT Portal client."""
 
+from enum import IntEnum
+
 
 class IotPortalError(Exception):
-    """Base class of all errors of the client."""
+    """Base class of all errors of the client; `attempts` is how many times a read was sent."""
+
+    attempts = 1
 
 
 class IotPortalInputError(IotPortalError):
@@ -29,18 +33,40 @@ class IotPortalOutcomeUnknownError(IotPortalError):
     """A write was sent but no answer was received, so it may have been carried out."""
 
 
+class Evidence(IntEnum):
+    """How much an error response says: from a page, which is not the portal's, to a code of the portal's own."""
+
+    PAGE = 0
+    WEAK = 1
+    STRONG = 2
+
+
 class IotPortalResponseError(IotPortalError):
     """The portal responded with an error, or with something unreadable.
 
-    `status` is the HTTP status, `code` the portal's error code, if any, `message` the portal's text.
+    `status` is the HTTP status, `code` the portal's error code, if any, `message` the portal's text. `evidence` is
+    weak unless the portal said it with a code that we know: a proxy or a firewall may have answered in its place.
     """
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
-        """Store message, HTTP status and error code."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        evidence: Evidence = Evidence.WEAK,
+    ) -> None:
+        """Store message, HTTP status, error code and evidence."""
         super().__init__(message)
         self.message = message
         self.status = status
         self.code = code
+        self.evidence = evidence
+
+    @property
+    def is_strong(self) -> bool:
+        """Return whether only the portal itself can have said this."""
+        return self.evidence is Evidence.STRONG
 
 
 class IotPortalAuthenticationError(IotPortalResponseError):
@@ -71,8 +97,9 @@ class IotPortalRateLimitError(IotPortalResponseError):
         *,
         status: int,
         code: str | None = None,
+        evidence: Evidence = Evidence.WEAK,
         retry_after: float | None = None,
     ) -> None:
-        """Store message, HTTP status, error code and Retry-After."""
-        super().__init__(message, status=status, code=code)
+        """Store message, HTTP status, error code, evidence and Retry-After."""
+        super().__init__(message, status=status, code=code, evidence=evidence)
         self.retry_after = retry_after

@@ -239,6 +239,14 @@ def error_details(answer: Json) -> tuple[str | None, str | None]:
     return message, code
 
 
+def says_failed(answer: Json) -> bool:
+    """Return whether an object says that the request failed: `{"success": false}`, also under `data`."""
+    return any(
+        raw.get("success") is False or raw.get("success") == "false"
+        for raw in _nested_objects(answer)
+    )
+
+
 def _nested_objects(answer: Json) -> Iterator[Mapping[str, Json]]:
     """Yield the object of an answer and those nested in it under `data`."""
     while isinstance(answer, Mapping):

@@ -14,6 +14,7 @@ from aiohttp import ClientResponse
 
 from .const import ErrorCode
 from .exceptions import (
+    Evidence,
     IotPortalAuthenticationError,
     IotPortalConnectionError,
     IotPortalNotAvailableError,
@@ -21,7 +22,7 @@ from .exceptions import (
     IotPortalRateLimitError,
     IotPortalResponseError,
 )
-from .models import Json, error_details
+from .models import Json, error_details, says_failed
 
 # The largest documented answer has less than 2 kB, so anything larger does not come from the portal.
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -85,7 +86,17 @@ class Response:
         if not isinstance(self.answer, Mapping):
             return False
         _, code = error_details(self.answer)
-        return len(code or "") >= MIN_ERROR_CODE_LENGTH
+        return len(code or "") >= MIN_ERROR_CODE_LENGTH or says_failed(self.answer)
+
+    @property
+    def evidence(self) -> Evidence:
+        """Return how much the response says, if it is an error: the one place that decides."""
+        _, code = error_details(self.answer)
+        if code in _BY_CODE:
+            return Evidence.STRONG
+        return (
+            Evidence.PAGE if isinstance(self.answer, str) and "<" in self.answer else Evidence.WEAK
+        )
 
     def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError:
         """Return the error that the response is, with all secrets masked.
@@ -103,15 +114,16 @@ class Response:
                 message,
                 status=self.status,
                 code=code,
+                evidence=self.evidence,
                 retry_after=_parse_retry_after(self.retry_after),
             )
-        return kind(message, status=self.status, code=code)
+        return kind(message, status=self.status, code=code, evidence=self.evidence)
 
 
 def unreadable_answer() -> IotPortalResponseError:
     """Return the error for an unreadable 2xx answer."""
     msg = "the answer is not one of the portal's; is this its address?"
-    return IotPortalResponseError(msg, status=200)
+    return IotPortalResponseError(msg, status=200, evidence=Evidence.PAGE)
 
 
 async def _read_body(response: ClientResponse) -> str:
@@ -157,11 +169,15 @@ def _parse_retry_after(header: str | None) -> float | None:
     """Return a Retry-After header, a number of seconds or a date, as seconds from now."""
     if header is None:
         return None
-    with suppress(ValueError):
-        seconds = (
-            float(header)
-            if header.strip().isdecimal()
-            else (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        )
+    with suppress(ValueError, OverflowError):
+        seconds = float(header) if header.strip().isdecimal() else _seconds_until(header)
         return min(max(seconds, 0), MAX_RETRY_AFTER)
     return None
+
+
+def _seconds_until(date: str) -> float:
+    """Return the seconds until a date of HTTP; one of unknown zone is UTC."""
+    moment = parsedate_to_datetime(date)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - datetime.now(UTC)).total_seconds()
