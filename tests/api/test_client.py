@@ -456,6 +456,44 @@ async def test_evidence(
     assert raised.value.evidence is evidence
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 200, "body": {"success": False, "message": "token expired"}},
+        {"status": 400, "body": {"message": "invalid session"}},
+        {"status": 200, "body": "<html>Please log in</html>"},
+    ],
+    ids=str,
+)
+async def test_token_that_expires_in_other_words(
+    client: IotPortalClient,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any],
+) -> None:
+    """A read that fails under an old token is made once more under a new one; a write is not."""
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    await client.login()
+    monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 1)
+    portal.faults.add("status", route="ctdUsage", times=1, **answer)
+    with pytest.raises(IotPortalResponseError):
+        await client.get_usage(ICCID)
+    assert portal.journal.logins == 1
+
+    now += 1800
+    portal.faults.add("status", route="ctdUsage", times=1, **answer)
+    assert await client.get_usage(ICCID)
+    assert portal.journal.logins == 2
+
+    now += 1800
+    portal.faults.add("status", route="SendSMS", times=1, status=400)
+    with pytest.raises(IotPortalResponseError):
+        await client.send_sms(ICCID, "Hello")
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+    assert portal.journal.logins == 2
+
+
 async def test_refused_log_in_is_tried_again(
     make_client: MakeClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,8 @@ from .pacing import Pacer
 from .responses import MAX_MESSAGE_LENGTH, Response, unreadable_answer
 
 READ_ATTEMPTS: Final = 3
+# Seconds in which no token is believed to expire.
+MIN_TOKEN_LIFE: Final = 30 * 60
 # Seconds after refused credentials, unless the portal itself refused them.
 FIRST_LOGIN_WAIT: Final = 60
 MAX_LOGIN_WAIT: Final = 60 * 60
@@ -88,6 +90,7 @@ class IotPortalClient:
         self._login_error: IotPortalAuthenticationError | None = None
         self._login_failures = 0
         self._next_login = 0.0
+        self._logged_in_at = 0.0
         self._login_lock = asyncio.Lock()
 
     async def login(self) -> None:
@@ -184,12 +187,17 @@ class IotPortalClient:
     async def _request(
         self, method: str, path: Sequence[str], body: Mapping[str, Json] | None = None
     ) -> Json:
-        """Send a request with a token; log in again once when the portal rejects the token."""
+        """Send a request with a token; log in again once when the token may be the reason for an error."""
         token = self._token or await self._renew_token(rejected=None)
         try:
             return await self._exchange(method, path, body, token)
         except IotPortalAuthenticationError:
             # A rejected request was not carried out, so the next one is no second write.
+            token = await self._renew_token(rejected=token)
+        except IotPortalResponseError as err:
+            # Portals say in many ways that a token has expired. A write must not be repeated for a guess.
+            if method != "GET" or not _is_vague(err) or not self._is_token_old:
+                raise
             token = await self._renew_token(rejected=token)
         try:
             return await self._exchange(method, path, body, token)
@@ -219,7 +227,13 @@ class IotPortalClient:
                     raise
                 self._login_error = None
                 self._login_failures = 0
+                self._logged_in_at = asyncio.get_running_loop().time()
             return self._token
+
+    @property
+    def _is_token_old(self) -> bool:
+        """Return whether the token may have expired."""
+        return asyncio.get_running_loop().time() - self._logged_in_at >= MIN_TOKEN_LIFE
 
     def _may_log_in(self, error: IotPortalAuthenticationError) -> bool:
         """Return whether to send the credentials again after they were refused."""
@@ -270,8 +284,9 @@ class IotPortalClient:
             if method == "PUT" and err.may_have_arrived:
                 raise IotPortalOutcomeUnknownError(str(err)) from err
             raise
-        if method == "PUT" and response.status in _GATEWAY_STATUSES:
-            msg = f"HTTP status {response.status}"
+        is_page = response.is_page and response.status in range(200, 300)
+        if method == "PUT" and (is_page or response.status in _GATEWAY_STATUSES):
+            msg = "a page instead of an answer" if is_page else f"HTTP status {response.status}"
             raise IotPortalOutcomeUnknownError(msg)
         if not response.is_error:
             return response.answer
@@ -327,6 +342,12 @@ class IotPortalClient:
         except (TypeError, ValueError, RecursionError) as err:
             msg = f"the request cannot be encoded as JSON ({err})"
             raise IotPortalInputError(msg) from err
+
+
+def _is_vague(err: IotPortalResponseError) -> bool:
+    """Return whether an error may mean that the token has expired."""
+    is_server_error = err.status >= 500  # noqa: PLR2004
+    return type(err) is IotPortalResponseError and not err.is_strong and not is_server_error
 
 
 def _is_transient(err: IotPortalError) -> bool:

@@ -84,7 +84,7 @@ class Response:
         if self.status not in range(200, 300):
             return True
         if not isinstance(self.answer, Mapping):
-            return False
+            return self.is_page
         _, code = error_details(self.answer)
         return len(code or "") >= MIN_ERROR_CODE_LENGTH or says_failed(self.answer)
 
@@ -94,9 +94,12 @@ class Response:
         _, code = error_details(self.answer)
         if code in _BY_CODE:
             return Evidence.STRONG
-        return (
-            Evidence.PAGE if isinstance(self.answer, str) and "<" in self.answer else Evidence.WEAK
-        )
+        return Evidence.PAGE if self.is_page else Evidence.WEAK
+
+    @property
+    def is_page(self) -> bool:
+        """Return whether the body is a page of HTML or XML: somebody else has answered."""
+        return isinstance(self.answer, str) and self.answer.startswith("<")
 
     def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError:
         """Return the error that the response is, with all secrets masked.
