@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
@@ -92,6 +93,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self.last_error: str | None = None
         self.is_connected = True
         self._sims = sims
+        self._last_read_at: datetime | None = None
         self._unreachable_sims: set[str] = set()
         self._failures: dict[str, SimFailures] = {}
         self._allowed_endpoints: set[Endpoint] = set()
@@ -136,6 +138,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     def async_record_success(self, sim: TrackedSim) -> bool:
         """Record that a SIM was read; return whether its last failure was one of the portal."""
         self._record_answer()
+        self._last_read_at = dt_util.utcnow()
         if (failures := self._failures.pop(sim.iccid, None)) is None:
             return False
         async_clear_issue(
@@ -191,15 +194,11 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self, sim: TrackedSim, failures: SimFailures, err: IotPortalNotFoundError
     ) -> None:
         """Create the repair issue for a SIM that the portal does not know, poll after poll."""
-        now = dt_util.utcnow()
         if err.is_strong:
             failures.missing += 1
-        elif self.is_connected or len(self._sims) == 1:
-            failures.doubtfully_missing.add(now)
-        period = MISSING_FOR if len(self._sims) > 1 else MISSING_ALONE_FOR
-        if failures.missing >= POLLS_UNTIL_GONE or failures.doubtfully_missing.is_enough(
-            ENOUGH_MISSING, period, now
-        ):
+        else:
+            failures.doubtfully_missing.add(dt_util.utcnow())
+        if failures.missing >= POLLS_UNTIL_GONE or self._is_gone(failures.doubtfully_missing):
             async_raise_issue(
                 self.hass,
                 Issue.SIM_GONE,
@@ -207,6 +206,19 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
                 sim.subentry.subentry_id,
                 {"sim": sim.title, "account": self.config_entry.title},
             )
+
+    def _is_gone(self, missing: WeakEvidence) -> bool:
+        """Return whether weak evidence that a SIM is missing is believed: others could be read meanwhile."""
+        now = dt_util.utcnow()
+        if len(self._sims) == 1:
+            return missing.is_enough(ENOUGH_MISSING, MISSING_ALONE_FOR, now)
+        if (
+            missing.since is None
+            or self._last_read_at is None
+            or self._last_read_at < missing.since
+        ):
+            return False
+        return missing.is_enough(ENOUGH_MISSING, MISSING_FOR, now)
 
     @callback
     def async_record_endpoints(

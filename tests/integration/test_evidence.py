@@ -216,3 +216,31 @@ async def test_start_behind_a_page(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert entry.state is ConfigEntryState.LOADED
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("body", [PAGE, ""], ids=["page", "empty"])
+async def test_portal_behind_a_page_for_a_day(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    status: int,
+    body: str,
+) -> None:
+    """When everything is answered like that for a day, no SIM is gone and no route refused; all is back at once."""
+    await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add("status", status=status, body=body)
+    for _ in range(13):
+        freezer.tick(timedelta(hours=2))
+        await poll(hass, freezer)
+    assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
+    assert not [issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN]
+
+    portal.faults.clear()
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1.5
+    assert state_of(hass, ICCID, "last_ip") == "100.126.61.98"
