@@ -10,12 +10,13 @@ REPOSITORY = Path(__file__).parent.parent
 
 # A module may only import from layers above its own.
 INTEGRATION_LINES = (
-    ("api.const", "api.exceptions", "api.gsm"),
+    ("api.const", "api.exceptions", "api.gsm", "api.iccid", "api.text"),
+    ("api.values",),
     ("api.connection", "api.models", "api.pacing"),
     ("api.responses",),
     ("api.client",),
     ("api",),
-    ("clock", "const", "poll_schedule"),
+    ("clock", "const", "poll_schedule", "text"),
     ("client_factory", "evidence", "issues"),
     ("models", "reauthentication"),
     ("errors",),

@@ -21,7 +21,7 @@ from .api import (
     IotPortalNotFoundError,
     IotPortalRateLimitError,
     IotPortalResponseError,
-    SimStatus,
+    is_activated,
 )
 from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
 from .event_feed import EventFeed
@@ -299,7 +299,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         used = [data.data_used for data in known if data.data_used is not None]
         return AccountData(
             sims=len(known),
-            sims_active=sum(data.status == SimStatus.ACTIVATED for data in known),
+            sims_active=sum(is_activated(data.status) is True for data in known),
             data_used=sum(used) if used else None,
             requests_per_hour=self.client.pacer.requests_in_last_hour,
             is_connected=self.is_connected,

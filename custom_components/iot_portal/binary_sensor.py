@@ -33,7 +33,7 @@ class IotPortalBinarySensorEntityDescription[PartT](
 ):
     """Describes a binary sensor of a SIM."""
 
-    is_on_fn: Callable[[PartT], bool]
+    is_on_fn: Callable[[PartT], bool | None]
     attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
 
     def is_on(self, data: SimData) -> bool | None:

@@ -23,7 +23,9 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .account import LARGE_FLEET
+from .api import ACTIVATED_WORDS
 from .const import DOMAIN
+from .text import as_html
 
 COMMAND: Final = f"{DOMAIN}/dashboard"
 MODULE: Final = "frontend/dashboard.js"
@@ -61,8 +63,8 @@ FACTS: Final = {
     "times": ("sensor.session_started", "sensor.session_ended"),
     "used": ("sensor.data_used_percent", "sensor.data_usage"),
 }
-# `sims`, `words`, `texts` and `limit` are set before it. All SIMs are ranked, but only those in the table
-# are formatted, which takes most of the time.
+# `sims`, sorted by name and with the names as HTML, `active`, `words`, `texts` and `limit` are set before it.
+# All SIMs are ranked, but only those in the table are formatted, which takes most of the time.
 TABLE: Final = """\
 {%- set marks = ['⚠️', '⏳', '❔', '⏸️', '💤', '✅'] %}
 {%- set fleet = namespace(ranked=[]) %}
@@ -74,14 +76,14 @@ TABLE: Final = """\
 {%- set rank = 0 if sim.pace | select('is_state', 'on') | list
     else 1 if sim.pending | select('is_state', 'on') | list
     else 2 if not status
-    else 3 if status != 'activated'
+    else 3 if (status | lower | regex_replace('[^a-z0-9]', '')) not in active
     else 4 if session == 'off' and sim.times and (seconds is none or seconds > 86400)
     else 5 %}
-{%- set fleet.ranked = fleet.ranked + [(rank, sim.name, sim, status, session, seconds)] %}
+{%- set fleet.ranked = fleet.ranked + [(rank, sim, status, session, seconds)] %}
 {%- endfor %}
 <table width="100%">
 <tr>{% for heading in texts.headings %}<th>{{ heading }}</th>{% endfor %}</tr>
-{%- for rank, name, sim, status, session, seconds in (fleet.ranked | sort(attribute='0,1'))[:limit] %}
+{%- for rank, sim, status, session, seconds in (fleet.ranked | sort(attribute='0'))[:limit] %}
 {%- set used = sim.used | select('has_value') | map('states', with_unit=true, rounded=true)
     | first | default('-', true) %}
 {%- set ago = '-' if session == '' or not sim.times and session == 'off'
@@ -91,7 +93,7 @@ TABLE: Final = """\
     else (seconds / 3600) | round | int ~ ' h' if seconds < 172800
     else (seconds / 86400) | round | int ~ ' d') %}
 <tr>
-<td>{{ marks[rank] }}&nbsp;{% if sim.link %}<a href="{{ sim.link }}">{{ name | escape }}</a>{% else %}{{ name | escape }}{% endif %}</td>
+<td>{{ marks[rank] }}&nbsp;{% if sim.link %}<a href="{{ sim.link }}">{{ sim.name }}</a>{% else %}{{ sim.name }}{% endif %}</td>
 <td>{{ words.get(status, status) | escape or '-' }}</td>
 <td>{{ used | replace(' ', '&nbsp;') }}</td>
 <td>{{ ago | replace(' ', '&nbsp;') }}</td>
@@ -230,6 +232,7 @@ class AccountView:
         """Return the template of the table, with the variables that it uses."""
         known = {
             "sims": [self._facts(sim) for sim in self._sims],
+            "active": sorted(ACTIVATED_WORDS),
             "words": self._words("entity.sensor.status.state."),
             "texts": {
                 "headings": [
@@ -258,7 +261,7 @@ class AccountView:
         }
         # Only administrators may open the page of a device.
         link = f"/config/devices/device/{sim.device_id}" if self._is_admin else ""
-        return {"name": sim.name, "link": link, **facts}
+        return {"name": as_html(sim.name), "link": link, **facts}
 
     def _allowances(self) -> list[Card]:
         """Return a bar for each SIM that has an allowance, the highest use first."""

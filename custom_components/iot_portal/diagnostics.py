@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+import re
 from typing import Any
 
 from homeassistant.components.diagnostics import REDACTED
@@ -12,15 +13,23 @@ from .account import IotPortalAccount
 from .coordinator import IotPortalSimCoordinator
 from .runtime_data import IotPortalConfigEntry
 
-# Fields of the portal shown as they are: words, numbers and dates that identify nobody.
-_SHOWN = {
-    *("status", "ctdDataUsage", "ctdSMSUsage", "ctdVoiceUsage", "ctdSessionCount"),
-    *("dateActivated", "dateCreated", "dateUpdated", "dateShipped"),
-    *("dateSessionStarted", "dateSessionEnded", "globalSimType", "isshared"),
-    *("dataquantity", "datasize", "commsplan"),
-    # Of an SMS that Home Assistant sent.
-    *("sent_at", "has_ended"),
-}
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?)?( ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?"
+)
+_NUMBER = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,9})?")
+_WORDS = re.compile(r"(?!.*[0-9]{7})\w[\w .()/+&'-]{0,63}")
+_FIELD = re.compile(r"(?!.*[0-9]{4})[A-Za-z_][\w.-]{0,63}")
+
+# Fields of the portal shown in their form only: words, numbers and dates that identify nobody.
+_SHOWN = (
+    dict.fromkeys(("status", "globalSimType", "isshared", "datasize", "commsplan"), _WORDS)
+    | dict.fromkeys(("ctdDataUsage", "ctdSMSUsage", "ctdVoiceUsage", "ctdSessionCount"), _NUMBER)
+    | dict.fromkeys(("dataquantity",), _NUMBER)
+    | dict.fromkeys(("dateActivated", "dateCreated", "dateUpdated", "dateShipped"), _DATE)
+    | dict.fromkeys(("dateSessionStarted", "dateSessionEnded"), _DATE)
+)
+# Fields of an SMS that Home Assistant sent, which are its own.
+_OWN = {"sent_at", "has_ended"}
 
 
 async def async_get_config_entry_diagnostics(
@@ -79,5 +88,18 @@ def _shape(raw: Any) -> dict[str, Any]:
     """Return the fields of an answer; redact those with a value that may identify."""
     fields: Iterable[tuple[str, Any]] = raw.items()
     return {
-        key: value if key in _SHOWN or value in (None, "") else REDACTED for key, value in fields
+        key if _FIELD.fullmatch(key) else REDACTED: value if _is_shown(key, value) else REDACTED
+        for key, value in fields
     }
+
+
+def _is_shown(key: str, value: Any) -> bool:
+    """Return whether a value identifies nobody: a number, a word or a date where one is expected."""
+    if value is None or value == "" or key in _OWN:
+        return True
+    form = _SHOWN.get(key)
+    return (
+        form is not None
+        and isinstance(value, str | int | float)
+        and form.fullmatch(str(value)) is not None
+    )

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+from .text import as_markdown
 
 
 class Issue(StrEnum):
@@ -40,7 +41,11 @@ def async_raise_issue(
         is_persistent=issue in _PERSISTENT,
         severity=ir.IssueSeverity.WARNING,
         translation_key=issue,
-        translation_placeholders=dict(placeholders),
+        # The page of repairs renders markdown, and a SIM is named by the portal's label.
+        translation_placeholders={
+            name: text if name == "file" else as_markdown(text)
+            for name, text in placeholders.items()
+        },
     )
 
 

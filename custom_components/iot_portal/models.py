@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from .api import Device, Session, SimStatus, Usage
+from .api import Device, Session, SimStatus, Usage, is_activated
 from .const import (
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
@@ -166,8 +166,11 @@ class StatusRequest:
     replaces: StatusRequest | None = None
 
     def is_met_by(self, status: str | None) -> bool:
-        """Return whether a status is the requested one."""
-        return status is not None and status.casefold() == self.status.casefold()
+        """Return whether a status is the requested one; networks have several words for activated."""
+        if status is None:
+            return False
+        is_same_word = status.casefold() == self.status.casefold()
+        return is_same_word or bool(is_activated(status) and is_activated(self.status))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,7 +235,7 @@ class SimData:
         """Return the data use in bytes, whatever unit the network counts in."""
         if self.usage is None or self.usage.data_bytes is None:
             return None
-        return self.usage.data_bytes * self.settings.data_unit
+        return round(self.usage.data_bytes * (self.usage.data_unit or self.settings.data_unit))
 
     @property
     def budget(self) -> Budget | None:

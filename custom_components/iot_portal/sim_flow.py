@@ -1,7 +1,7 @@
 """Subentry flow of the IoT Portal integration: SIMs and their settings."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -37,6 +37,8 @@ from .api import (
     IotPortalError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
+    normalize_iccid,
+    spellings,
 )
 from .api.pacing import Priority, priority
 from .const import (
@@ -53,10 +55,18 @@ from .errors import form_error_key
 from .models import SimData
 from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
+from .text import as_markdown
 
-ICCID_PATTERN = re.compile(r"[0-9]{18,22}")
-SEPARATORS = re.compile(r"[\s,;\"']+")
+# What separates cards, what separates the parts of a line, and what modems print before an ICCID.
+LINES = re.compile(r"[\r\n,;]+")
+SEPARATORS = re.compile(r"[\s\"']+")
+LABEL = re.compile(r"[+^#%]?\b[A-Z]?ICCID\b\s*[:=]?|[+^#%]?\b[A-Z]?CCID\b\s*[:=]?", re.IGNORECASE)
+GROUP = re.compile(r"[0-9][0-9A-F]*", re.IGNORECASE)
 MAX_LISTED: Final = 20
+MAX_LISTED_LENGTH: Final = 40
+# The shortest ICCID, and the country-independent digits that each begins with.
+MIN_ICCID_LENGTH: Final = 18
+ICCID_PREFIX: Final = "89"
 # Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
 # ended at once would leave it waiting for ever.
 MIN_PROGRESS_SECONDS: Final = 1.0
@@ -154,7 +164,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Add the SIMs if all that was typed can be added, or else show what cannot."""
-        typed = _split(self._typed)
+        typed = self._iccids()
         present = _iccids_present(self.hass)
         self._wrong = [i for i in typed if i not in present and i not in self._found]
         settled = [iccid for iccid in typed if iccid not in self._wrong]
@@ -193,8 +203,8 @@ class SimSubentryFlow(ConfigSubentryFlow):
         present = _iccids_present(self.hass)
         unknown = [
             iccid
-            for iccid in _split(self._typed)
-            if ICCID_PATTERN.fullmatch(iccid) and iccid not in present and iccid not in self._found
+            for iccid in self._iccids()
+            if normalize_iccid(iccid) and iccid not in present and iccid not in self._found
         ]
         if not unknown:
             return await self.async_step_checked()
@@ -206,6 +216,17 @@ class SimSubentryFlow(ConfigSubentryFlow):
             self._look_up_with_progress(entry, unknown), f"{DOMAIN} check of {len(unknown)} SIMs"
         )
         return await self.async_step_check()
+
+    def _iccids(self) -> list[str]:
+        """Return the ICCIDs that were typed, each card once, in the spelling that is known already."""
+        known = {*_iccids_present(self.hass), *self._found}
+        cards: dict[str, str] = {}
+        for typed in _split(self._typed):
+            same = spellings(typed) if normalize_iccid(typed) else {typed}
+            iccid = next((cards[i] for i in same if i in cards), None)
+            iccid = iccid or next((i for i in (typed, *same) if i in known), typed)
+            cards[iccid] = iccid
+        return list(cards)
 
     def _show_form(self) -> SubentryFlowResult:
         """Show the current form, with all that was typed."""
@@ -220,14 +241,14 @@ class SimSubentryFlow(ConfigSubentryFlow):
                 **self._failure,
                 "ready": str(len(self._ready(present))),
                 "present": _listed([i for i in self._settled if i in present]),
-                "not_found": _listed([i for i in self._wrong if ICCID_PATTERN.fullmatch(i)]),
-                "malformed": _listed([i for i in self._wrong if not ICCID_PATTERN.fullmatch(i)]),
+                "not_found": _listed([i for i in self._wrong if normalize_iccid(i)]),
+                "malformed": _listed([i for i in self._wrong if not normalize_iccid(i)]),
             },
         )
 
-    def _ready(self, present: set[str | None]) -> list[str]:
+    def _ready(self, present: set[str]) -> list[str]:
         """Return the ICCIDs that were found and are still not present; others may add SIMs at any time."""
-        return [i for i in self._settled if i in self._found and i not in present]
+        return [i for i in self._settled if i in self._found and present.isdisjoint(spellings(i))]
 
     async def _look_up_with_progress(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
         """Look SIMs up, but not faster than the progress can be shown; return the next step."""
@@ -299,24 +320,54 @@ def _keep_devices(entry: IotPortalConfigEntry, sims: list[FoundSim]) -> None:
 
 
 def _split(text: str) -> list[str]:
-    """Return the ICCIDs in a text, each once, however they are separated and quoted."""
-    return list(dict.fromkeys(filter(None, SEPARATORS.split(text))))
+    """Return the ICCIDs in a text, each once, however they are separated, grouped and quoted."""
+    found = [
+        iccid
+        for line in LINES.split(text)
+        for iccid in _join_groups(filter(None, SEPARATORS.split(LABEL.sub(" ", line))))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _join_groups(parts: Iterable[str]) -> Iterator[str]:
+    """Yield the ICCIDs of a line, in one spelling; cards print them in groups."""
+    groups: list[str] = []
+    for part in parts:
+        joined = "".join(groups)
+        is_group = GROUP.fullmatch(part.replace("-", "")) and not normalize_iccid(part)
+        is_next = len(joined) >= MIN_ICCID_LENGTH and part.startswith(ICCID_PREFIX)
+        if groups and (not is_group or is_next):
+            yield from _joined(groups)
+            groups = []
+        if is_group:
+            groups.append(part)
+        else:
+            yield normalize_iccid(part) or part
+    yield from _joined(groups)
+
+
+def _joined(groups: list[str]) -> list[str]:
+    """Return the ICCID that groups of digits are, or the groups if they are none."""
+    iccid = normalize_iccid("".join(groups))
+    return groups if iccid is None else [iccid]
 
 
 def _listed(iccids: Sequence[str]) -> str:
-    """Return the number of ICCIDs and the first of them."""
+    """Return the number of ICCIDs and the first of them, as markdown."""
     if not iccids:
         return "0"
     more = ", …" if len(iccids) > MAX_LISTED else ""
-    return f"{len(iccids)} ({', '.join(iccids[:MAX_LISTED])}{more})"
+    listed = ", ".join(as_markdown(iccid, MAX_LISTED_LENGTH) for iccid in iccids[:MAX_LISTED])
+    return f"{len(iccids)} ({listed}{more})"
 
 
-def _iccids_present(hass: HomeAssistant) -> set[str | None]:
+def _iccids_present(hass: HomeAssistant) -> set[str]:
     """Return the ICCIDs of the SIMs of all accounts."""
     return {
         subentry.unique_id
         for account in hass.config_entries.async_entries(DOMAIN)
         for subentry in account.subentries.values()
+        if subentry.unique_id is not None
     }
 
 

@@ -48,7 +48,7 @@ def _may_have_new_session(known: SimData, usage: Usage | None) -> bool:
     """Return whether the session may have changed: sessions are counted, and an open one can end."""
     return (
         known.session is None
-        or known.session.is_open
+        or known.session.is_open is not False
         or known.usage is None
         or usage is None
         or usage.session_count is None
@@ -147,7 +147,7 @@ class SimReader:
             return await self._client.get_session(iccid)
         except IotPortalNotFoundError:
             known = self._known.session
-            return Session() if known is None or known.is_open else known
+            return known if known is not None and known.is_open is False else Session()
 
     async def _unless_refused[T](self, endpoint: Endpoint, read: EndpointRead[T]) -> T | None:
         """Return what an endpoint answers, or None while it is refused or not asked again yet."""

@@ -150,7 +150,7 @@ class SmsMessages:
     async def _read(self, sms_id: str) -> Sms | None:
         """Return an SMS; an empty one that the portal does not know, None when it could not be read."""
         try:
-            return await self._sim.client.get_sms(sms_id)
+            return await self._sim.client.get_sms(sms_id, self._sim.iccid)
         except IotPortalNotFoundError:
             return Sms()
         except IotPortalError as err:

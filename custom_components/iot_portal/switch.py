@@ -1,5 +1,6 @@
 """Switches of the IoT Portal integration."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -8,7 +9,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .api import SimStatus
+from .api import SimStatus, is_activated
 from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add_sim_entities
 from .runtime_data import IotPortalConfigEntry
 
@@ -19,6 +20,7 @@ PARALLEL_UPDATES = 1
 class IotPortalSwitchEntityDescription(IotPortalSimEntityDescription[str], SwitchEntityDescription):
     """Describes a switch of a SIM by the statuses that it requests."""
 
+    is_on_fn: Callable[[str | None], bool | None]
     on_status: SimStatus
     off_status: SimStatus
 
@@ -29,6 +31,7 @@ SWITCHES = (
         # A change costs money and takes the SIM off its network: only for those who enable it.
         entity_registry_enabled_default=False,
         part_fn=lambda data: data.status,
+        is_on_fn=is_activated,
         on_status=SimStatus.ACTIVATED,
         off_status=SimStatus.DEACTIVATED,
     ),
@@ -51,9 +54,9 @@ class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
 
     @property
     @override
-    def is_on(self) -> bool:
-        """Return whether the portal reports the status for on."""
-        return self.coordinator.data.status == self.entity_description.on_status
+    def is_on(self) -> bool | None:
+        """Return whether the portal reports a status that means on; None for a word that says neither."""
+        return self.entity_description.is_on_fn(self.coordinator.data.status)
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:

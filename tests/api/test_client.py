@@ -525,10 +525,10 @@ async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ('{"iccid": 89310823220893536321}', "89310823220893536321"),
-        ('{"iccid": "a\\ud800b"}', "a?b"),
-        ('{"iccid": NaN}', None),
-        ('{"iccid": 1e999}', None),
+        ('{"deviceID": 89310823220893536321}', "89310823220893536321"),
+        ('{"deviceID": "a\\ud800b"}', "a?b"),
+        ('{"deviceID": NaN}', None),
+        ('{"deviceID": 1e999}', None),
     ],
 )
 async def test_unserializable_json(
@@ -537,4 +537,4 @@ async def test_unserializable_json(
     """Values that some JSON encoders reject are replaced: huge integers, surrogates, NaN."""
     portal.faults.add("status", route="GetDevice", status=200, body=body)
 
-    assert (await client.get_device(ICCID)).raw == {"iccid": expected}
+    assert (await client.get_device(ICCID)).raw == {"deviceID": expected}

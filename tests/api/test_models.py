@@ -72,7 +72,7 @@ def test_counts(value: Any, expected: int | None) -> None:
         ("yesterday", None),
         ("", None),
         (None, None),
-        (1687518877, None),
+        (1687518877, datetime(2023, 6, 23, 11, 14, 37, tzinfo=UTC)),
     ],
 )
 def test_timestamps(value: Any, expected: datetime | None) -> None:

@@ -25,15 +25,29 @@ from .exceptions import (
     IotPortalResponseError,
     IotPortalTimeoutError,
 )
-from .models import Credentials, Device, Session, Sms, Usage, sms_status
+from .iccid import is_same_card, normalize_iccid, spellings
+from .models import (
+    ACTIVATED_WORDS,
+    Credentials,
+    Device,
+    Session,
+    Sms,
+    Usage,
+    is_activated,
+    sms_status,
+)
+from .text import one_line
+from .values import DataSize
 
 __all__ = [
+    "ACTIVATED_WORDS",
     "DELIVERED_STATUSES",
     "FAILED_STATUSES",
     "PRODUCTION_URL",
     "TERMINAL_STATUSES",
     "UAT_URL",
     "Credentials",
+    "DataSize",
     "Device",
     "Evidence",
     "IotPortalAuthenticationError",
@@ -53,6 +67,11 @@ __all__ = [
     "Sms",
     "SmsStatus",
     "Usage",
+    "is_activated",
     "is_private",
+    "is_same_card",
+    "normalize_iccid",
+    "one_line",
     "sms_status",
+    "spellings",
 ]

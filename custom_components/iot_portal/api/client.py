@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from random import uniform
 import re
+from types import NoneType
 from typing import Final
 
 from aiohttp import ClientSession, ClientTimeout
@@ -18,6 +19,7 @@ from .exceptions import (
     IotPortalError,
     IotPortalInputError,
     IotPortalLoginError,
+    IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
     IotPortalRateLimitError,
     IotPortalResponseError,
@@ -25,17 +27,19 @@ from .exceptions import (
 from .models import (
     Credentials,
     Device,
-    Json,
     Session,
     Sms,
     Usage,
     login_token,
+    object_about,
+    sms_about,
     sms_id,
     sms_ids,
     status_word,
 )
 from .pacing import Pacer
 from .responses import MAX_MESSAGE_LENGTH, Response, unreadable_answer
+from .values import Json
 
 READ_ATTEMPTS: Final = 3
 # Seconds in which no token is believed to expire.
@@ -100,31 +104,40 @@ class IotPortalClient:
 
     async def get_usage(self, iccid: str) -> Usage:
         """Return the usage of a SIM since the start of its billing cycle."""
-        return Usage.from_answer(await self._read("ctdUsage", iccid))
+        return Usage.from_answer(object_about(await self._read("ctdUsage", iccid), iccid))
 
     async def get_device(self, iccid: str) -> Device:
         """Return what the portal knows about a SIM."""
-        return Device.from_answer(await self._read("GetDevice", iccid))
+        return Device.from_answer(object_about(await self._read("GetDevice", iccid), iccid))
 
     async def get_session(self, iccid: str) -> Session:
         """Return the current or most recent data session of a SIM."""
-        return Session.from_answer(await self._read("sessionInfo", iccid))
+        return Session.from_answer(object_about(await self._read("sessionInfo", iccid), iccid))
 
     async def get_status(self, iccid: str) -> str | None:
         """Return the status of a SIM."""
         answer = await self._read("getStatus", iccid, types=(object,))
+        if not isinstance(answer, str):
+            return status_word(object_about(answer, iccid))
         word = status_word(answer)
-        if word is None and isinstance(answer, str) and answer:
+        if word is None and answer:
             raise unreadable_answer()
         return word
 
-    async def get_sms(self, identifier: str) -> Sms:
-        """Return an SMS and its status."""
-        return Sms.from_answer(await self._read("GetSMS", identifier))
+    async def get_sms(self, identifier: str, iccid: str | None = None) -> Sms:
+        """Return an SMS and its status; with an ICCID only one to or from that SIM."""
+        answer = await self._read("GetSMS", identifier, types=(Mapping, list, NoneType))
+        sms = Sms.from_answer(sms_about(answer, identifier))
+        if not sms:
+            msg = "nothing is known of this SMS"
+            raise IotPortalNotFoundError(msg, status=200)
+        if iccid is not None:
+            object_about(sms.raw, iccid)
+        return sms
 
     async def get_sms_ids(self, iccid: str) -> list[str]:
         """Return the ids of the SMS of a SIM, in the portal's order."""
-        listed = sms_ids(await self._read("GetSMSIds", iccid))
+        listed = sms_ids(await self._read("GetSMSIds", iccid, types=(Mapping, list, int)))
         return [identifier for identifier in listed if _IDENTIFIER.fullmatch(identifier)]
 
     async def send_sms(self, iccid: str, message: str) -> str | None:

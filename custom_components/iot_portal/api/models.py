@@ -5,24 +5,55 @@ parser here accepts all of them. A field of a wrong type becomes None and does n
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from ipaddress import ip_address
+from datetime import datetime
 import re
-from typing import Self
+from typing import Final, Self
 
-from .const import SmsStatus
+from .const import SimStatus, SmsStatus
+from .exceptions import IotPortalResponseError
+from .iccid import is_same_card, normalize_iccid
+from .text import MAX_TEXT_LENGTH, one_line
+from .values import (
+    MAX_LABEL_LENGTH,
+    DataSize,
+    Json,
+    is_missing,
+    read_amount,
+    read_count,
+    read_data,
+    read_imei,
+    read_imsi,
+    read_instant,
+    read_ip,
+    read_msisdn,
+    read_name,
+    read_text,
+    read_word,
+)
 
-type Json = Mapping[str, Json] | list[Json] | str | int | float | bool | None
-
-_STATUS = re.compile(r"\w[\w -]{0,63}")
-_DATA_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_SMS_STATUSES = {status.replace("_", ""): status for status in SmsStatus}
+_SMS_STATUSES: Final = {status.replace("_", ""): status for status in SmsStatus}
 # Home Assistant's own state "unknown" means something else.
 _SMS_STATUSES["unknown"] = SmsStatus.UNDETERMINED
-# No counter of a SIM comes near it, and larger numbers cannot be stored as 64-bit integers.
-_COUNT_LIMIT = 2**63
+_SIM_STATUSES: Final = {status.replace("_", "").lower(): status for status in SimStatus}
+# What documents of other networks call a SIM that may be used: Soracom, Telenor and Verizon "active",
+# emnify and Cisco "activated", Hologram "LIVE" and "ACTIVE (LIVE)", Telnyx and 1NCE "enabled", Vodafone "Active.Live".
+ACTIVATED_WORDS: Final = frozenset({"activated", "active", "live", "activelive", "enabled"})
+# What they call one that may not, or not yet. "Ready" is neither: some may connect with it.
+_NOT_ACTIVATED_WORDS: Final = frozenset(
+    (_SIM_STATUSES.keys() - ACTIVATED_WORDS)
+    | {"blocked", "cancelled", "canceled", "deleted", "disabled", "expired", "inactive", "issued"}
+    | {"paused", "pauseduser", "pausedsys", "preactive", "stopped", "suspended", "terminated"}
+)
+# Where a status is a bare word, a sentence about the portal itself must not be taken for one.
+_SENTENCE: Final = re.compile(
+    r"\b(denied|error|exception|forbidden|gateway|invalid|log ?in|maintenance|not found|please"
+    r"|session|timed? ?out|token|try again|unauthori[sz]ed|unavailable)\b",
+    re.IGNORECASE,
+)
+_TOKEN: Final = re.compile(r"[\x23-\x3b\x3d\x3f-\x5a\x5c\x5e-\x7a\x7c\x7e!]+")
+_SMS_ID: Final = re.compile(r"(?!0+$)(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_SMS_KINDS: Final = {"MO": True, "MT": False}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,34 +101,41 @@ class _SimAnswer(_Answer):
 def _sim_fields(raw: Mapping[str, Json]) -> dict[str, str | None]:
     """Return the fields that usage and device answers share."""
     return {
-        "iccid": _text(raw.get("iccid")),
-        "imsi": _text(raw.get("imsi")),
-        "msisdn": _text(raw.get("msisdn")),
-        "imei": _text(raw.get("imei")),
+        "iccid": _iccid(raw),
+        "imsi": read_imsi(raw.get("imsi")),
+        "msisdn": read_msisdn(raw.get("msisdn")),
+        "imei": read_imei(raw.get("imei")),
         "status": _status(raw),
     }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage(_SimAnswer):
-    """Usage of a SIM since the start of its billing cycle: bytes, counts and seconds."""
+    """Usage of a SIM since the start of its billing cycle: data, counts and seconds.
 
-    data_bytes: int | None = None
+    `data_bytes` is in bytes, or else in the unit that the network counts in; `data_unit` is the bytes of that unit
+    where the answer names it.
+    """
+
+    data_bytes: float | None = None
+    data_unit: int | None = None
     sms_count: int | None = None
-    voice_seconds: int | None = None
+    voice_seconds: float | None = None
     session_count: int | None = None
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of ctdUsage."""
         raw = _first_object(answer)
+        data, unit = read_data(raw.get("ctdDataUsage"))
         return cls(
             raw=raw,
             **_sim_fields(raw),
-            data_bytes=_count(raw.get("ctdDataUsage")),
-            sms_count=_count(raw.get("ctdSMSUsage")),
-            voice_seconds=_count(raw.get("ctdVoiceUsage")),
-            session_count=_count(raw.get("ctdSessionCount")),
+            data_bytes=data,
+            data_unit=unit,
+            sms_count=read_count(raw.get("ctdSMSUsage")),
+            voice_seconds=read_amount(raw.get("ctdVoiceUsage")),
+            session_count=read_count(raw.get("ctdSessionCount")),
         )
 
 
@@ -111,7 +149,12 @@ class Device(_SimAnswer):
     date_activated: datetime | None = None
     fixed_ip: str | None = field(default=None, repr=False)
     label: str | None = None
-    allowance_bytes: int | None = None
+    allowance: DataSize | None = None
+
+    @property
+    def allowance_bytes(self) -> int | None:
+        """Return the allowance in bytes, where a kilobyte of the portal has 1,000."""
+        return None if self.allowance is None else self.allowance.in_bytes()
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
@@ -120,38 +163,53 @@ class Device(_SimAnswer):
         return cls(
             raw=raw,
             **_sim_fields(raw),
-            rate_plan=_text(raw.get("ratePlan")),
-            communication_plan=_text(raw.get("communicationPlan")),
-            customer=_text(raw.get("customer")),
-            date_activated=_timestamp(raw.get("dateActivated")),
-            fixed_ip=_ip(raw.get("fixedIPAddress")),
-            label=_text(raw.get("deviceID")),
-            allowance_bytes=_data_size(raw.get("dataquantity"), raw.get("datasize")),
+            rate_plan=read_name(raw.get("ratePlan")),
+            communication_plan=read_name(raw.get("communicationPlan")),
+            customer=read_name(raw.get("customer")),
+            date_activated=read_instant(raw.get("dateActivated")),
+            fixed_ip=read_ip(raw.get("fixedIPAddress")),
+            label=read_name(raw.get("deviceID"), MAX_LABEL_LENGTH),
+            allowance=DataSize.read(raw.get("dataquantity"), raw.get("datasize")),
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session(_Answer):
-    """The current or most recent data session of a SIM."""
+    """The current or most recent data session of a SIM.
+
+    `is_unreadable` is True when the portal says a start or an end that is no date, or an end before the start.
+    """
 
     ip_address: str | None = field(default=None, repr=False)
     started: datetime | None = None
     ended: datetime | None = None
+    is_unreadable: bool = False
 
     @property
-    def is_open(self) -> bool:
-        """Return whether the session has not ended yet, as far as the portal knows."""
-        return self.started is not None and self.ended is None
+    def is_open(self) -> bool | None:
+        """Return whether the session has not ended yet, as far as the portal knows; None if that cannot be read."""
+        if self.ended is not None:
+            return False
+        return None if self.is_unreadable else self.started is not None
 
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of sessionInfo."""
         raw = _first_object(answer)
+        start, end = raw.get("dateSessionStarted"), raw.get("dateSessionEnded")
+        started, ended = read_instant(start), read_instant(end)
+        is_unreadable = any(
+            moment is None and not is_missing(said)
+            for said, moment in ((start, started), (end, ended))
+        )
+        if started is not None and ended is not None and ended < started:
+            ended, is_unreadable = None, True
         return cls(
             raw=raw,
-            ip_address=_ip(raw.get("ipAddress")),
-            started=_timestamp(raw.get("dateSessionStarted")),
-            ended=_timestamp(raw.get("dateSessionEnded")),
+            ip_address=read_ip(raw.get("ipAddress")),
+            started=started,
+            ended=ended,
+            is_unreadable=is_unreadable,
         )
 
 
@@ -171,37 +229,49 @@ class Sms(_Answer):
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of GetSMS."""
         raw = _first_object(answer)
-        kind = _text(raw.get("msgType"))
+        kind = read_text(raw.get("msgType")) or ""
         return cls(
             raw=raw,
             sms_id=sms_id(raw),
-            iccid=_text(raw.get("iccid")),
-            status=_text(raw.get("status")),
-            text=_text(raw.get("messageText")),
-            is_incoming=None if kind is None else kind.upper() == "MO",
-            sent=_timestamp(raw.get("dateSent")),
-            received=_timestamp(raw.get("dateReceived")),
+            iccid=_iccid(raw),
+            status=read_word(raw.get("status")),
+            text=_message(raw.get("messageText")),
+            is_incoming=_SMS_KINDS.get(kind.upper()),
+            sent=read_instant(raw.get("dateSent")),
+            received=read_instant(raw.get("dateReceived")),
         )
 
 
 def sms_status(word: str) -> SmsStatus | None:
     """Return the SMS status that a spelling such as `Delivered-InLog` or `DELIVERED` means."""
-    return _SMS_STATUSES.get(re.sub(r"\W|_", "", word).lower())
+    return _SMS_STATUSES.get(_plain(word))
+
+
+def is_activated(status: str | None) -> bool | None:
+    """Return whether a status of any network means activated; None for a word that says neither."""
+    word = _plain(status or "")
+    if word in ACTIVATED_WORDS:
+        return True
+    return False if word in _NOT_ACTIVATED_WORDS else None
 
 
 def status_word(answer: Json) -> str | None:
     """Return the status in an answer of getStatus: a word, or an object around it."""
     if isinstance(answer, str):
-        return _short_text(answer)
+        return None if _SENTENCE.search(answer) else _known_status(read_word(answer))
     return _status(_first_object(answer))
 
 
 def sms_id(answer: Json) -> str | None:
-    """Return the id of an SMS: a number, a text, or an object around it."""
+    """Return the id of an SMS: a number, a text, or an object around it.
+
+    A word such as `OK` is no id.
+    """
     if isinstance(answer, str | int | float):
-        identifier = _text(answer)
-        return identifier if identifier is not None and identifier.isalnum() else None
-    return _first_text(_first_object(answer), "smsMsgId", "smsMessageId")
+        return _sms_identifier(answer)
+    raw = _first_object(answer)
+    found = (_sms_identifier(raw.get(key)) for key in ("smsMsgId", "smsMessageId"))
+    return next(filter(None, found), None)
 
 
 def sms_ids(answer: Json) -> list[str]:
@@ -210,28 +280,58 @@ def sms_ids(answer: Json) -> list[str]:
     while isinstance(listed, Mapping):
         listed = listed.get("smsMsgIds", listed.get("data"))
     if not isinstance(listed, list):
-        return []
+        # A list of one may come as the id itself.
+        listed = [listed]
     return [found for item in listed if (found := sms_id(item)) is not None]
+
+
+def object_about(answer: Json, iccid: str) -> Mapping[str, Json]:
+    """Return the object of an answer that is about a SIM, or the first one if none names a SIM.
+
+    An answer about other SIMs is none, whatever it says.
+    """
+    others = False
+    for raw in _objects(answer):
+        named = _iccid(raw)
+        if named is not None and is_same_card(named, iccid):
+            return raw
+        others = others or named is not None
+    if others:
+        msg = "the answer is about another SIM"
+        raise IotPortalResponseError(msg, status=200)
+    return _first_object(answer)
+
+
+def sms_about(answer: Json, identifier: str) -> Mapping[str, Json]:
+    """Return the object of an answer that is about an SMS, or the first one if none names an SMS."""
+    others = False
+    for raw in _objects(answer):
+        named = sms_id(raw)
+        if named == identifier:
+            return raw
+        others = others or named is not None
+    if others:
+        msg = "the answer is about another SMS"
+        raise IotPortalResponseError(msg, status=200)
+    return _first_object(answer)
 
 
 def login_token(answer: Json) -> str | None:
     """Return the token in an answer of Login: the token itself, or an object around it."""
     while isinstance(answer, Mapping):
         answer = answer.get("token", answer.get("data"))
-    token = _text(answer)
-    # A log-in page or a sentence is no token, and a header must not contain a line break.
-    return (
-        token if token is not None and re.fullmatch(r"[\x21-\x3b\x3d\x3f-\x7e]+", token) else None
-    )
+    token = read_text(answer)
+    # A log-in page, a sentence or a piece of JSON is no token, and a header must not contain a line break.
+    return token if token is not None and _TOKEN.fullmatch(token) else None
 
 
 def error_details(answer: Json) -> tuple[str | None, str | None]:
-    """Return message and code of an error, under any of the known keys.
+    """Return message and code of an error, under any of the known keys; the message in one line.
 
     An answer in plain text is the message itself; a page of HTML has none.
     """
     if isinstance(answer, str):
-        return (answer or None) if "<" not in answer else None, None
+        return (one_line(answer) or None) if "<" not in answer else None, None
     message = code = None
     for raw in _nested_objects(answer):
         message = message or _first_text(raw, "errorMessage", "message", "error")
@@ -254,83 +354,61 @@ def _nested_objects(answer: Json) -> Iterator[Mapping[str, Json]]:
         answer = answer.get("data")
 
 
-def _first_object(answer: Json) -> Mapping[str, Json]:
-    """Return the object of an answer, also out of an array or from `data`."""
-    while True:
-        if isinstance(answer, list):
-            answer = next((item for item in answer if isinstance(item, Mapping)), None)
-        elif not isinstance(answer, Mapping):
-            return {}
-        elif isinstance(inner := answer.get("data"), Mapping | list):
-            answer = inner
+def _objects(answer: Json) -> Iterator[Mapping[str, Json]]:
+    """Yield the objects of an answer, also out of arrays or from `data`."""
+    if isinstance(answer, list):
+        for item in answer:
+            yield from _objects(item)
+    elif isinstance(answer, Mapping):
+        inner = answer.get("data")
+        if isinstance(inner, Mapping | list):
+            yield from _objects(inner)
         else:
-            return answer
+            yield answer
 
 
-def _text(value: Json) -> str | None:
-    """Return a text or the digits of a number; None for blanks and other types."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, str):
-        return value.strip() or None
-    return None
+def _first_object(answer: Json) -> Mapping[str, Json]:
+    """Return the first object of an answer; an empty one without any."""
+    return next(_objects(answer), {})
 
 
 def _first_text(raw: Mapping[str, Json], *keys: str) -> str | None:
-    """Return the first text under one of the keys."""
-    return next((found for key in keys if (found := _text(raw.get(key)))), None)
+    """Return the first text under one of the keys, in one line."""
+    found = (read_text(raw.get(key)) for key in keys)
+    return next((line for text in found if text and (line := one_line(text))), None)
 
 
-def _short_text(value: Json) -> str | None:
-    """Return a text of a few words, as a status has; None for anything longer."""
-    text = _text(value)
-    return text if text is not None and _STATUS.fullmatch(text) else None
+def _iccid(raw: Mapping[str, Json]) -> str | None:
+    """Return the ICCID that an answer names; a number that was rounded names none."""
+    value = raw.get("iccid")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return normalize_iccid(str(value))
+
+
+def _message(value: Json) -> str | None:
+    """Return the text of an SMS, which may be any word, in one line."""
+    return (
+        (one_line(value, MAX_TEXT_LENGTH) or None) if isinstance(value, str) else read_text(value)
+    )
+
+
+def _sms_identifier(value: Json) -> str | None:
+    """Return the id of an SMS; it has a digit, and is not 0."""
+    identifier = read_text(value)
+    return identifier if identifier and _SMS_ID.fullmatch(identifier) else None
+
+
+def _plain(word: str) -> str:
+    """Return a word in lower case and without what separates its parts."""
+    return re.sub(r"[\W_]", "", word).lower()
+
+
+def _known_status(word: str | None) -> str | None:
+    """Return a known status in its own spelling, any other word as it is."""
+    return word if word is None else _SIM_STATUSES.get(_plain(word), word)
 
 
 def _status(raw: Mapping[str, Json]) -> str | None:
     """Return the status of a SIM, under the keys of all networks."""
-    return _short_text(raw.get("status")) or _short_text(raw.get("simStatus"))
-
-
-def _count(value: Json) -> int | None:
-    """Parse a number that is not negative; it may be a text."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    with suppress(ValueError, OverflowError):
-        number = value if isinstance(value, int) else int(float(value))
-        return number if 0 <= number < _COUNT_LIMIT else None
-    return None
-
-
-def _timestamp(value: Json) -> datetime | None:
-    """Parse a timestamp such as `2023-06-23 11:14:37.998+0000`; without an offset it is UTC."""
-    if not isinstance(value, str):
-        return None
-    with suppress(ValueError, OverflowError):
-        parsed = datetime.fromisoformat(value.strip())
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-    return None
-
-
-def _ip(value: Json) -> str | None:
-    """Parse an IP address."""
-    if not isinstance(value, str):
-        return None
-    with suppress(ValueError):
-        return str(ip_address(value.strip()))
-    return None
-
-
-def _data_size(quantity: Json, unit: Json) -> int | None:
-    """Return the bytes of a quantity and a unit such as `1` and `GB`."""
-    factor = _DATA_UNITS.get((_text(unit) or "").upper())
-    if factor is None or isinstance(quantity, bool) or not isinstance(quantity, str | int | float):
-        return None
-    with suppress(ValueError, OverflowError):
-        amount = round(float(quantity) * factor)
-        return amount if 0 <= amount < _COUNT_LIMIT else None
-    return None
+    return _known_status(read_word(raw.get("status")) or read_word(raw.get("simStatus")))

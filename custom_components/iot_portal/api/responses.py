@@ -1,5 +1,6 @@
 """Turn the portal's HTTP responses into answers or errors."""
 
+import codecs
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 import json
 import math
+import re
 from typing import Final, Self
 
 from aiohttp import ClientResponse
@@ -22,7 +24,8 @@ from .exceptions import (
     IotPortalRateLimitError,
     IotPortalResponseError,
 )
-from .models import Json, error_details, says_failed
+from .models import error_details, says_failed
+from .values import Json
 
 # The largest documented answer has less than 2 kB, so anything larger does not come from the portal.
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -31,6 +34,12 @@ MAX_RETRY_AFTER: Final = 24 * 60 * 60
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**63 - 1
 MIN_ERROR_CODE_LENGTH: Final = len(ErrorCode.NO_ACTIVE_SESSION)
+
+_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+# A letter in UTF-8; bytes without any are of an older charset.
+_MULTIBYTE: Final = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")
+# Around the body, some servers send byte order marks or zero bytes.
+_MARKS: Final = "\ufeff\0 \t\r\n"
 
 _BY_CODE: Final[dict[str, type[IotPortalResponseError]]] = {
     ErrorCode.INVALID_CREDENTIALS: IotPortalAuthenticationError,
@@ -71,7 +80,11 @@ class Response:
     def answer(self) -> Json:
         """Return the body, parsed if it is JSON."""
         try:
-            return _sanitize(json.loads(self.text), MAX_DEPTH)
+            # Some servers do not escape control characters, and some put JSON into a string.
+            parsed = json.loads(self.text, strict=False)
+            if isinstance(parsed, str) and parsed.lstrip().startswith(("{", "[")):
+                parsed = json.loads(parsed, strict=False)
+            return _sanitize(parsed, MAX_DEPTH)
         except ValueError, RecursionError:
             return self.text.strip()
 
@@ -137,7 +150,27 @@ async def _read_body(response: ClientResponse) -> str:
         if len(body) > MAX_BODY_BYTES:
             msg = "the answer is too large to come from the portal"
             raise IotPortalConnectionError(msg, may_have_arrived=True)
-    return body.decode(errors="replace")
+    declared = _CHARSET.search(response.headers.get("Content-Type", ""))
+    return _decode(bytes(body), declared[1].lower() if declared else "utf-8").strip(_MARKS)
+
+
+def _decode(body: bytes, declared: str) -> str:
+    """Return a body as text.
+
+    A byte order mark decides, then UTF-8 where it fits, as many servers declare a charset that they do not use.
+    """
+    charsets = ["utf-8", declared]
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        charsets = ["utf-16"]
+    elif declared.startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        # Its zero bytes are valid in UTF-8.
+        charsets = [declared, "utf-8"]
+    for charset in charsets:
+        with suppress(LookupError, ValueError):
+            return body.decode(charset)
+    if _MULTIBYTE.search(body):
+        return body.decode(errors="replace")
+    return body.decode("cp1252", errors="replace")
 
 
 def _sanitize(value: Json, depth: int) -> Json:
