@@ -14,6 +14,7 @@ from .api import (
     FAILED_STATUSES,
     IotPortalError,
     IotPortalNotFoundError,
+    IotPortalResponseError,
     Sms,
     SmsStatus,
     sms_status,
@@ -29,6 +30,7 @@ from .models import SentSms, SimEvent, SmsEventType
 MAX_NEW_SMS_PER_POLL: Final = 20
 # For so many polls the list may name an SMS that the portal cannot return yet.
 MAX_POLLS_FOR_UNKNOWN_SMS: Final = 4
+HTTP_OK: Final = 200
 
 
 class SmsMessages:
@@ -153,6 +155,10 @@ class SmsMessages:
             return await self._sim.client.get_sms(sms_id, self._sim.iccid)
         except IotPortalNotFoundError:
             return Sms()
+        except IotPortalResponseError as err:
+            LOGGER.debug("An SMS of %s could not be read: %s", self._sim.iccid, err)
+            # A good status under which nothing of this SMS could be read: it will hardly come.
+            return Sms() if type(err) is IotPortalResponseError and err.status == HTTP_OK else None
         except IotPortalError as err:
             LOGGER.debug("An SMS of %s could not be read: %s", self._sim.iccid, err)
             return None

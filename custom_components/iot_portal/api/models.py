@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 import re
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from .const import SimStatus, SmsStatus
 from .exceptions import IotPortalResponseError
@@ -53,6 +53,14 @@ _SENTENCE: Final = re.compile(
 )
 _TOKEN: Final = re.compile(r"[\x23-\x3b\x3d\x3f-\x5a\x5c\x5e-\x7a\x7c\x7e!]+")
 _SMS_ID: Final = re.compile(r"(?!0+$)(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+# What a portal says of a request, not of a SIM.
+_NO_STATUS: Final = frozenset(
+    [
+        *("ok", "okay", "success", "successful", "error", "fail", "failed", "failure"),
+        *("true", "false", "yes", "no", "accepted", "queued"),
+    ]
+)
+_SIM_FIELDS: Final = frozenset({"iccid", "imsi", "msisdn", "imei", "status", "simStatus"})
 _SMS_KINDS: Final = {"MO": True, "MT": False}
 
 
@@ -82,9 +90,15 @@ class _Answer:
 
     raw: Mapping[str, Json] = field(default_factory=dict, repr=False, compare=False)
 
+    # The documented fields of the answer.
+    FIELDS: ClassVar[frozenset[str]] = frozenset()
+
     def __bool__(self) -> bool:
-        """Return whether the answer has any field; an unknown SIM may be answered with an empty one."""
-        return bool(self.raw)
+        """Return whether the answer has any field of its kind.
+
+        An unknown SIM may be answered with an empty object, or with one that only says so.
+        """
+        return not self.FIELDS.isdisjoint(self.raw)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +131,10 @@ class Usage(_SimAnswer):
     where the answer names it.
     """
 
+    FIELDS: ClassVar[frozenset[str]] = _SIM_FIELDS | {
+        *("ctdDataUsage", "ctdSMSUsage", "ctdVoiceUsage", "ctdSessionCount"),
+    }
+
     data_bytes: float | None = None
     data_unit: int | None = None
     sms_count: int | None = None
@@ -142,6 +160,13 @@ class Usage(_SimAnswer):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Device(_SimAnswer):
     """What the portal knows about a SIM: its plans, customer and allowance."""
+
+    FIELDS: ClassVar[frozenset[str]] = _SIM_FIELDS | {
+        *("ratePlan", "communicationPlan", "commsplan", "customer", "endConsumerId", "accountId"),
+        *("username", "dateActivated", "dateCreated", "dateUpdated", "dateShipped"),
+        *("fixedIPAddress", "simNotes", "deviceID", "modemID", "globalSimType", "parenticcid"),
+        *("action", "zh_q_id", "contractdetails", "isshared", "dataquantity", "datasize"),
+    }
 
     rate_plan: str | None = None
     communication_plan: str | None = None
@@ -180,6 +205,10 @@ class Session(_Answer):
     `is_unreadable` is True when the portal says a start or an end that is no date, or an end before the start.
     """
 
+    FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {"iccid", "ipAddress", "dateSessionStarted", "dateSessionEnded"}
+    )
+
     ip_address: str | None = field(default=None, repr=False)
     started: datetime | None = None
     ended: datetime | None = None
@@ -217,6 +246,13 @@ class Session(_Answer):
 class Sms(_Answer):
     """An SMS to or from a SIM, and its status."""
 
+    FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("smsMsgId", "smsMessageId", "status", "messageText", "senderLogin", "iccid"),
+            *("sentTo", "sentFrom", "msgType", "dateSent", "dateReceived", "dateModified"),
+        }
+    )
+
     sms_id: str | None = None
     iccid: str | None = field(default=None, repr=False)
     status: str | None = None
@@ -234,7 +270,7 @@ class Sms(_Answer):
             raw=raw,
             sms_id=sms_id(raw),
             iccid=_iccid(raw),
-            status=read_word(raw.get("status")),
+            status=_sms_word(raw.get("status")),
             text=_message(raw.get("messageText")),
             is_incoming=_SMS_KINDS.get(kind.upper()),
             sent=read_instant(raw.get("dateSent")),
@@ -258,7 +294,7 @@ def is_activated(status: str | None) -> bool | None:
 def status_word(answer: Json) -> str | None:
     """Return the status in an answer of getStatus: a word, or an object around it."""
     if isinstance(answer, str):
-        return None if _SENTENCE.search(answer) else _known_status(read_word(answer))
+        return None if _SENTENCE.search(answer) else _sim_word(answer)
     return _status(_first_object(answer))
 
 
@@ -404,11 +440,21 @@ def _plain(word: str) -> str:
     return re.sub(r"[\W_]", "", word).lower()
 
 
-def _known_status(word: str | None) -> str | None:
-    """Return a known status in its own spelling, any other word as it is."""
-    return word if word is None else _SIM_STATUSES.get(_plain(word), word)
+def _sms_word(value: Json) -> str | None:
+    """Return the status of an SMS; there `Unknown` is one."""
+    if isinstance(value, str) and _plain(value) == "unknown":
+        return value.strip()
+    return read_word(value)
+
+
+def _sim_word(value: Json) -> str | None:
+    """Return a status of a SIM: a known one in its own spelling, any other word as it is."""
+    word = read_word(value)
+    if word is None or word.lower() in _NO_STATUS:
+        return None
+    return _SIM_STATUSES.get(_plain(word), word)
 
 
 def _status(raw: Mapping[str, Json]) -> str | None:
     """Return the status of a SIM, under the keys of all networks."""
-    return _known_status(read_word(raw.get("status")) or read_word(raw.get("simStatus")))
+    return _sim_word(raw.get("status")) or _sim_word(raw.get("simStatus"))

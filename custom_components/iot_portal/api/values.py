@@ -78,13 +78,6 @@ _LONG_NUMBER: Final = re.compile(r"[0-9]{7}")
 _MAX_STATUS_DIGITS: Final = 2
 # With characters that cannot be seen.
 _MAX_WORD_LENGTH: Final = 256
-# What a portal says of a request, not of a SIM.
-_NO_STATUS: Final = frozenset(
-    [
-        *("ok", "okay", "success", "successful", "error", "fail", "failed", "failure"),
-        *("true", "false", "yes", "no", "accepted", "queued"),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +166,7 @@ def read_word(value: Json) -> str | None:
     if text is None or len(text) > _MAX_WORD_LENGTH:
         return None
     line = one_line(text)
-    if not _WORD.fullmatch(line) or _LONG_NUMBER.search(line) or line.lower() in _NO_STATUS:
+    if not _WORD.fullmatch(line) or _LONG_NUMBER.search(line):
         return None
     return None if line.isdecimal() and len(line) > _MAX_STATUS_DIGITS else line
 
