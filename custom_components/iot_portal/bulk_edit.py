@@ -207,7 +207,7 @@ def _parse_report(report: str, iccids: list[str]) -> tuple[str | None, list[str]
     if not isinstance(told, dict):
         return None, [], False
     status, results = told.get("status"), told.get("results")
-    word = one_line(status, MAX_STATUS_LENGTH) if isinstance(status, str) else None
+    word = one_line(status)[:MAX_STATUS_LENGTH] if isinstance(status, str) else None
     failed = {
         str(result.get("iccid"))
         for result in (results if isinstance(results, list) else [])
