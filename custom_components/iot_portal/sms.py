@@ -14,7 +14,6 @@ from .api import (
     FAILED_STATUSES,
     IotPortalError,
     IotPortalNotFoundError,
-    IotPortalResponseError,
     Sms,
     SmsStatus,
     sms_status,
@@ -30,7 +29,8 @@ from .models import SentSms, SimEvent, SmsEventType
 MAX_NEW_SMS_PER_POLL: Final = 20
 # For so many polls the list may name an SMS that the portal cannot return yet.
 MAX_POLLS_FOR_UNKNOWN_SMS: Final = 4
-HTTP_OK: Final = 200
+# A day of polls: an SMS that cannot be read for so long will not be.
+MAX_POLLS_FOR_UNREADABLE_SMS: Final = 96
 
 
 class SmsMessages:
@@ -110,19 +110,23 @@ class SmsMessages:
         unread = new[MAX_NEW_SMS_PER_POLL:]
         for sms_id in new[:MAX_NEW_SMS_PER_POLL]:
             sms = await self._read(sms_id)
-            if sms is None or (sms == Sms() and self._may_become_known(sms_id)):
+            if (sms is None or sms == Sms()) and self._may_become_known(sms_id, sms):
                 unread.append(sms_id)
-            elif _is_incoming(sms):
+            elif sms is not None and _is_incoming(sms):
                 self._publish_received(sms_id, sms)
         seen = [sms_id for sms_id in listed if sms_id not in unread]
         if seen != writes.seen_sms_ids:
             writes.seen_sms_ids = seen
             self._sim.async_writes_changed()
 
-    def _may_become_known(self, sms_id: str) -> bool:
+    def _may_become_known(self, sms_id: str, sms: Sms | None) -> bool:
         """Return whether to read an SMS again that the portal lists but cannot return yet."""
         self._unknown[sms_id] += 1
-        return self._unknown[sms_id] < MAX_POLLS_FOR_UNKNOWN_SMS
+        limit = MAX_POLLS_FOR_UNREADABLE_SMS if sms is None else MAX_POLLS_FOR_UNKNOWN_SMS
+        if self._unknown[sms_id] < limit:
+            return True
+        LOGGER.info("An SMS of %s is left out, as it cannot be read", self._sim.title)
+        return False
 
     def _start_follow_up(self, sms_id: str, sms: SentSms) -> None:
         """Check an SMS until it was delivered or failed."""
@@ -155,10 +159,6 @@ class SmsMessages:
             return await self._sim.client.get_sms(sms_id, self._sim.iccid)
         except IotPortalNotFoundError:
             return Sms()
-        except IotPortalResponseError as err:
-            LOGGER.debug("An SMS of %s could not be read: %s", self._sim.iccid, err)
-            # A good status under which nothing of this SMS could be read: it will hardly come.
-            return Sms() if type(err) is IotPortalResponseError and err.status == HTTP_OK else None
         except IotPortalError as err:
             LOGGER.debug("An SMS of %s could not be read: %s", self._sim.iccid, err)
             return None

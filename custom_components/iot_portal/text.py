@@ -7,7 +7,9 @@ from .api import one_line
 
 MAX_PLACEHOLDER_LENGTH: Final = 300
 # What has a meaning anywhere in a line. An underscore within a word has none, and shows in titles as it is.
-_MARKED: Final = re.compile(r"[\\\[\]<`*|]|!(?=\[)|~(?=~)|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])")
+_MARKED: Final = re.compile(
+    r"[\\\[\]<`*|]|(?<=\])\(|!(?=\[)|~(?=~)|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])"
+)
 # What begins a heading, a list or a quotation.
 _BLOCK: Final = re.compile(r"^(?=[-+=#>~])|^([0-9]{1,9})(?=[.)] )")
 # Frontends turn addresses into links without any mark around them.

@@ -263,6 +263,25 @@ async def test_sim_gone(
     assert find_issue(hass, "sim_gone", entry) is None
 
 
+async def test_label_in_a_repair(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Nothing in the name of a SIM is rendered on the page of repairs."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    (sim,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
+    hass.config_entries.async_update_subentry(entry, sim, title="![x](https://x.example) **<b>**")
+    portal.faults.add(**GONE, iccid=ICCID)
+
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+
+    found = find_issue(hass, "sim_gone", entry)
+    assert found is not None
+    assert found.translation_placeholders is not None
+    name = found.translation_placeholders["sim"]
+    assert not [mark for mark in ("![", "](", "https:", "**", " <b") if mark in name]
+
+
 # Without a code of the portal's it takes hours to be believed.
 @pytest.mark.parametrize(
     ("unknown", "polls"), [("404", 2), ("400", 2), ("404_html", 20), ("200_empty", 20)]

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+import re
 import time
 from types import MappingProxyType
 from typing import Any
@@ -904,3 +905,102 @@ async def test_sim_renamed(hass: HomeAssistant, set_up: SetUp) -> None:
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ICCID), entry.entry_id)
     assert device is not None
     assert device.name == "Pump"
+
+
+GROUPED = " ".join(re.findall(".{1,4}", ICCID))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        f"{ICCID}F\n{OTHER_ICCID}f",
+        f"{GROUPED}\n{OTHER_ICCID}",
+        f"{OTHER_ICCID}\r\n{GROUPED}\r\n",
+        f"{GROUPED.replace(' ', '-')}, {OTHER_ICCID}",
+        f"{GROUPED} {OTHER_ICCID}",
+        f"{GROUPED} {' '.join(re.findall('.{1,4}', OTHER_ICCID))}",
+        f"{GROUPED.replace(' ', '\u00a0')}; {OTHER_ICCID}\u200b",
+        f"+CCID: {ICCID}F\nICCID: {OTHER_ICCID}\nQCCID={GROUPED}",
+    ],
+)
+async def test_iccids_as_printed(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, typed: str
+) -> None:
+    """ICCIDs can be pasted as modems print them and as they are printed on cards."""
+    entry = await set_up()
+
+    result = await add_sims(hass, entry.entry_id, typed)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert looked_up(portal) == {ICCID: 1, OTHER_ICCID: 1}
+    assert iccids_of(entry) == {ICCID, OTHER_ICCID}
+
+
+async def test_groups_that_are_no_iccid(hass: HomeAssistant, set_up: SetUp) -> None:
+    """Groups that make no ICCID remain as they were typed, and nothing in the list is rendered."""
+    entry = await set_up()
+
+    result = await add_sims(hass, entry.entry_id, "8931 0823\n![x](http://x.example/a_b)")
+
+    lines = await summary(hass, result)
+    assert lines[3].startswith("Not ICCIDs (18 to 22 digits and nothing else): 3 (8931, 0823, ")
+    assert "![" not in lines[3]
+    assert "](" not in lines[3]
+    assert "http://" not in lines[3]
+    assert field(result) == "8931\n0823\n![x](http://x.example/a_b)"
+
+
+# ICCID and OTHER_ICCID with the check digit that follows them.
+CHECKED = {ICCID: "89310823220893536322", OTHER_ICCID: "89310800000000000116"}
+
+
+@pytest.mark.parametrize("there_with_check_digit", [False, True])
+async def test_card_under_another_spelling(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, *, there_with_check_digit: bool
+) -> None:
+    """A card that is there is not added again with its check digit or without it, in any account."""
+    short, long = ICCID, CHECKED[ICCID]
+    there, typed = (long, short) if there_with_check_digit else (short, long)
+    await set_up(there)
+    entry = await set_up(base_url=f"{portal.url[: -len('/api')]}/apiv2")
+    portal.journal.clear()
+
+    result = await add_sims(hass, entry.entry_id, f"{typed}\n{OTHER_ICCID} {CHECKED[OTHER_ICCID]}F")
+
+    lines = await summary(hass, result)
+    assert lines[0] == "Ready to be added: 1"
+    assert lines[1].endswith(f"account: 1 ({there})")
+    assert looked_up(portal) == {OTHER_ICCID: 1}
+
+    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert iccids_of(entry) == {OTHER_ICCID}
+
+
+async def test_answer_about_another_sim(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A SIM that is answered with the record of another one is not added."""
+    for route in ("GetDevice", "ctdUsage"):
+        portal.faults.add(
+            "status", route=route, status=200, body={"iccid": OTHER_ICCID, "status": "ACTIVATED"}
+        )
+    entry = await set_up()
+
+    result = await add_sims(hass, entry.entry_id, ICCID)
+
+    assert result["type"] is FlowResultType.FORM
+    assert not entry.subentries
+
+
+async def test_label_of_a_found_sim(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A label names the SIM in one line of bounded length."""
+    portal.sims[ICCID].device["deviceID"] = "Pump\n\n# house\x00\u202e" + "x" * 5000
+    entry = await set_up()
+
+    await add_sims(hass, entry.entry_id, ICCID)
+
+    (sim,) = entry.subentries.values()
+    assert sim.title.startswith("Pump # housexxx")
+    assert len(sim.title) == 100

@@ -11,6 +11,7 @@ from homeassistant.const import (
     STATE_OFF,
     STATE_ON,
     STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -21,7 +22,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import poll, state_of, wait_for_requests
+from .helpers import poll, record_events, state_of, wait_for_requests, wait_for_sums
 
 
 async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -131,3 +132,73 @@ async def test_in_session(hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 
     assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_in_session", STATE_ON)
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_in_session", STATE_OFF)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_on", "activated"),
+    [
+        ("Active", STATE_ON, "1"),
+        ("Live", STATE_ON, "1"),
+        ("ENABLED", STATE_ON, "1"),
+        ("Suspended", STATE_OFF, "0"),
+        ("Activo", STATE_UNKNOWN, "0"),
+    ],
+)
+async def test_words_of_other_networks(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+    word: str,
+    is_on: str,
+    activated: str,
+) -> None:
+    """What means activated counts as activated; the word itself is shown as it is."""
+    portal.sims[OTHER_ICCID].status = word
+    await set_up(OTHER_ICCID)
+    await wait_for_sums(hass, freezer)
+
+    assert state_of(hass, OTHER_ICCID, "status") == word
+    assert hass.states.is_state(f"switch.sim_{OTHER_ICCID}_active", is_on)
+    assert hass.states.is_state("sensor.demo_client_activated_sims", activated)
+
+
+@pytest.mark.parametrize(
+    ("end", "in_session"),
+    [
+        (None, STATE_ON),
+        ("null", STATE_ON),
+        ("0001-01-01 00:00:00.000+0000", STATE_UNKNOWN),
+        ("soon", STATE_UNKNOWN),
+        ("2023-08-16 10:50:07.220+0000", STATE_OFF),
+    ],
+)
+async def test_end_of_a_session(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    end: str | None,
+    in_session: str,
+) -> None:
+    """A session whose end cannot be read is neither open nor over, and no event tells an end."""
+    started = "2023-08-16 10:50:07.220+0000"
+    body = {"iccid": ICCID, "ipAddress": "null", "dateSessionStarted": started}
+    portal.faults.add("status", route="sessionInfo", status=200, body=body)
+    await set_up(ICCID)
+    events = record_events(hass, "lifecycle")
+    portal.faults.clear()
+    portal.faults.add(
+        "status", route="sessionInfo", status=200, body=body | {"dateSessionEnded": end}
+    )
+
+    await poll(hass, freezer)
+
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_in_session", in_session)
+    assert state_of(hass, ICCID, "last_ip") == STATE_UNKNOWN
+    is_over = in_session == STATE_OFF
+    assert state_of(hass, ICCID, "session_ended") == (
+        "2023-08-16T10:50:07+00:00" if is_over else STATE_UNKNOWN
+    )
+    assert [kind for kind, _ in events] == (["session_ended"] if is_over else [])

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+import html
 from pathlib import Path
 import re
 from typing import Any
@@ -549,3 +550,42 @@ async def test_without_frontend(hass: HomeAssistant, demo: str, ask: Ask) -> Non
     """Without the frontend everything else works."""
     assert "frontend" not in hass.config.components
     assert (await ask())["title"] == "SIM cards"
+
+
+NASTY = "**Pump** [x](http://x.example) ![y](z)\n\n# <img src=x onerror=y> `a` | _b_\x00"
+
+
+async def test_text_of_the_portal(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask
+) -> None:
+    """A label is shown as it is: it breaks no table, and nothing in it is rendered."""
+    portal.sims[PUMP_HOUSE].device["deviceID"] = NASTY
+    entry = await set_up()
+    await add_sims(hass, entry.entry_id, PUMP_HOUSE)
+
+    shown = rendered(hass, await ask())
+
+    assert not re.search(r"\n\s*\n", shown)
+    (row,) = re.findall(r"<td>[^<]*<a [^>]*>(.*?)</a></td>", shown)
+    assert not set("<>[]()*_`|!\n") & set(row)
+    expected = "**Pump** [x](http://x.example) ![y](z) # <img src=x onerror=y> `a` | _b_"
+    assert html.unescape(row) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "mark"), [("Active", "💤"), ("LIVE", "💤"), ("Suspended", "⏸️"), ("Activo", "⏸️")]
+)
+async def test_words_of_other_networks(
+    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask, word: str, mark: str
+) -> None:
+    """A SIM of a network with another word for activated is none that needs a look."""
+    portal.sims[PUMP_HOUSE].status = word
+    portal.sims[PUMP_HOUSE].session_started = portal.sims[PUMP_HOUSE].session_ended = None
+    portal.sims[PUMP_HOUSE].data_usage = 0
+    entry = await set_up()
+    await add_sims(hass, entry.entry_id, PUMP_HOUSE)
+
+    (_, row) = table(hass, await ask())
+
+    assert row[0].startswith(mark)
+    assert row[1] == word

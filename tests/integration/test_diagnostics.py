@@ -107,3 +107,44 @@ async def test_what_is_under_way(
     assert sim["last_sms"]["has_ended"] is False
     text = json.dumps(data)
     assert [secret for secret in [*IDENTIFYING, "Meet me", "4711"] if secret in text] == []
+
+
+async def test_fields_of_another_form(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A field is shown only in the form that is expected there."""
+    secret = "8931082322089353632"
+    usage = {
+        "iccid": ICCID,
+        "ctdDataUsage": "12.5",
+        "ctdSMSUsage": [secret],
+        "ctdVoiceUsage": secret,
+        "ctdSessionCount": {"iccid": secret},
+        "status": {"iccid": secret, "msisdn": "3197044863841"},
+        secret: True,
+    }
+    device = {
+        "iccid": ICCID,
+        "status": f"SIM {secret}",
+        "dateActivated": "2023-06-23 11:14:37.998+0000",
+        "dateCreated": f"2023-06-23 {secret}",
+        "datasize": "GB",
+        "globalSimType": secret,
+        "isshared": "True",
+    }
+    portal.faults.add("status", route="ctdUsage", status=200, body=[usage])
+    portal.faults.add("status", route="GetDevice", status=200, body=device)
+    entry = await set_up(ICCID)
+
+    (sim,) = (await download(hass, hass_client, entry))["sims"]
+
+    assert secret not in json.dumps(sim)
+    assert "3197044863841" not in json.dumps(sim)
+    assert {name for name, value in sim["usage"].items() if value != "**REDACTED**"} == {
+        "ctdDataUsage"
+    }
+    assert {name: value for name, value in sim["device"].items() if value != "**REDACTED**"} == {
+        "dateActivated": "2023-06-23 11:14:37.998+0000",
+        "datasize": "GB",
+        "isshared": "True",
+    }

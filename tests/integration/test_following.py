@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.recorder.db_schema import MAX_STATE_ATTRS_BYTES
 from homeassistant.const import (
     ATTR_ENTITY_ID,
     EVENT_HOMEASSISTANT_STARTED,
@@ -17,6 +18,7 @@ from homeassistant.core import CoreState, Event, EventStateChangedData, HomeAssi
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.helpers.json import json_bytes
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
@@ -24,7 +26,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.iot_portal import account
 from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
 from custom_components.iot_portal.follow_up import PATIENCE, QUICK_CHECKS
-from custom_components.iot_portal.sms import MAX_POLLS_FOR_UNKNOWN_SMS
+from custom_components.iot_portal.sms import MAX_POLLS_FOR_UNKNOWN_SMS, MAX_POLLS_FOR_UNREADABLE_SMS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -782,6 +784,42 @@ async def test_received_from_a_portal_of_few_words(
         ("received", "One")
     ]
     assert len(portal.journal.find(route="GetSMS")) == 2
+
+
+async def test_received_for_another_sim(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """An SMS of another SIM is not told, and one that is never readable is not asked for without an end."""
+    entry = await set_up(OTHER_ICCID)
+    hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    portal.state.receive_sms(OTHER_ICCID, "One")
+    body = {"iccid": ICCID, "status": "Received", "messageText": "Secret"}
+    portal.faults.add("status", route="GetSMS", status=200, body=body)
+
+    for _ in range(MAX_POLLS_FOR_UNREADABLE_SMS + 3):
+        await poll(hass, freezer)
+
+    assert not happened
+    assert len(portal.journal.find(route="GetSMS")) == MAX_POLLS_FOR_UNREADABLE_SMS
+
+
+async def test_received_with_a_text_of_any_kind(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A huge text with control characters is told in one line that the recorder takes."""
+    entry = await set_up(OTHER_ICCID)
+    hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    portal.state.receive_sms(OTHER_ICCID, "a\r\nb\x00\u202e" + "\U0001f525" * 200_000)
+
+    await poll(hass, freezer)
+
+    ((_, attributes),) = happened
+    assert attributes["message"].startswith("a b\U0001f525")
+    assert len(json_bytes(attributes)) < MAX_STATE_ATTRS_BYTES
 
 
 async def test_nobody_watches(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:

@@ -18,7 +18,7 @@ from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import exists, poll, state_of
+from .helpers import exists, poll, record_events, state_of
 
 
 async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
@@ -322,3 +322,61 @@ async def test_device_is_read_seldom(
     freezer.tick(DEVICE_INTERVAL)
     await poll(hass, freezer)
     assert state_of(hass, ICCID, "rate_plan") == "Another"
+
+
+async def test_fraction_of_a_megabyte(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A network that counts in megabytes has fractions of them."""
+    body = [{"iccid": OTHER_ICCID, "status": "ACTIVATED", "ctdDataUsage": 0.73}]
+    portal.faults.add("status", route="ctdUsage", status=200, body=body)
+    await set_up(OTHER_ICCID, options={"data_unit": "megabytes"})
+
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 0.73
+
+
+async def test_unit_that_the_portal_names(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A counter that names its unit is read in it, whatever unit is set."""
+    body = [{"iccid": OTHER_ICCID, "status": "ACTIVATED", "ctdDataUsage": "1.5 GB"}]
+    portal.faults.add("status", route="ctdUsage", status=200, body=body)
+    await set_up(OTHER_ICCID, options={"data_unit": "kilobytes"})
+
+    assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
+
+
+async def test_placeholder_imei(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM whose IMEI becomes a placeholder has not moved to another device."""
+    await set_up(ICCID)
+    events = record_events(hass, "lifecycle")
+    imei = portal.sims[ICCID].imei
+
+    for placeholder in ("000000000000000", "N/A", imei):
+        portal.sims[ICCID].imei = placeholder
+        await poll(hass, freezer)
+
+    assert events == []
+
+
+async def test_long_and_broken_texts(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    all_entities: None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Texts of the portal fit into states, whatever they hold."""
+    device = portal.sims[ICCID].device
+    device["ratePlan"] = "p" * 300
+    device["customer"] = "A\r\nB\x00\u202eC" * 999
+    device["communicationPlan"] = "\x00\n"
+    await set_up(ICCID)
+
+    assert len(state_of(hass, ICCID, "rate_plan")) == 255
+    assert state_of(hass, ICCID, "customer").startswith("A BCA BC")
+    assert state_of(hass, ICCID, "communication_plan") == STATE_UNKNOWN
+    assert "exceeds" not in caplog.text
+    assert "Error" not in caplog.text
