@@ -29,6 +29,7 @@ from .models import SentSms, SimEvent, SmsEventType
 MAX_NEW_SMS_PER_POLL: Final = 20
 # For so many polls the list may name an SMS that the portal cannot return yet.
 MAX_POLLS_FOR_UNKNOWN_SMS: Final = 4
+MAX_GONE_SMS: Final = 1000
 # A day of polls: an SMS that cannot be read for so long will not be.
 MAX_POLLS_FOR_UNREADABLE_SMS: Final = 96
 
@@ -114,7 +115,9 @@ class SmsMessages:
                 unread.append(sms_id)
             elif sms is not None and _is_incoming(sms):
                 self._publish_received(sms_id, sms)
-        seen = [sms_id for sms_id in listed if sms_id not in unread]
+        # A list may come without some of its ids, and with them again later.
+        gone = [sms_id for sms_id in writes.seen_sms_ids if sms_id not in listed]
+        seen = gone[-MAX_GONE_SMS:] + [sms_id for sms_id in listed if sms_id not in unread]
         if seen != writes.seen_sms_ids:
             writes.seen_sms_ids = seen
             self._sim.async_writes_changed()

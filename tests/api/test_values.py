@@ -7,6 +7,7 @@ import pytest
 
 from custom_components.iot_portal.api import (
     Device,
+    IotPortalResponseError,
     Session,
     Sms,
     Usage,
@@ -399,3 +400,10 @@ def test_names() -> None:
 def test_nothing_of_its_kind(kind: Any, answer: Any) -> None:
     """An answer without a field of its kind says nothing."""
     assert not kind.from_answer(answer)
+
+
+@pytest.mark.parametrize("answer", [{"smsMsgIds": None, "lastPage": True}, {"data": None}])
+def test_list_of_sms_that_is_null(answer: Any) -> None:
+    """A list that is null is not known, and is no empty one."""
+    with pytest.raises(IotPortalResponseError):
+        sms_ids(answer)

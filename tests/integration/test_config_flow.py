@@ -1004,3 +1004,18 @@ async def test_label_of_a_found_sim(hass: HomeAssistant, set_up: SetUp, portal: 
     (sim,) = entry.subentries.values()
     assert sim.title.startswith("Pump # housexxx")
     assert len(sim.title) == 100
+
+
+async def test_refusal_without_a_code(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A SIM of which every answer says only that it is not there is not added."""
+    body = {"success": False, "message": "ICCID not found"}
+    for route in ("GetDevice", "ctdUsage", "getStatus"):
+        portal.faults.add("status", route=route, status=200, body=body)
+    entry = await set_up()
+
+    result = await add_sims(hass, entry.entry_id, ICCID)
+
+    assert result["type"] is FlowResultType.FORM
+    assert not entry.subentries

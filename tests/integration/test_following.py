@@ -786,6 +786,47 @@ async def test_received_from_a_portal_of_few_words(
     assert len(portal.journal.find(route="GetSMS")) == 2
 
 
+@pytest.mark.parametrize("gap", [[], {"smsMsgIds": None}, {}])
+async def test_list_of_sms_with_a_gap(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory, gap: Any
+) -> None:
+    """An SMS is told once, also when the list was empty in between."""
+    portal.state.receive_sms(OTHER_ICCID, "An old one")
+    entry = await set_up(OTHER_ICCID)
+    hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    portal.state.receive_sms(OTHER_ICCID, "One")
+    await poll(hass, freezer)
+
+    portal.faults.add("status", route="GetSMSIds", status=200, body=gap)
+    await poll(hass, freezer)
+    portal.faults.clear()
+    await poll(hass, freezer)
+
+    assert [attributes["message"] for _, attributes in happened] == ["One"]
+
+
+@pytest.mark.parametrize("word", ["Active", "Activated", "LIVE"])
+async def test_requested_status_in_another_word(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    word: str,
+) -> None:
+    """A request to activate a SIM has ended when the network's own word for it is reported."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
+    portal.sims[ICCID].status = word
+
+    await poll(hass, freezer)
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+
+
 async def test_received_for_another_sim(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:

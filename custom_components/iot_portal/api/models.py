@@ -311,10 +311,17 @@ def sms_id(answer: Json) -> str | None:
 
 
 def sms_ids(answer: Json) -> list[str]:
-    """Return the ids in an answer of GetSMSIds, in the portal's order."""
+    """Return the ids in an answer of GetSMSIds, in the portal's order.
+
+    Raises an error for a list that is null: it is not known, which differs from an empty one.
+    """
     listed = answer
     while isinstance(listed, Mapping):
-        listed = listed.get("smsMsgIds", listed.get("data"))
+        key = "smsMsgIds" if "smsMsgIds" in listed else "data"
+        if key in listed and listed[key] is None:
+            msg = "the portal does not know the SMS at present"
+            raise IotPortalResponseError(msg, status=200)
+        listed = listed.get(key)
     if not isinstance(listed, list):
         # A list of one may come as the id itself.
         listed = [listed]
