@@ -36,8 +36,8 @@ _SMS_STATUSES: Final = {status.replace("_", ""): status for status in SmsStatus}
 # Home Assistant's own state "unknown" means something else.
 _SMS_STATUSES["unknown"] = SmsStatus.UNDETERMINED
 _SIM_STATUSES: Final = {status.replace("_", "").lower(): status for status in SimStatus}
-# What documents of other networks call a SIM that may be used: Soracom, Telenor and Verizon "active",
-# emnify and Cisco "activated", Hologram "LIVE" and "ACTIVE (LIVE)", Telnyx and 1NCE "enabled", Vodafone "Active.Live".
+# What public documents call a SIM that may be used: Cisco and emnify "activated", Soracom and Twilio "active",
+# Hologram "LIVE" and "ACTIVE (LIVE)", 1oT "LIVE", Telnyx "enabled".
 ACTIVATED_WORDS: Final = frozenset({"activated", "active", "live", "activelive", "enabled"})
 # What they call one that may not, or not yet. "Ready" is neither: some may connect with it.
 _NOT_ACTIVATED_WORDS: Final = frozenset(
