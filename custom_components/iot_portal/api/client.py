@@ -137,7 +137,7 @@ class IotPortalClient:
 
     async def get_sms_ids(self, iccid: str) -> list[str]:
         """Return the ids of the SMS of a SIM, in the portal's order."""
-        listed = sms_ids(await self._read("GetSMSIds", iccid, types=(Mapping, list, int)))
+        listed = sms_ids(await self._read("GetSMSIds", iccid))
         return [identifier for identifier in listed if _IDENTIFIER.fullmatch(identifier)]
 
     async def send_sms(self, iccid: str, message: str) -> str | None:
