@@ -297,7 +297,7 @@ class IotPortalClient:
             if method == "PUT" and err.may_have_arrived:
                 raise IotPortalOutcomeUnknownError(str(err)) from err
             raise
-        is_page = response.is_page and response.status in range(200, 300)
+        is_page = response.is_page and response.is_success
         if method == "PUT" and (is_page or response.status in _GATEWAY_STATUSES):
             msg = "a page instead of an answer" if is_page else f"HTTP status {response.status}"
             raise IotPortalOutcomeUnknownError(msg)

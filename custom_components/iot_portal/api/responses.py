@@ -29,6 +29,7 @@ from .values import Json
 
 # The largest documented answer has less than 2 kB, so anything larger does not come from the portal.
 MAX_BODY_BYTES: Final = 1024 * 1024
+UNREADABLE: Final = "the answer is not one of the portal's; is this its address?"
 MAX_MESSAGE_LENGTH: Final = 200
 MAX_RETRY_AFTER: Final = 24 * 60 * 60
 MAX_DEPTH: Final = 32
@@ -89,12 +90,17 @@ class Response:
             return self.text.strip()
 
     @property
+    def is_success(self) -> bool:
+        """Return whether the HTTP status is a success."""
+        return self.status in range(200, 300)
+
+    @property
     def is_error(self) -> bool:
         """Return whether the response is an error.
 
         Errors can come with a 2xx status and a long code; `{"message": "OK", "code": "0"}` is none.
         """
-        if self.status not in range(200, 300):
+        if not self.is_success:
             return True
         if not isinstance(self.answer, Mapping):
             return self.is_page
@@ -120,7 +126,9 @@ class Response:
         The portal's error code takes precedence over the HTTP status.
         """
         message, code = error_details(self.answer)
-        message = message or f"HTTP status {self.status}"
+        message = message or (
+            UNREADABLE if self.is_page and self.is_success else f"HTTP status {self.status}"
+        )
         for secret in filter(None, secrets):
             message = message.replace(secret, "***")
         message = message[:MAX_MESSAGE_LENGTH]
@@ -138,8 +146,7 @@ class Response:
 
 def unreadable_answer() -> IotPortalResponseError:
     """Return the error for an unreadable 2xx answer."""
-    msg = "the answer is not one of the portal's; is this its address?"
-    return IotPortalResponseError(msg, status=200, evidence=Evidence.PAGE)
+    return IotPortalResponseError(UNREADABLE, status=200, evidence=Evidence.PAGE)
 
 
 async def _read_body(response: ClientResponse) -> str:
