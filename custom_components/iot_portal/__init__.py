@@ -34,7 +34,7 @@ from .issues import (
 from .reauthentication import async_record_login, async_record_refused_login
 from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
-from .storage import PendingWritesStore, SnapshotStore
+from .storage import HistoryStore, PendingWritesStore, SnapshotStore
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -144,9 +144,17 @@ async def _async_load(
         )
     snapshots = SnapshotStore(hass, entry.entry_id)
     await snapshots.async_load()
+    histories = HistoryStore(hass, entry.entry_id)
+    await histories.async_load()
     sims: dict[str, IotPortalSimCoordinator] = {}
     account = IotPortalAccount(
-        hass, entry, client, pending_writes=pending_writes, snapshots=snapshots, sims=sims
+        hass,
+        entry,
+        client,
+        pending_writes=pending_writes,
+        snapshots=snapshots,
+        histories=histories,
+        sims=sims,
     )
     return IotPortalData(
         account=account,
@@ -163,6 +171,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
         account = entry.runtime_data.account
         await account.pending_writes.async_close()
         await account.snapshots.async_close()
+        await account.histories.async_close()
     return unloaded
 
 
@@ -171,6 +180,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
     async_clear_account_issues(hass, entry.entry_id)
     await PendingWritesStore(hass, entry.entry_id).async_remove()
     await SnapshotStore(hass, entry.entry_id).async_remove()
+    await HistoryStore(hass, entry.entry_id).async_remove()
 
 
 async def async_remove_config_entry_device(

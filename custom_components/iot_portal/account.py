@@ -31,7 +31,7 @@ from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import Endpoint
 from .poll_schedule import PollSchedule
 from .reauthentication import async_record_login, async_record_refused_login
-from .storage import PendingWritesStore, SnapshotStore
+from .storage import HistoryStore, PendingWritesStore, SnapshotStore
 
 # The portal counts as unreachable when so many SIMs in a row cannot be read, or all where there are fewer.
 UNREACHABLE_SIMS: Final = 3
@@ -79,12 +79,14 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         *,
         pending_writes: PendingWritesStore,
         snapshots: SnapshotStore,
+        histories: HistoryStore,
         sims: Mapping[str, TrackedSim],
     ) -> None:
         """Start connected, as the account has just logged in. `sims` is a live view of the tracked SIMs."""
         self.client = client
         self.pending_writes = pending_writes
         self.snapshots = snapshots
+        self.histories = histories
         self.schedule = PollSchedule(
             wanted=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL) * 60,
             rate=client.pacer.full_rate,
@@ -122,6 +124,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self._failures.pop(iccid, None)
         self.pending_writes.async_forget(iccid)
         self.snapshots.async_forget(iccid)
+        self.histories.async_forget(iccid)
         self.schedule.remove(iccid)
 
     def seconds_until_poll(self, sim: TrackedSim) -> float:

@@ -13,11 +13,14 @@ CONF_API_TOKEN: Final = "api_token"
 CONF_BASE_URL: Final = "base_url"
 CONF_BILLING_DAY: Final = "billing_day"
 CONF_CLIENT_ID: Final = "client_id"
+CONF_CYCLE_DAYS: Final = "cycle_days"
+CONF_CYCLE_START: Final = "cycle_start"
 CONF_DATA_UNIT: Final = "data_unit"
 CONF_ENVIRONMENT: Final = "environment"
 CONF_ICCID: Final = "iccid"
 CONF_ICCIDS: Final = "iccids"
 CONF_MAX_CONCURRENT_REQUESTS: Final = "max_concurrent_requests"
+CONF_PLAN_UNIT: Final = "plan_unit"
 CONF_POLL_INTERVAL: Final = "poll_interval"
 CONF_REQUEST_RATE: Final = "request_rate"
 CONF_SECRET_KEY: Final = "secret_key"
@@ -33,6 +36,9 @@ DEFAULT_BILLING_DAY: Final = 1
 # What a network may count data in; the platform behind most of them counts bytes.
 DATA_UNITS: Final = {"bytes": 1, "kilobytes": 10**3, "megabytes": 10**6}
 DEFAULT_DATA_UNIT: Final = "bytes"
+# Bytes of a plan's kilobyte; its megabyte has the square of it. Clients of the platform divide by 1024 x 1024.
+PLAN_UNITS: Final = {"binary": 1024, "decimal": 1000}
+DEFAULT_PLAN_UNIT: Final = "binary"
 MEGABYTE: Final = 10**6
 
 # Plan, owner and dates of a SIM seldom change.

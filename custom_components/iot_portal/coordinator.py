@@ -29,7 +29,15 @@ from .const import CONF_WATCH_SMS, DOMAIN, LOGGER
 from .errors import translate
 from .event_feed import EventFeed
 from .follow_up import TrackedSim
-from .models import Endpoint, SimData, SimSettings, events_between
+from .models import (
+    Endpoint,
+    History,
+    SimData,
+    SimEvent,
+    SimSettings,
+    tell_read,
+    tell_status,
+)
 from .sim_reader import SimReader
 from .sms import SmsMessages
 from .status_requests import StatusRequests
@@ -91,12 +99,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
 
     def _settings(self) -> SimSettings:
         """Return what the user set for this SIM, or else for all SIMs of the account."""
-        return SimSettings.from_options({**self.config_entry.options, **self.subentry.data})
+        return SimSettings.from_options(self.config_entry.options, self.subentry.data)
 
     @callback
     def async_start(self) -> None:
         """Recall what an earlier run read, resume its writes, and read the SIM in the background."""
-        self.data = self._build_data(self.account.snapshots.async_recall(self.iccid))
+        snapshot = self.account.snapshots.async_recall(self.iccid)
+        history = self.account.histories.async_recall(self.iccid, snapshot.history)
+        self.data = self._build_data(snapshot, history)
         self.account.async_record_endpoints((), self.data.failing)
         self.async_update_listeners()
         self.status_requests.async_resume()
@@ -145,7 +155,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if self.data.status != known.status:
             # It was read by itself meanwhile; this read may have begun before it changed.
             data = replace(data, status=self.data.status)
-        self._apply(self._build_data(replace(data, failing=reader.failing(is_sim_read=True))))
+        await self._apply_read(replace(data, failing=reader.failing(is_sim_read=True)))
         self.account.async_record_endpoints(reader.answered, reader.failures)
         self._handle_success(reader)
         return self.data
@@ -193,27 +203,46 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """Set the wait until the next poll."""
         self.update_interval = timedelta(seconds=self.account.seconds_until_poll(self))
 
-    def _build_data(self, read: SimData) -> SimData:
-        """Return what was read with the current settings and writes, and the forecast as of now."""
-        data = replace(read, settings=self.data.settings, writes=self.data.writes)
+    def _build_data(self, read: SimData, history: History) -> SimData:
+        """Return what was read with its history, the current settings and writes, and the forecast as of now."""
+        data = replace(read, settings=self.data.settings, writes=self.data.writes, history=history)
         return data.with_forecast(dt_util.now())
 
-    def _apply(self, data: SimData) -> None:
-        """Replace the data, and publish what happened since the read before in this run."""
-        before = self.data if self.has_been_read else SimData()
-        self.data = data
-        is_requested = self.status_requests.async_confirm(data.status)
-        for event in events_between(before, data, is_status_requested=is_requested):
-            self.events.async_publish(event)
+    async def _apply_read(self, read: SimData) -> None:
+        """Replace the data, and publish what happened since the last known values."""
+        read = replace(read, settings=self.data.settings)
+        history, events = tell_read(self.data.history, read, dt_util.now())
+        history, status_events = self._tell_status(history, read.status)
+        self.data = self._build_data(read, history)
         self.account.async_schedule_update()
+        await self._async_publish(status_events + events)
+
+    def _tell_status(self, history: History, status: str | None) -> tuple[History, list[SimEvent]]:
+        """End the request for a status that was read; return its history, and a change that nobody requested."""
+        is_requested = self.status_requests.async_confirm(status)
+        return tell_status(history, status, is_requested=is_requested)
+
+    async def _async_publish(self, events: list[SimEvent]) -> None:
+        """Publish what happened once it is on the disk: a crash in between loses it, but nothing is told twice."""
+        if events:
+            await self.account.histories.async_keep(self.iccid, self.data.history)
+        for event in events:
+            self.events.async_publish(event)
 
     @callback
     @override
     def async_set_status(self, status: str) -> None:
         """Use a status that was read by itself."""
-        if not self._shutdown_requested:
-            self._apply(replace(self.data, status=status))
-            self.async_update_listeners()
+        if self._shutdown_requested:
+            return
+        history, events = self._tell_status(self.data.history, status)
+        self.data = replace(self.data, status=status, history=history)
+        self.account.async_schedule_update()
+        self.async_update_listeners()
+        if events:
+            self.config_entry.async_create_task(
+                self.hass, self._async_publish(events), f"{DOMAIN} events of {self.title}"
+            )
 
     @callback
     @override

@@ -1,28 +1,40 @@
 """What is known of a SIM, and what can happen to it."""
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+import re
 from typing import Any, Final, Self
 
 from .api import Device, Session, SimStatus, Usage, is_activated
 from .const import (
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
+    CONF_CYCLE_DAYS,
+    CONF_CYCLE_START,
     CONF_DATA_UNIT,
+    CONF_PLAN_UNIT,
     DATA_UNITS,
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
+    DEFAULT_PLAN_UNIT,
     MEGABYTE,
+    PLAN_UNITS,
 )
+from .counters import CounterHistory, Counters
 from .evidence import EndpointFailure
 
 # The first digits of an IMEI identify the device; what follows is a check digit or its software version.
 IMEI_DEVICE_DIGITS: Final = 14
 # On the first day of a billing cycle its use says too little about the rest.
 MIN_ELAPSED: Final = timedelta(days=1)
+# Of the units of a plan; the client reads them as powers of 1000, save those that say that they are not.
+PLAN_PREFIXES: Final = ("K", "M", "G", "T")
+BINARY_UNIT: Final = re.compile(r"[KMGT]IB?|[KMGT]\w+BIBYTES?|[KMGT]IBIBYTES?")
+# The portal's clock differs by so much from one reading of the same instant to the next.
+SAME_INSTANT: Final = timedelta(seconds=2)
 
 
 class Endpoint(StrEnum):
@@ -76,20 +88,26 @@ class SimEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BillingCycle:
-    """A billing cycle: from midnight of the billing day to midnight of the next one, local time."""
+    """A billing cycle: from midnight of its first day to midnight of the next one's, local time."""
 
     start: datetime
     end: datetime
 
     @classmethod
     def around(cls, now: datetime, billing_day: int) -> Self:
-        """Return the cycle that a moment lies in; a month without that day bills on its last."""
+        """Return the cycle of a month that a moment lies in; a month without that day bills on its last."""
         this_month = _billing_moment(now, billing_day, months=0)
         if now < this_month:
             return cls(start=_billing_moment(now, billing_day, months=-1), end=this_month)
         return cls(start=this_month, end=_billing_moment(now, billing_day, months=1))
 
-    def forecast(self, used: int, now: datetime) -> int:
+    @classmethod
+    def of_days(cls, now: datetime, first: date, days: int) -> Self:
+        """Return the cycle of that many days that a moment lies in; one of them begins on the given date."""
+        start = first + timedelta(days=(now.date() - first).days // days * days)
+        return cls(start=_midnight(start, now), end=_midnight(start + timedelta(days=days), now))
+
+    def forecast(self, used: float, now: datetime) -> int:
         """Return the use at the end of the cycle if it continues at the same rate.
 
         The rate is the use so far divided by the time since the cycle began, at least a day.
@@ -103,18 +121,26 @@ def _billing_moment(now: datetime, billing_day: int, *, months: int) -> datetime
     month_index = now.year * 12 + now.month - 1 + months
     year, month = divmod(month_index, 12)
     day = min(billing_day, monthrange(year, month + 1)[1])
-    return datetime.combine(
-        now.date().replace(year=year, month=month + 1, day=day), time.min, tzinfo=now.tzinfo
-    )
+    return _midnight(date(year, month + 1, day), now)
+
+
+def _midnight(day: date, now: datetime) -> datetime:
+    """Return midnight of a day, in the time zone of a moment."""
+    return datetime.combine(day, time.min, tzinfo=now.tzinfo)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """The data use of a SIM against its allowance, in bytes."""
+    """The data use of a SIM against its allowance, in bytes.
+
+    `peak` is the most that the cycle has shown, and `cycle_seen_at` when it was seen to begin.
+    """
 
     used: int
     allowance: int
-    forecast: int
+    forecast: int | None
+    peak: int
+    cycle_seen_at: datetime | None
 
     @property
     def remaining(self) -> int:
@@ -127,28 +153,75 @@ class Budget:
         return 100 * self.used / self.allowance
 
     @property
-    def is_over_pace(self) -> bool:
-        """Return whether the forecast exceeds the allowance."""
-        return self.forecast > self.allowance
+    def peak_percent(self) -> float:
+        """Return how much of the allowance the cycle has used at most."""
+        return 100 * self.peak / self.allowance
+
+    @property
+    def is_over_pace(self) -> bool | None:
+        """Return whether the forecast exceeds the allowance, None without a forecast."""
+        return None if self.forecast is None else self.forecast > self.allowance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimSettings:
-    """The user's settings for a SIM; the allowance is in bytes, the data unit in bytes per unit."""
+    """The user's settings for a SIM.
+
+    The allowance is in bytes, `data_unit` in bytes per unit, `plan_unit` in bytes per kilobyte of a plan. A cycle has
+    `cycle_days` from `cycle_start` on, or else goes from billing day to billing day.
+    """
 
     allowance: int | None = None
     billing_day: int = DEFAULT_BILLING_DAY
+    cycle_days: int | None = None
+    cycle_start: date | None = None
     data_unit: int = DATA_UNITS[DEFAULT_DATA_UNIT]
+    plan_unit: int = PLAN_UNITS[DEFAULT_PLAN_UNIT]
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Self:
+    def from_options(cls, account: Mapping[str, Any], sim: Mapping[str, Any]) -> Self:
         """Return the settings among the options of an account and a SIM."""
+        options = merge_options(account, sim)
         megabytes = options.get(CONF_ALLOWANCE)
+        plan_unit = PLAN_UNITS[options.get(CONF_PLAN_UNIT, DEFAULT_PLAN_UNIT)]
+        days, start = options.get(CONF_CYCLE_DAYS), options.get(CONF_CYCLE_START)
         return cls(
-            allowance=round(megabytes * MEGABYTE) if megabytes else None,
+            allowance=round(megabytes * plan_unit**2) if megabytes else None,
             billing_day=int(options.get(CONF_BILLING_DAY, DEFAULT_BILLING_DAY)),
+            cycle_days=int(days) if days and start else None,
+            cycle_start=date.fromisoformat(start) if days and start else None,
             data_unit=DATA_UNITS[options.get(CONF_DATA_UNIT, DEFAULT_DATA_UNIT)],
+            plan_unit=plan_unit,
         )
+
+    def cycle_around(self, now: datetime) -> BillingCycle:
+        """Return the billing cycle that a local time lies in."""
+        if self.cycle_days is None or self.cycle_start is None:
+            return BillingCycle.around(now, self.billing_day)
+        return BillingCycle.of_days(now, self.cycle_start, self.cycle_days)
+
+    def allowance_of(self, device: Device | None) -> int | None:
+        """Return the user's allowance, or else that of the portal, in bytes."""
+        if self.allowance is not None or device is None or device.allowance_bytes is None:
+            return self.allowance
+        unit = str(device.raw.get("datasize")).strip().upper()
+        if unit[:1] not in PLAN_PREFIXES or BINARY_UNIT.fullmatch(unit):
+            return device.allowance_bytes
+        power = PLAN_PREFIXES.index(unit[0]) + 1
+        return device.allowance_bytes * int(self.plan_unit**power) // int(1000**power)
+
+
+def merge_options(account: Mapping[str, Any], sim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a SIM, or else of its account; a billing day of its own replaces a cycle of days."""
+    if CONF_BILLING_DAY in sim and CONF_CYCLE_DAYS not in sim:
+        cycle = {CONF_CYCLE_DAYS, CONF_CYCLE_START}
+        account = {key: value for key, value in account.items() if key not in cycle}
+    return {**account, **sim}
+
+
+def has_whole_cycle(options: Mapping[str, Any]) -> bool:
+    """Return whether a cycle of days has both its days and a date, or neither."""
+    return bool(options.get(CONF_CYCLE_DAYS)) == bool(options.get(CONF_CYCLE_START))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,10 +280,30 @@ class PendingWrites:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LastSession:
+    """The session that was told last; without a start until the portal has reported one."""
+
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """The last known value of everything that is told when it changes; `told` counts the events."""
+
+    told: int = 0
+    status: str | None = None
+    imei: str | None = None
+    session: LastSession | None = None
+    counters: CounterHistory = field(default_factory=CounterHistory)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SimData:
     """What the portal reported of a SIM; a part that could not be read is None.
 
-    `forecast` is the data use at the end of the billing cycle in bytes, as of the last read.
+    `forecast` is the data use at the end of the billing cycle in bytes, as of the last read. `history` is what
+    earlier reads have told.
     """
 
     status: str | None = None
@@ -220,6 +313,7 @@ class SimData:
     device_read_at: datetime | None = None
     failing: Mapping[Endpoint, EndpointFailure] = field(default_factory=dict)
     forecast: int | None = None
+    history: History = field(default_factory=History)
     settings: SimSettings = field(default_factory=SimSettings)
     writes: PendingWrites = field(default_factory=PendingWrites, compare=False)
 
@@ -231,28 +325,50 @@ class SimData:
         )
 
     @property
+    def counters(self) -> Counters:
+        """Return the counters that are believed, in the units of the portal."""
+        return (
+            Counters()
+            if self.usage is None
+            else self.history.counters.shown(Counters.of(self.usage))
+        )
+
+    @property
     def data_used(self) -> int | None:
         """Return the data use in bytes, whatever unit the network counts in."""
-        if self.usage is None or self.usage.data_bytes is None:
+        return self.in_bytes(self.counters.data)
+
+    @property
+    def data_peak(self) -> int | None:
+        """Return the most bytes that the present cycle has shown; a correction may have lowered them since."""
+        return self.in_bytes(self.history.counters.peak)
+
+    def in_bytes(self, count: float | None) -> int | None:
+        """Return a count of data in bytes."""
+        if count is None:
             return None
-        return round(self.usage.data_bytes * (self.usage.data_unit or self.settings.data_unit))
+        reported = self.usage.data_unit if self.usage is not None else None
+        return round(count * (reported or self.settings.data_unit))
 
     @property
     def budget(self) -> Budget | None:
         """Return the data use against the user's allowance, or else against the portal's."""
-        allowance = self.settings.allowance
-        if allowance is None and self.device is not None:
-            allowance = self.device.allowance_bytes
-        used, forecast = self.data_used, self.forecast
-        if not allowance or used is None or forecast is None:
+        allowance, used = self.settings.allowance_of(self.device), self.data_used
+        if not allowance or used is None:
             return None
-        return Budget(used=used, allowance=allowance, forecast=forecast)
+        return Budget(
+            used=used,
+            allowance=allowance,
+            forecast=self.forecast,
+            peak=max(used, self.data_peak or 0),
+            cycle_seen_at=self.history.counters.ended_at,
+        )
 
     def with_forecast(self, now: datetime) -> SimData:
-        """Return the data with the forecast as of a local time."""
-        if (used := self.data_used) is None:
+        """Return the data with the forecast as of a local time; none while the last cycle still counts on."""
+        used, cycle = self.data_used, self.settings.cycle_around(now)
+        if used is None or not self.history.counters.has_started_over(cycle.start, now):
             return replace(self, forecast=None)
-        cycle = BillingCycle.around(now, self.settings.billing_day)
         # Whole megabytes, so that an idle SIM does not change at every poll.
         return replace(self, forecast=round(cycle.forecast(used, now) / MEGABYTE) * MEGABYTE)
 
@@ -287,69 +403,107 @@ def normalize_status(status: str | None) -> str | None:
     return status.lower() if status is not None and status in SimStatus else status
 
 
-def events_between(
-    before: SimData, after: SimData, *, is_status_requested: bool = False
-) -> Iterator[SimEvent]:
-    """Yield what happened to a SIM between two reads.
+def tell_status(
+    history: History, status: str | None, *, is_requested: bool = False
+) -> tuple[History, list[SimEvent]]:
+    """Return the history after a status was read, and the event of a change; a requested one has its own."""
+    if status is None or status == history.status:
+        return history, []
+    old = history.status
+    history = replace(history, status=status)
+    if old is None or is_requested or old.casefold() == status.casefold():
+        return history, []
+    event = SimEvent(
+        event_type=SimEventType.STATUS_CHANGED,
+        attributes={"from": normalize_status(old), "to": normalize_status(status)},
+    )
+    return replace(history, told=history.told + 1), [event]
 
-    A status that was requested has an event of its own.
+
+def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, list[SimEvent]]:
+    """Return the history after a read at a local time, and what happened since the values known before.
+
+    A value that is missing is compared when it is there again. What is known for the first time has not happened.
     """
-    old, new = before.status, after.status
-    if old != new and None not in (old, new) and not is_status_requested:
-        yield SimEvent(
-            event_type=SimEventType.STATUS_CHANGED,
-            attributes={"from": normalize_status(old), "to": normalize_status(new)},
-        )
-    if before.usage != after.usage:
-        yield from _usage_events(before, after)
-    if before.session != after.session:
-        yield from _session_events(before.session, after.session)
+    told = history.told
+    events: list[SimEvent] = []
+    if data.usage is not None:
+        history, cycle_events = _tell_cycle(history, data, data.usage, now)
+        history, imei_events = _tell_imei(history, data.usage.imei)
+        events = cycle_events + imei_events
+    if data.session is not None:
+        history, session_events = _tell_session(history, data.session, now)
+        events += session_events
+    return replace(history, told=told + len(events)), events
 
 
-def _usage_events(before: SimData, after: SimData) -> Iterator[SimEvent]:
-    """Yield the start of a billing cycle, with the use in the last one, and a move to another device."""
-    old, new = before.usage, after.usage
-    if old is None or new is None:
-        return
-    if any(
-        was is not None and now is not None and now < was
-        for was, now in (
-            (old.data_bytes, new.data_bytes),
-            (old.sms_count, new.sms_count),
-            (old.voice_seconds, new.voice_seconds),
-            (old.session_count, new.session_count),
-        )
-    ):
-        yield SimEvent(
-            event_type=SimEventType.CYCLE_RESET,
-            attributes={
-                "data_usage": before.data_used,
-                "sms_usage": old.sms_count,
-                "voice_usage": old.voice_seconds,
-                "session_count": old.session_count,
-            },
-        )
-    if old.imei and new.imei and old.imei[:IMEI_DEVICE_DIGITS] != new.imei[:IMEI_DEVICE_DIGITS]:
-        yield SimEvent(
-            event_type=SimEventType.IMEI_CHANGED, attributes={"from": old.imei, "to": new.imei}
-        )
+def _tell_cycle(
+    history: History, data: SimData, usage: Usage, now: datetime
+) -> tuple[History, list[SimEvent]]:
+    """Return the history with the counters, and the end of a billing cycle with its last counters."""
+    cycle = data.settings.cycle_around(now)
+    # A SIM without usage in this cycle may be answered without any counter.
+    reading = Counters.of(usage) if usage else history.counters.known.emptied()
+    counters, ended = history.counters.after(reading, now, (cycle.start, cycle.end))
+    history = replace(history, counters=counters)
+    if ended is None:
+        return history, []
+    event = SimEvent(
+        event_type=SimEventType.CYCLE_RESET,
+        attributes={
+            "data_usage": data.in_bytes(ended.data),
+            "sms_usage": ended.sms,
+            "voice_usage": ended.voice,
+            "session_count": ended.sessions,
+        },
+    )
+    return history, [event]
 
 
-def _session_events(old: Session | None, new: Session | None) -> Iterator[SimEvent]:
-    """Yield the start and the end of a session, each when it is new."""
-    if old is None or new is None:
-        return
-    if new.started is not None and new.started != old.started:
-        yield SimEvent(
-            event_type=SimEventType.SESSION_STARTED,
-            attributes={"started": new.started, "ip_address": new.ip_address},
-        )
-    if new.ended is not None and (new.started, new.ended) != (old.started, old.ended):
-        yield SimEvent(
-            event_type=SimEventType.SESSION_ENDED,
-            attributes={
-                "started": new.started,
-                "ended": new.ended,
-                "ip_address": new.ip_address,
-            },
-        )
+def _tell_imei(history: History, imei: str | None) -> tuple[History, list[SimEvent]]:
+    """Return the history with the IMEI, and a move to another device."""
+    old = history.imei
+    if not imei or imei == old:
+        return history, []
+    history = replace(history, imei=imei)
+    if old is None or old[:IMEI_DEVICE_DIGITS] == imei[:IMEI_DEVICE_DIGITS]:
+        return history, []
+    event = SimEvent(event_type=SimEventType.IMEI_CHANGED, attributes={"from": old, "to": imei})
+    return history, [event]
+
+
+def _tell_session(
+    history: History, session: Session, now: datetime
+) -> tuple[History, list[SimEvent]]:
+    """Return the history with the last session, and its start and end, each when it is new.
+
+    An older session than the one known comes from an old answer.
+    """
+    old, started, ended = history.session, session.started, session.ended
+    if old is None:
+        return replace(history, session=LastSession(started=started, ended=ended)), []
+    if started is None and ended is None:
+        return history, []
+    is_new = started is not None and not _is_same(started, old.started)
+    if is_new and started is not None and old.started is not None and started < old.started <= now:
+        return history, []
+    if not is_new:
+        started = old.started
+    if not is_new and ended is not None and old.ended is not None and ended <= old.ended:
+        ended = old.ended
+    has_ended = ended is not None and (is_new or not _is_same(ended, old.ended))
+    if not is_new and not has_ended:
+        return history, []
+    attributes = {"started": started, "ip_address": session.ip_address}
+    events = []
+    if is_new:
+        events.append(SimEvent(event_type=SimEventType.SESSION_STARTED, attributes=attributes))
+    if has_ended:
+        attributes = {"started": started, "ended": ended, "ip_address": session.ip_address}
+        events.append(SimEvent(event_type=SimEventType.SESSION_ENDED, attributes=attributes))
+    return replace(history, session=LastSession(started=started, ended=ended)), events
+
+
+def _is_same(moment: datetime, other: datetime | None) -> bool:
+    """Return whether two instants are the same for a clock that is not exact."""
+    return other is not None and abs(moment - other) <= SAME_INSTANT

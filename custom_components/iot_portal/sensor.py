@@ -40,11 +40,17 @@ class IotPortalSensorEntityDescription[PartT](
     """Describes a sensor of a SIM."""
 
     value_fn: Callable[[PartT], StateType | datetime]
+    attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
 
     def value(self, data: SimData) -> StateType | datetime:
         """Return the value for a SIM, None while its part is missing."""
         part = self.part_fn(data)
         return None if part is None else self.value_fn(part)
+
+    def attributes(self, data: SimData) -> dict[str, Any] | None:
+        """Return the attributes for a SIM, None without any."""
+        part = self.part_fn(data)
+        return None if part is None else self.attributes_fn(part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,35 +83,45 @@ def _sms_option(sms: SentSms) -> str | None:
     return None if sms.status is None else sms_status(sms.status) or sms.status
 
 
+def _with_usage(data: SimData) -> SimData | None:
+    """Return the data if it has the usage."""
+    return data if data.usage is not None else None
+
+
+def _cycle_attributes(budget: Budget) -> dict[str, Any]:
+    """Return what tells the crossing of a limit from a correction, and one cycle from the next."""
+    return {"peak": budget.peak_percent, "cycle_seen_at": budget.cycle_seen_at}
+
+
 USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     DataSizeDescription[SimData](
         key="data_usage",
         state_class=SensorStateClass.TOTAL_INCREASING,
-        part_fn=lambda data: data if data.usage is not None else None,
+        part_fn=_with_usage,
         value_fn=lambda data: data.data_used,
     ),
-    IotPortalSensorEntityDescription[Usage](
+    IotPortalSensorEntityDescription[SimData](
         key="sms_usage",
         disabled_in_large_fleets=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
-        part_fn=lambda data: data.usage,
-        value_fn=lambda usage: usage.sms_count,
+        part_fn=_with_usage,
+        value_fn=lambda data: data.counters.sms,
     ),
-    IotPortalSensorEntityDescription[Usage](
+    IotPortalSensorEntityDescription[SimData](
         key="voice_usage",
         device_class=SensorDeviceClass.DURATION,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfTime.SECONDS,
         entity_registry_enabled_default=False,
-        part_fn=lambda data: data.usage,
-        value_fn=lambda usage: usage.voice_seconds,
+        part_fn=_with_usage,
+        value_fn=lambda data: data.counters.voice,
     ),
-    IotPortalSensorEntityDescription[Usage](
+    IotPortalSensorEntityDescription[SimData](
         key="session_count",
         state_class=SensorStateClass.TOTAL_INCREASING,
         entity_registry_enabled_default=False,
-        part_fn=lambda data: data.usage,
-        value_fn=lambda usage: usage.session_count,
+        part_fn=_with_usage,
+        value_fn=lambda data: data.counters.sessions,
     ),
     *(
         DetailDescription[Usage](
@@ -137,6 +153,7 @@ BUDGET_SENSORS = (
         suggested_display_precision=0,
         part_fn=lambda data: data.budget,
         value_fn=lambda budget: budget.used_percent,
+        attributes_fn=_cycle_attributes,
     ),
 )
 SESSION_SENSORS = (
@@ -268,6 +285,12 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     def native_value(self) -> StateType | datetime:
         """Return the value."""
         return self.entity_description.value(self.coordinator.data)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """Return the attributes."""
+        return self.entity_description.attributes(self.coordinator.data)
 
     @callback
     @override

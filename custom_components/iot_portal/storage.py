@@ -1,6 +1,7 @@
-"""What is kept of an account over a restart: pending writes, and what was read last."""
+"""What is kept of an account over a restart: pending writes, what was read last, and what was told of it."""
 
 from abc import ABC, abstractmethod
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,8 +18,17 @@ import voluptuous as vol
 
 from .api import Device, Session, Usage
 from .const import DOMAIN, LOGGER
+from .counters import Carried, CounterHistory, Counters, Fall
 from .evidence import EndpointFailure
-from .models import Endpoint, PendingWrites, SentSms, SimData, StatusRequest
+from .models import (
+    Endpoint,
+    History,
+    LastSession,
+    PendingWrites,
+    SentSms,
+    SimData,
+    StatusRequest,
+)
 
 STORAGE_VERSION: Final = 1
 # What was read can be read again, so a power cut costs a few requests at most; writing seldom spares the disk.
@@ -93,6 +103,46 @@ _BULK_EDIT: Final = dataclass_schema(
 _ACCOUNT_WRITES: Final = dataclass_schema(
     dict, {"sims": {str: _PENDING_WRITES}, "bulk_edits": [_BULK_EDIT]}
 )
+_COUNT: Final = vol.Any(None, int, float)
+_COUNTERS: Final = dataclass_schema(
+    Counters, {"data": _COUNT, "sms": _COUNT, "voice": _COUNT, "sessions": _COUNT}
+)
+_HISTORY: Final = dataclass_schema(
+    History,
+    {
+        "told": int,
+        "status": vol.Any(None, str),
+        "imei": vol.Any(None, str),
+        "session": vol.Any(
+            None,
+            dataclass_schema(
+                LastSession, {"started": vol.Any(None, _INSTANT), "ended": vol.Any(None, _INSTANT)}
+            ),
+        ),
+        "counters": dataclass_schema(
+            CounterHistory,
+            {
+                "known": _COUNTERS,
+                "peak": _COUNT,
+                "fall": vol.Any(
+                    None,
+                    dataclass_schema(
+                        Fall, {"lowest": _COUNTERS, "since": _INSTANT, "is_expected": bool}
+                    ),
+                ),
+                "ended": vol.Any(None, _COUNTERS),
+                "ended_at": vol.Any(None, _INSTANT),
+                "returned_at": vol.Any(None, _INSTANT),
+                "is_doubted": bool,
+                "has_mistaken_zeros": bool,
+                "carried": vol.Any(
+                    None, dataclass_schema(Carried, {"data": _COUNT, "read_at": _INSTANT})
+                ),
+                "read_at": vol.Any(None, _INSTANT),
+            },
+        ),
+    },
+)
 _SNAPSHOT: Final = dataclass_schema(
     SimData,
     {
@@ -114,6 +164,7 @@ _SNAPSHOT: Final = dataclass_schema(
                 },
             )
         },
+        "history": _HISTORY,
     },
 )
 
@@ -295,6 +346,55 @@ class SnapshotStore(AccountStore):
         }
 
 
+class HistoryStore(AccountStore):
+    """What was told last of the SIMs of an account, saved before it is told.
+
+    The snapshots have it too, but are written seldom.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Start with nothing told."""
+        super().__init__(hass, f"{entry_id}.history", serialize_in_event_loop=False)
+        self._histories: dict[str, History] = {}
+        self._saving = asyncio.Lock()
+        self._changes = self._saved_changes = 0
+
+    async def async_load(self) -> None:
+        """Load the file; of one that cannot be read the snapshots have most."""
+        with suppress(*UNREADABLE):
+            stored = await self._store.async_load()
+            for iccid, history in (stored if isinstance(stored, dict) else {}).items():
+                with suppress(*UNREADABLE):
+                    self._histories[iccid] = _HISTORY(history)
+
+    @callback
+    def async_recall(self, iccid: str, snapshot: History) -> History:
+        """Return what was told last of a SIM: by this file, or by its snapshot when that is newer."""
+        stored = self._histories.get(iccid)
+        return snapshot if stored is None or stored.told <= snapshot.told else stored
+
+    async def async_keep(self, iccid: str, history: History) -> None:
+        """Keep what is about to be told of a SIM, on the disk when this returns; SIMs at once share a write."""
+        self._histories[iccid] = history
+        self._changes += 1
+        change = self._changes
+        async with self._saving:
+            if self._saved_changes < change:
+                self._saved_changes = self._changes
+                await self.async_save()
+
+    @callback
+    def async_forget(self, iccid: str) -> None:
+        """Forget a SIM that was removed."""
+        if self._histories.pop(iccid, None) is not None:
+            self.async_schedule_save()
+
+    @override
+    def _content(self) -> dict[str, Any]:
+        """Return the content of the file, from a copy of its own."""
+        return {iccid: asdict(history) for iccid, history in self._histories.copy().items()}
+
+
 def _snapshot_content(snapshot: SimData) -> dict[str, Any]:
     """Return what the file holds of a SIM: the portal's answers, as they came."""
     return {
@@ -304,6 +404,7 @@ def _snapshot_content(snapshot: SimData) -> dict[str, Any]:
         "device": None if snapshot.device is None else snapshot.device.raw,
         "device_read_at": snapshot.device_read_at,
         "failing": {endpoint: asdict(failure) for endpoint, failure in snapshot.failing.items()},
+        "history": asdict(snapshot.history),
     }
 
 
