@@ -18,6 +18,7 @@ from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    DateSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -39,23 +40,34 @@ from .const import (
     CONF_BASE_URL,
     CONF_BILLING_DAY,
     CONF_CLIENT_ID,
+    CONF_CYCLE_DAYS,
+    CONF_CYCLE_START,
     CONF_DATA_UNIT,
     CONF_ENVIRONMENT,
     CONF_MAX_CONCURRENT_REQUESTS,
+    CONF_PLAN_UNIT,
     CONF_POLL_INTERVAL,
     CONF_REQUEST_RATE,
     CONF_SECRET_KEY,
     CONF_WATCH_SMS,
     DEFAULT_BILLING_DAY,
     DEFAULT_DATA_UNIT,
+    DEFAULT_PLAN_UNIT,
     DEFAULT_POLL_INTERVAL,
     DOMAIN,
     POLL_INTERVALS,
     SUBENTRY_TYPE_SIM,
 )
 from .errors import form_error_key
+from .models import has_whole_cycle
 from .runtime_data import IotPortalConfigEntry
-from .sim_flow import BILLING_DAY_SELECTOR, DATA_UNIT_SELECTOR, SimSubentryFlow
+from .sim_flow import (
+    BILLING_DAY_SELECTOR,
+    CYCLE_DAYS_SELECTOR,
+    DATA_UNIT_SELECTOR,
+    PLAN_UNIT_SELECTOR,
+    SimSubentryFlow,
+)
 
 ENVIRONMENT_CUSTOM = "custom"
 ENVIRONMENTS = {"production": PRODUCTION_URL, "uat": UAT_URL}
@@ -100,7 +112,10 @@ OPTIONS_SCHEMA = vol.Schema(
             NumberSelectorConfig(min=1, max=10, mode=NumberSelectorMode.BOX)
         ),
         vol.Required(CONF_BILLING_DAY, default=DEFAULT_BILLING_DAY): BILLING_DAY_SELECTOR,
+        vol.Optional(CONF_CYCLE_DAYS): CYCLE_DAYS_SELECTOR,
+        vol.Optional(CONF_CYCLE_START): DateSelector(),
         vol.Required(CONF_DATA_UNIT, default=DEFAULT_DATA_UNIT): DATA_UNIT_SELECTOR,
+        vol.Required(CONF_PLAN_UNIT, default=DEFAULT_PLAN_UNIT): PLAN_UNIT_SELECTOR,
         vol.Required(CONF_WATCH_SMS, default=False): BooleanSelector(),
     }
 )
@@ -243,13 +258,17 @@ class IotPortalOptionsFlow(OptionsFlow):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for all options; the update listener reloads the account."""
+        errors: dict[str, str] = {}
         if user_input is not None:
-            return self.async_create_entry(data=user_input)
+            if has_whole_cycle(user_input):
+                return self.async_create_entry(data=user_input)
+            errors["base"] = "cycle_incomplete"
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA, self.config_entry.options
+                OPTIONS_SCHEMA, user_input or self.config_entry.options
             ),
+            errors=errors,
         )
 
 

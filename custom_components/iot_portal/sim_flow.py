@@ -15,9 +15,10 @@ from homeassistant.config_entries import (
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
-from homeassistant.const import UnitOfInformation
+from homeassistant.const import UnitOfInformation, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
+    DateSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -44,15 +45,19 @@ from .api.pacing import Priority, priority
 from .const import (
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
+    CONF_CYCLE_DAYS,
+    CONF_CYCLE_START,
     CONF_DATA_UNIT,
     CONF_ICCID,
     CONF_ICCIDS,
+    CONF_PLAN_UNIT,
     DATA_UNITS,
     DOMAIN,
+    PLAN_UNITS,
     SUBENTRY_TYPE_SIM,
 )
 from .errors import form_error_key
-from .models import SimData
+from .models import SimData, has_whole_cycle, merge_options
 from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
 from .text import as_markdown
@@ -74,11 +79,23 @@ MIN_PROGRESS_SECONDS: Final = 1.0
 BILLING_DAY_SELECTOR = NumberSelector(
     NumberSelectorConfig(min=1, max=31, mode=NumberSelectorMode.BOX)
 )
+CYCLE_DAYS_SELECTOR = NumberSelector(
+    NumberSelectorConfig(
+        min=1, max=366, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfTime.DAYS
+    )
+)
 DATA_UNIT_SELECTOR = SelectSelector(
     SelectSelectorConfig(
         options=list(DATA_UNITS),
         mode=SelectSelectorMode.DROPDOWN,
         translation_key=CONF_DATA_UNIT,
+    )
+)
+PLAN_UNIT_SELECTOR = SelectSelector(
+    SelectSelectorConfig(
+        options=list(PLAN_UNITS),
+        mode=SelectSelectorMode.DROPDOWN,
+        translation_key=CONF_PLAN_UNIT,
     )
 )
 SIM_SCHEMA = vol.Schema(
@@ -93,7 +110,10 @@ SIM_SCHEMA = vol.Schema(
             )
         ),
         vol.Optional(CONF_BILLING_DAY): BILLING_DAY_SELECTOR,
+        vol.Optional(CONF_CYCLE_DAYS): CYCLE_DAYS_SELECTOR,
+        vol.Optional(CONF_CYCLE_START): DateSelector(),
         vol.Optional(CONF_DATA_UNIT): DATA_UNIT_SELECTOR,
+        vol.Optional(CONF_PLAN_UNIT): PLAN_UNIT_SELECTOR,
     }
 )
 _ICCIDS = TextSelector(TextSelectorConfig(multiline=True))
@@ -183,16 +203,21 @@ class SimSubentryFlow(ConfigSubentryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Ask for the settings of a SIM; an empty field follows the account."""
-        subentry = self._get_reconfigure_subentry()
+        subentry, errors = self._get_reconfigure_subentry(), {}
         if user_input is not None:
-            return self.async_update_and_abort(
-                self._get_entry(),
-                subentry,
-                data={CONF_ICCID: subentry.data[CONF_ICCID], **user_input},
-            )
+            if has_whole_cycle(merge_options(self._get_entry().options, user_input)):
+                return self.async_update_and_abort(
+                    self._get_entry(),
+                    subentry,
+                    data={CONF_ICCID: subentry.data[CONF_ICCID], **user_input},
+                )
+            errors["base"] = "cycle_incomplete"
         return self.async_show_form(
             step_id="reconfigure",
-            data_schema=self.add_suggested_values_to_schema(SIM_SCHEMA, subentry.data),
+            data_schema=self.add_suggested_values_to_schema(
+                SIM_SCHEMA, user_input or subentry.data
+            ),
+            errors=errors,
             description_placeholders={"sim": subentry.title},
         )
 
