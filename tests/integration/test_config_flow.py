@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 import re
 import time
@@ -885,13 +885,50 @@ async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: Set
     result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
 
     result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], {"allowance": 10, "billing_day": 15, "data_unit": "bytes"}
+        result["flow_id"],
+        {"allowance": 10, "billing_day": 15, "data_unit": "bytes", "plan_unit": "decimal"},
     )
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["reason"] == "reconfigure_successful"
     assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 15
     assert len(portal.journal) == 0
+
+
+async def test_cycle_of_days(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A cycle of days needs its days and a date, from the account or the SIM."""
+    entry = await set_up(OTHER_ICCID)
+    (subentry,) = entry.subentries.values()
+
+    async def submit(user_input: dict[str, Any]) -> Any:
+        result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+        result = await hass.config_entries.subentries.async_configure(result["flow_id"], user_input)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        return result
+
+    assert (await submit({"cycle_days": 28}))["errors"] == {"base": "cycle_incomplete"}
+    assert (await submit({"cycle_start": "2026-01-05"}))["errors"] == {"base": "cycle_incomplete"}
+    done = await submit({"cycle_days": 28, "cycle_start": "2026-01-05"})
+    assert done["reason"] == "reconfigure_successful"
+    settings = entry.runtime_data.sims[subentry.subentry_id].data.settings
+    assert (settings.cycle_days, settings.cycle_start) == (28, date(2026, 1, 5))
+
+    options = await hass.config_entries.options.async_init(entry.entry_id)
+    options = await hass.config_entries.options.async_configure(
+        options["flow_id"], {"cycle_days": 30}
+    )
+    assert options["errors"] == {"base": "cycle_incomplete"}
+    options = await hass.config_entries.options.async_configure(
+        options["flow_id"], {"cycle_days": 30, "cycle_start": "2026-02-01"}
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert options["type"] is FlowResultType.CREATE_ENTRY
+    assert (await submit({"cycle_days": 7}))["reason"] == "reconfigure_successful"
+    settings = entry.runtime_data.sims[subentry.subentry_id].data.settings
+    assert (settings.cycle_days, settings.cycle_start) == (7, date(2026, 2, 1))
+    assert (await submit({"billing_day": 9}))["reason"] == "reconfigure_successful"
+    settings = entry.runtime_data.sims[subentry.subentry_id].data.settings
+    assert (settings.cycle_days, settings.billing_day) == (None, 9)
 
 
 async def test_sim_renamed(hass: HomeAssistant, set_up: SetUp) -> None:

@@ -888,6 +888,9 @@ async def test_life_of_a_sim(
     await poll(hass, freezer)
     sim.data_usage = 0
     await poll(hass, freezer)
+    assert len(happened) == 3
+    await poll(hass, freezer)
+    await poll(hass, freezer)
 
     events = dict(happened)
     assert [event for event, _ in happened] == [

@@ -253,7 +253,7 @@ async def test_budget(
     """Usage is compared with the allowance from the portal."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     portal.sims[OTHER_ICCID].data_usage = 100_000_000
-    await set_up(OTHER_ICCID)
+    await set_up(OTHER_ICCID, options={"plan_unit": "decimal"})
 
     # 500 MB, of which 100 MB are used in half of the month.
     assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == 400
@@ -272,6 +272,41 @@ async def test_budget(
     assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 120
 
 
+@pytest.mark.parametrize(
+    ("size", "own", "unit", "remaining"),
+    [
+        ("MB", {}, None, 500 * 1.048576),
+        ("MB", {}, "decimal", 500),
+        ("GB", {}, "binary", 500 * 1073.741824),
+        ("GB", {}, "decimal", 500_000),
+        ("B", {}, "binary", 0.0005),
+        ("MB", {"allowance": 100}, "binary", 104.8576),
+        ("MB", {"allowance": 100}, "decimal", 100),
+        ("MB", {"plan_unit": "decimal"}, "binary", 500),
+    ],
+)
+async def test_megabyte_of_a_plan(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    size: str,
+    own: dict[str, Any],
+    unit: str | None,
+    remaining: float,
+) -> None:
+    """A plan's MB are as large as the user says, for the portal's allowance and for the user's own."""
+    sim = portal.sims[OTHER_ICCID]
+    sim.data_usage = 0
+    sim.device |= {"dataquantity": "500", "datasize": size}
+    entry = await set_up(OTHER_ICCID, options={"plan_unit": unit} if unit else {})
+    (subentry,) = entry.subentries.values()
+    hass.config_entries.async_update_subentry(entry, subentry, data={**subentry.data, **own})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == pytest.approx(remaining)
+    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 0
+
+
 async def test_details(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -288,7 +323,7 @@ DETAILS = {
     "communication_plan": "Pangea EU (pkp18-inet) DATA SMS Voice",
     "customer": "#8941 Pangea Retired",
     "data_forecast": "0.0",
-    "data_remaining": "1000.0",
+    "data_remaining": "1073.741824",
     "date_activated": "2023-06-23T11:14:37+00:00",
     "fixed_ip": STATE_UNKNOWN,
     "imei": "8613300585142338",
