@@ -1,6 +1,7 @@
 """Data that were read are restored after a restart and not requested again."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -22,7 +23,15 @@ from custom_components.iot_portal.storage import SNAPSHOT_SAVE_DELAY, SnapshotSt
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import exists, find_issue, log_messages, poll, state_of, wait_for_requests
+from .helpers import (
+    exists,
+    find_issue,
+    log_messages,
+    poll,
+    record_events,
+    state_of,
+    wait_for_requests,
+)
 
 
 def file_of(entry: MockConfigEntry) -> str:
@@ -200,19 +209,76 @@ async def test_disabled_entities_cost_nothing(
     }
 
 
-async def test_nothing_is_told_of_the_time_between(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
+async def test_changes_during_a_restart_are_told_once(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle: str,
 ) -> None:
-    """A change during the restart is shown, but causes no event: it may have been reported before."""
+    """What changed while Home Assistant was stopped is told by the first read, and not again by the next start."""
     entry = await set_up(idle)
+    happened = record_events(hass, "lifecycle", idle)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[idle].set_status("DEACTIVATED")
+    portal.sims[idle].swap_imei("356938035643809")
 
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert state_of(hass, idle, "status") == "deactivated"
-    assert hass.states.is_state(f"event.sim_{idle}_lifecycle", "unknown")
+    assert [event for event, _ in happened] == ["status_changed", "imei_changed"]
+    assert happened[0][1]["from"] == "activated"
+
+    await restart(hass, entry)
+    await poll(hass, freezer)
+    assert len(happened) == 2
+
+
+async def test_told_before_a_crash(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+    idle: str,
+) -> None:
+    """What was told is on the disk when it is told, so that it is not told again after a crash."""
+    entry = await set_up(idle)
+    await restart(hass, entry)
+    happened = record_events(hass, "lifecycle", idle)
+    sim = portal.sims[idle]
+    sim.data_usage = 400_000_000
+    await poll(hass, freezer)
+    before = deepcopy(hass_storage[file_of(entry)])
+    sim.set_status("DEACTIVATED")
+    sim.data_usage = 1_000_000
+    await poll(hass, freezer)
+    await poll(hass, freezer)
+    assert [event for event, _ in happened] == ["status_changed", "cycle_reset"]
+    on_disk = deepcopy(hass_storage[f"{DOMAIN}.{entry.entry_id}.history"])
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage[file_of(entry)] = before
+    hass_storage[f"{DOMAIN}.{entry.entry_id}.history"] = on_disk
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll(hass, freezer)
+
+    assert len(happened) == 2
+    assert state_of(hass, idle, "status") == "deactivated"
+    assert float(state_of(hass, idle, "data_usage")) == 1
+
+
+async def test_a_new_sim_tells_nothing(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """What is known for the first time has not happened."""
+    portal.sims[OTHER_ICCID].open_session("10.1.2.3")
+    await set_up(OTHER_ICCID)
+    await poll(hass, freezer)
+
+    assert hass.states.is_state(f"event.sim_{OTHER_ICCID}_lifecycle", "unknown")
 
 
 @pytest.mark.parametrize(
