@@ -17,7 +17,7 @@ INTEGRATION_LINES = (
     ("api.client",),
     ("api",),
     ("clock", "const", "poll_schedule", "text"),
-    ("client_factory", "evidence", "issues"),
+    ("client_factory", "counters", "evidence", "issues"),
     ("models", "reauthentication"),
     ("errors",),
     ("event_feed", "storage"),

@@ -16,7 +16,7 @@ from custom_components.iot_portal import config_flow, event, services, sim_flow
 from custom_components.iot_portal.api import SimStatus, SmsStatus
 from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.iot_portal.button import BUTTONS
-from custom_components.iot_portal.const import DATA_UNITS
+from custom_components.iot_portal.const import DATA_UNITS, PLAN_UNITS
 from custom_components.iot_portal.errors import _TRANSLATION_KEYS
 from custom_components.iot_portal.issues import Issue
 from custom_components.iot_portal.models import BulkEditEventType, SimEventType, SmsEventType
@@ -168,6 +168,13 @@ def test_attributes() -> None:
     ]
     pending = TEXTS["entity"]["binary_sensor"]["change_pending"]["state_attributes"]
     assert pending.keys() == keys(requested)
+    (cycle,) = [
+        node
+        for node in ast.walk(TREES["sensor"])
+        if isinstance(node, ast.FunctionDef) and node.name == "_cycle_attributes"
+    ]
+    used = TEXTS["entity"]["sensor"]["data_used_percent"]["state_attributes"]
+    assert used.keys() == keys(cycle)
 
 
 def test_exceptions() -> None:
@@ -227,6 +234,7 @@ def test_selectors() -> None:
 
     assert {key: set(texts["options"]) for key, texts in TEXTS["selector"].items()} == {
         "data_unit": set(DATA_UNITS),
+        "plan_unit": set(PLAN_UNITS),
         "environment": {*config_flow.ENVIRONMENTS, config_flow.ENVIRONMENT_CUSTOM},
         "status": set(options),
     }
@@ -288,7 +296,9 @@ def test_flow_errors() -> None:
     source = SOURCES["config_flow"] + SOURCES["sim_flow"]
 
     assert TEXTS["config"]["error"].keys() == shared | returned("config_flow", "_read_account")
-    assert sims["error"].keys() == shared | assigned
+    entered = set(re.findall(r'errors\["base"\] = "(\w+)"', SOURCES["sim_flow"]))
+    assert sims["error"].keys() == shared | assigned | entered
+    assert TEXTS["options"]["error"].keys() == entered
     reasons = set(re.findall(r'reason="(\w+)"', source))
     assert TEXTS["config"]["abort"].keys() | sims["abort"].keys() == reasons
     assert sims["create_entry"].keys() == set(re.findall(r'description="(\w+)"', source))

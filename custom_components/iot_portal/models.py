@@ -494,13 +494,21 @@ def _tell_session(
     has_ended = ended is not None and (is_new or not _is_same(ended, old.ended))
     if not is_new and not has_ended:
         return history, []
-    attributes = {"started": started, "ip_address": session.ip_address}
     events = []
     if is_new:
-        events.append(SimEvent(event_type=SimEventType.SESSION_STARTED, attributes=attributes))
+        events.append(
+            SimEvent(
+                event_type=SimEventType.SESSION_STARTED,
+                attributes={"started": started, "ip_address": session.ip_address},
+            )
+        )
     if has_ended:
-        attributes = {"started": started, "ended": ended, "ip_address": session.ip_address}
-        events.append(SimEvent(event_type=SimEventType.SESSION_ENDED, attributes=attributes))
+        events.append(
+            SimEvent(
+                event_type=SimEventType.SESSION_ENDED,
+                attributes={"started": started, "ended": ended, "ip_address": session.ip_address},
+            )
+        )
     return replace(history, session=LastSession(started=started, ended=ended)), events
 
 

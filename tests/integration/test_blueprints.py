@@ -49,8 +49,8 @@ FILES = (
 )
 SOURCE = "https://github.com/seed-8fbb6451/ha-iot-portal/blob/main"
 AUTOMATION = "automation.guard"
-# The allowance of the mock portal's SIMs is 500 MB.
-PERCENT = 5_000_000
+# The allowance of the mock portal's SIMs is 500 MB of 1,024 x 1,024 bytes.
+PERCENT = 5 * 1024**2
 # The event of an additional action of the user.
 TOLD = "told"
 
@@ -350,6 +350,7 @@ async def test_cap_warns_once(
     await use(hass, portal, freezer, 80)
     assert notes(hass) == [f"SIM {OTHER_ICCID} has used 80.0 % of its data allowance."]
     await use(hass, portal, freezer, 2)
+    await use(hass, portal, freezer, 3)
     await use(hass, portal, freezer, 130)
     assert notes(hass) == [f"SIM {OTHER_ICCID} has used 130.0 % of its data allowance."]
     assert requests(portal) == 0
@@ -394,6 +395,39 @@ async def test_cap_deactivates_once(
     assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
 
 
+@pytest.mark.parametrize(
+    "readings",
+    [
+        [101, 99.9, 100.1, 99, 102],
+        [101, 0, 102],
+        [101, 30, 102],
+        [101, 75, 102],
+    ],
+    ids=["corrections", "zero", "older answer", "low"],
+)
+async def test_cap_of_a_count_that_falls(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    readings: list[float],
+) -> None:
+    """A count that the portal corrects, or that is gone for a while, is no new cycle: the cap is not crossed again."""
+    freezer.move_to("2026-03-16T00:00:00+00:00")
+    await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await use(hass, portal, freezer, 95)
+    for percent in readings:
+        await use(hass, portal, freezer, percent)
+        # The user wants it to go on.
+        if portal.sims[OTHER_ICCID].status == "DEACTIVATED":
+            portal.sims[OTHER_ICCID].set_status("ACTIVATED")
+
+    assert requests(portal) == 1
+    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == readings[-1]
+
+
 async def test_cap_of_a_sim_that_the_user_took_off(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -427,6 +461,8 @@ async def test_cap_after_a_jump_over_a_reset(
     await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
     assert requests(portal) == 0
 
+    await use(hass, portal, freezer, 1)
+    assert requests(portal) == 0
     await use(hass, portal, freezer, 105)
 
     assert requests(portal) == 1
@@ -811,6 +847,33 @@ async def test_moved(
     await read_and_run(hass, freezer)
     assert notes(hass) == []
     assert requests(portal) == 0
+
+
+@pytest.mark.parametrize(
+    ("imeis", "moves"),
+    [(["", OLD_IMEI], 0), (["", NEW_IMEI], 1), ([NEW_IMEI, "", NEW_IMEI], 1)],
+    ids=["missing", "missing in a move", "missing after a move"],
+)
+async def test_imei_that_is_missing(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    moving_sim: None,
+    imeis: list[str],
+    moves: int,
+) -> None:
+    """An IMEI that is missing for a while is no move, and hides none."""
+    await set_up(OTHER_ICCID)
+    await automate("imei_changed", lifecycle=[entity(hass, "event", "lifecycle")], deactivate=True)
+
+    for imei in imeis:
+        portal.sims[OTHER_ICCID].imei = imei
+        await read_and_run(hass, freezer)
+
+    assert requests(portal) == moves
+    assert len(notes(hass)) == moves
 
 
 async def test_moved_and_deactivated(

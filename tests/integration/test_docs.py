@@ -195,10 +195,11 @@ async def test_say(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
     """A plan that will not last is reported once."""
-    portal.sims[PUMP].data_usage = 0
+    portal.sims[PUMP].data_usage = MB
+    await poll(hass, freezer)
     await poll(hass, freezer)
     await automate(hass, "Say")
-    portal.sims[PUMP].data_usage = 499 * MB
+    portal.sims[PUMP].data_usage = 499 * 1024**2
     await poll(hass, freezer)
     await advance_time(hass, freezer, timedelta(minutes=1))
     assert notes(hass) == ["At this pace the plan will not last: 99.8 % are used."]

@@ -92,7 +92,11 @@ async def test_stored_files(
     freezer.move_to("2026-11-24T20:25:00+00:00")
     (stored,) = json.loads((STORED_FILES / "config_entries.json").read_text())["data"]["entries"]
     (edit,) = PENDING_WRITES["data"]["bulk_edits"]
-    for name, file in (("", "pending_writes"), (".snapshots", "snapshots")):
+    for name, file in (
+        ("", "pending_writes"),
+        (".snapshots", "snapshots"),
+        (".history", "history"),
+    ):
         text = (STORED_FILES / f"{file}.json").read_text()
         (folder / f"{DOMAIN}.{stored['entry_id']}{name}").write_text(text)
     text = (STORED_FILES / "config_entries.json").read_text()
@@ -112,6 +116,11 @@ async def test_stored_files(
     assert entry.options == stored["options"]
     assert state_of(hass, ICCID, "status") == "inventory"
     assert state_of(hass, OTHER_ICCID, "data_used_percent") == "0.3"
+    lifecycle = hass.states.get("event.sim_8931080000000000011_lifecycle")
+    assert lifecycle is not None
+    # As the file of what was told says; the snapshots are older.
+    assert lifecycle.attributes["event_type"] == "status_changed"
+    assert lifecycle.attributes["from"] == "test_ready"
     # Stored reads are not requested again; new SMS are looked for.
     routes = [call.route for call in portal.journal if call.iccid == OTHER_ICCID]
     assert routes == ["ctdUsage", "GetSMSIds"]
