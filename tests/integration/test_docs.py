@@ -199,6 +199,9 @@ async def test_say(
     await poll(hass, freezer)
     await poll(hass, freezer)
     await automate(hass, "Say")
+    # Not so soon that it could be the old count again.
+    freezer.tick(timedelta(days=1))
+    await poll(hass, freezer)
     portal.sims[PUMP].data_usage = 499 * 1024**2
     await poll(hass, freezer)
     await advance_time(hass, freezer, timedelta(minutes=1))
