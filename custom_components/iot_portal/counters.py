@@ -95,7 +95,7 @@ class Fall:
 
     lowest: Counters
     since: datetime
-    is_expected: bool
+    is_expected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -103,42 +103,53 @@ _BULK_EDIT: Final = dataclass_schema(
 _ACCOUNT_WRITES: Final = dataclass_schema(
     dict, {"sims": {str: _PENDING_WRITES}, "bulk_edits": [_BULK_EDIT]}
 )
-_COUNT: Final = vol.Any(None, int, float)
-_COUNTERS: Final = dataclass_schema(
+
+
+def _sparse_schema(kind: type[Any], fields: Mapping[Any, Any]) -> vol.Schema:
+    """Return the schema that reads a dataclass of which only what is not the default was stored."""
+    values = vol.Schema(
+        {vol.Optional(name): value for name, value in fields.items()}, extra=vol.REMOVE_EXTRA
+    )
+    return vol.Schema(vol.All(values, lambda valid: kind(**valid)))
+
+
+def _sparse(value: Any) -> Any:
+    """Return what such a schema reads again: without all that is None, False or empty."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _sparse(item)
+        for key, item in value.items()
+        if item is not None and item is not False and item != {}
+    }
+
+
+_COUNT: Final = vol.Any(int, float)
+_COUNTERS: Final = _sparse_schema(
     Counters, {"data": _COUNT, "sms": _COUNT, "voice": _COUNT, "sessions": _COUNT}
 )
-_HISTORY: Final = dataclass_schema(
+_HISTORY: Final = _sparse_schema(
     History,
     {
         "told": int,
-        "status": vol.Any(None, str),
-        "imei": vol.Any(None, str),
-        "session": vol.Any(
-            None,
-            dataclass_schema(
-                LastSession, {"started": vol.Any(None, _INSTANT), "ended": vol.Any(None, _INSTANT)}
-            ),
-        ),
-        "counters": dataclass_schema(
+        "status": str,
+        "imei": str,
+        "session": _sparse_schema(LastSession, {"started": _INSTANT, "ended": _INSTANT}),
+        "counters": _sparse_schema(
             CounterHistory,
             {
                 "known": _COUNTERS,
                 "peak": _COUNT,
-                "fall": vol.Any(
-                    None,
-                    dataclass_schema(
-                        Fall, {"lowest": _COUNTERS, "since": _INSTANT, "is_expected": bool}
-                    ),
+                "fall": _sparse_schema(
+                    Fall, {"lowest": _COUNTERS, "since": _INSTANT, "is_expected": bool}
                 ),
-                "ended": vol.Any(None, _COUNTERS),
-                "ended_at": vol.Any(None, _INSTANT),
-                "returned_at": vol.Any(None, _INSTANT),
+                "ended": _COUNTERS,
+                "ended_at": _INSTANT,
+                "returned_at": _INSTANT,
                 "is_doubted": bool,
                 "has_mistaken_zeros": bool,
-                "carried": vol.Any(
-                    None, dataclass_schema(Carried, {"data": _COUNT, "read_at": _INSTANT})
-                ),
-                "read_at": vol.Any(None, _INSTANT),
+                "carried": _sparse_schema(Carried, {"data": _COUNT, "read_at": _INSTANT}),
+                "read_at": _INSTANT,
             },
         ),
     },
@@ -355,7 +366,8 @@ class HistoryStore(AccountStore):
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start with nothing told."""
         super().__init__(hass, f"{entry_id}.history", serialize_in_event_loop=False)
-        self._histories: dict[str, History] = {}
+        # As the file has them: one event of a SIM must not take the time of a fleet.
+        self._stored: dict[str, Any] = {}
         self._saving = asyncio.Lock()
         self._changes = self._saved_changes = 0
 
@@ -363,19 +375,21 @@ class HistoryStore(AccountStore):
         """Load the file; of one that cannot be read the snapshots have most."""
         with suppress(*UNREADABLE):
             stored = await self._store.async_load()
-            for iccid, history in (stored if isinstance(stored, dict) else {}).items():
-                with suppress(*UNREADABLE):
-                    self._histories[iccid] = _HISTORY(history)
+            self._stored = stored if isinstance(stored, dict) else {}
 
     @callback
     def async_recall(self, iccid: str, snapshot: History) -> History:
         """Return what was told last of a SIM: by this file, or by its snapshot when that is newer."""
-        stored = self._histories.get(iccid)
-        return snapshot if stored is None or stored.told <= snapshot.told else stored
+        try:
+            stored: History = _HISTORY(self._stored.get(iccid, {}))
+        except UNREADABLE as err:
+            LOGGER.debug("What was told of %s cannot be read: %s", iccid, err)
+            return snapshot
+        return stored if stored.told > snapshot.told else snapshot
 
     async def async_keep(self, iccid: str, history: History) -> None:
         """Keep what is about to be told of a SIM, on the disk when this returns; SIMs at once share a write."""
-        self._histories[iccid] = history
+        self._stored[iccid] = _sparse(asdict(history))
         self._changes += 1
         change = self._changes
         async with self._saving:
@@ -386,13 +400,13 @@ class HistoryStore(AccountStore):
     @callback
     def async_forget(self, iccid: str) -> None:
         """Forget a SIM that was removed."""
-        if self._histories.pop(iccid, None) is not None:
+        if self._stored.pop(iccid, None) is not None:
             self.async_schedule_save()
 
     @override
     def _content(self) -> dict[str, Any]:
         """Return the content of the file, from a copy of its own."""
-        return {iccid: asdict(history) for iccid, history in self._histories.copy().items()}
+        return self._stored.copy()
 
 
 def _snapshot_content(snapshot: SimData) -> dict[str, Any]:
@@ -404,7 +418,7 @@ def _snapshot_content(snapshot: SimData) -> dict[str, Any]:
         "device": None if snapshot.device is None else snapshot.device.raw,
         "device_read_at": snapshot.device_read_at,
         "failing": {endpoint: asdict(failure) for endpoint, failure in snapshot.failing.items()},
-        "history": asdict(snapshot.history),
+        "history": _sparse(asdict(snapshot.history)),
     }
 
 

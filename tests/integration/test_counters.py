@@ -116,7 +116,8 @@ def test_several_counters(readings: list[Counters], ends: list[Count | None]) ->
 )
 def test_no_cycle_ends_by_mishaps(steps: list[Any]) -> None:
     """Corrections, single zeros and missing values end no cycle, and a true end is told once with its last count."""
-    used, readings, was_zero = 400, [400], False
+    readings: list[Count | None] = [400]
+    used, was_zero = 400, False
     for step in steps:
         if step == "zero" and not was_zero:
             readings.append(0)
