@@ -28,7 +28,8 @@ EXPECTED_VALUES: Values = {
     (DATA_USAGE, MEGABYTES): 612.3,
     (DATA_USAGE, AVAILABLE): 1,
     (STATUS, AVAILABLE): 1,
-    ("sensor.boat_tracker_data_used", PERCENT): 122.46,
+    # Of 500 MB of 1,024 x 1,024 bytes.
+    ("sensor.boat_tracker_data_used", PERCENT): 612.3e6 / (5 * 1024**2),
     ("sensor.boat_tracker_sms_usage", MESSAGES): 7,
     ("binary_sensor.boat_tracker_in_session", ON): 1,
     ("binary_sensor.boat_tracker_over_pace", ON): 1,
