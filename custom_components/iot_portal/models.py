@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-import re
 from typing import Any, Final, Self
 
 from .api import Device, Session, SimStatus, Usage, is_activated
@@ -30,9 +29,6 @@ from .evidence import EndpointFailure
 IMEI_DEVICE_DIGITS: Final = 14
 # On the first day of a billing cycle its use says too little about the rest.
 MIN_ELAPSED: Final = timedelta(days=1)
-# Of the units of a plan; the client reads them as powers of 1000, save those that say that they are not.
-PLAN_PREFIXES: Final = ("K", "M", "G", "T")
-BINARY_UNIT: Final = re.compile(r"[KMGT]IB?|[KMGT]\w+BIBYTES?|[KMGT]IBIBYTES?")
 # The portal's clock differs by so much from one reading of the same instant to the next.
 SAME_INSTANT: Final = timedelta(seconds=2)
 
@@ -202,13 +198,9 @@ class SimSettings:
 
     def allowance_of(self, device: Device | None) -> int | None:
         """Return the user's allowance, or else that of the portal, in bytes."""
-        if self.allowance is not None or device is None or device.allowance_bytes is None:
+        if self.allowance is not None or device is None or device.allowance is None:
             return self.allowance
-        unit = str(device.raw.get("datasize")).strip().upper()
-        if unit[:1] not in PLAN_PREFIXES or BINARY_UNIT.fullmatch(unit):
-            return device.allowance_bytes
-        power = PLAN_PREFIXES.index(unit[0]) + 1
-        return device.allowance_bytes * int(self.plan_unit**power) // int(1000**power)
+        return device.allowance.in_bytes(self.plan_unit)
 
 
 def merge_options(account: Mapping[str, Any], sim: Mapping[str, Any]) -> dict[str, Any]:

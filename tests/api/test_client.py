@@ -51,7 +51,8 @@ async def test_device(client: IotPortalClient) -> None:
     assert device.rate_plan == "Pangea EU Economy 300MB"
     assert device.label == "Pangea test SIM"
     assert device.date_activated == datetime(2023, 6, 23, 11, 14, 37, 998000, UTC)
-    assert device.allowance_bytes == 10**9
+    assert device.allowance is not None
+    assert device.allowance.in_bytes() == 10**9
     assert device.fixed_ip is None
     assert device.raw["zh_q_id"] == "test12345"
 

@@ -101,7 +101,7 @@ def test_allowance(quantity: Any, unit: Any, expected: int | None) -> None:
     """The allowance in bytes is read from a quantity and a unit."""
     device = Device.from_answer({"dataquantity": quantity, "datasize": unit})
 
-    assert device.allowance_bytes == expected
+    assert (device.allowance and device.allowance.in_bytes()) == expected
 
 
 @pytest.mark.parametrize(

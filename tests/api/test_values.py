@@ -188,7 +188,7 @@ def test_allowances(quantity: Any, unit: Any, expected: int | None) -> None:
     """Binary units have 1,024; an allowance without a limit is none."""
     device = Device.from_answer({"dataquantity": quantity, "datasize": unit})
 
-    assert device.allowance_bytes == expected
+    assert (device.allowance and device.allowance.in_bytes()) == expected
 
 
 def test_kilobytes_of_1024() -> None:

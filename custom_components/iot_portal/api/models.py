@@ -176,11 +176,6 @@ class Device(_SimAnswer):
     label: str | None = None
     allowance: DataSize | None = None
 
-    @property
-    def allowance_bytes(self) -> int | None:
-        """Return the allowance in bytes, where a kilobyte of the portal has 1,000."""
-        return None if self.allowance is None else self.allowance.in_bytes()
-
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of GetDevice."""
