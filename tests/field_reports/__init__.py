@@ -1,0 +1,1 @@
+"""The third leg: inputs that other people met, played by a portal that shares nothing with the client or the mock."""

@@ -1,0 +1,713 @@
+"""Odd answers through the client: what it reads of them, and that only its own exceptions leave it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from custom_components.iot_portal.api import (
+    IotPortalAuthenticationError,
+    IotPortalClient,
+    IotPortalError,
+    IotPortalNotFoundError,
+    IotPortalOutcomeUnknownError,
+    IotPortalRateLimitError,
+)
+
+from .home import ICCID, OTHER_ICCID
+from .odd_portal import OddPortal, page, raw, says
+
+DAY = 24 * 60 * 60
+SMS_ID = "4711"
+READS = ("ctdUsage", "GetDevice", "sessionInfo", "getStatus", "GetSMSIds", "GetSMS")
+
+
+async def read(client: IotPortalClient, route: str) -> Any:
+    """Read by the name of a route."""
+    methods = {
+        "ctdUsage": client.get_usage,
+        "GetDevice": client.get_device,
+        "sessionInfo": client.get_session,
+        "getStatus": client.get_status,
+        "GetSMSIds": client.get_sms_ids,
+        "GetSMS": client.get_sms,
+    }
+    return await methods[route](SMS_ID if route == "GetSMS" else ICCID)
+
+
+async def read_usage(client: IotPortalClient, portal: OddPortal, **fields: Any) -> Any:
+    """Return the usage of the SIM when the portal answers these fields."""
+    portal.once("ctdUsage", says(portal.example("ctdUsage", ICCID, **fields)))
+    return await client.get_usage(ICCID)
+
+
+async def read_device(client: IotPortalClient, portal: OddPortal, **fields: Any) -> Any:
+    """Return the device of the SIM when the portal answers these fields."""
+    portal.once("GetDevice", says(portal.example("GetDevice", ICCID, **fields)))
+    return await client.get_device(ICCID)
+
+
+async def read_session(client: IotPortalClient, portal: OddPortal, **fields: Any) -> Any:
+    """Return the session of the SIM when the portal answers these fields."""
+    portal.once("sessionInfo", says(portal.example("sessionInfo", ICCID, **fields)))
+    return await client.get_session(ICCID)
+
+
+async def read_or_refuse(client: IotPortalClient, route: str) -> Any:
+    """Return what is read, or None after an error of the client."""
+    try:
+        return await read(client, route)
+    except IotPortalError:
+        return None
+
+
+def utc(*parts: int) -> datetime:
+    """Return a time in UTC."""
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
+# --- Pauses -----------------------------------------------------------------------------------------------------------
+
+
+async def test_pause_until_a_date_without_zone(client: IotPortalClient, portal: OddPortal) -> None:
+    """The date is read as UTC or ignored, and nothing but the client's own exception is raised.
+
+    Case: `Retry-After` with a date that ends in `-0000`
+    Source: docling PR 3786; pydantic-ai 7677
+    """
+    portal.always("ctdUsage", says({}, status=429, Retry_After="Thu, 26 Nov 2026 03:30:22 -0000"))
+
+    with pytest.raises(IotPortalRateLimitError):
+        await client.get_usage(ICCID)
+
+
+@pytest.mark.parametrize(
+    "pause", ["9999999999", "9" * 400, "Fri, 31 Dec 99999 23:59:59 GMT", "43200"]
+)
+async def test_pause_of_ages(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
+    """The pause is a day at most.
+
+    Case: `Retry-After` of centuries
+    Source: urllib3/urllib3 PR 3743; anthropics/anthropic-sdk-python PR 1827; waynerobinson/xeroizer PR 585
+    """
+    portal.always("ctdUsage", says({}, status=429, Retry_After=pause))
+
+    with pytest.raises(IotPortalRateLimitError) as caught:
+        await client.get_usage(ICCID)
+
+    assert 0 <= (caught.value.retry_after or 0) <= DAY
+
+
+@pytest.mark.parametrize("pause", ["0.493", "-3", "+3", "1.5", "0", "", "120, 120", "²", "soon"])
+async def test_pause_written_oddly(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
+    """What cannot be read is no pause, and a fraction is not taken for a year.
+
+    Case: `Retry-After` with a fraction, a sign, nothing, a list, a word
+    Source: SpaceTradersAPI/api-docs 24; mastra-ai/mastra 23778; alisaifee/flask-limiter 62
+    """
+    portal.always("ctdUsage", says({}, status=429, Retry_After=pause))
+
+    with pytest.raises(IotPortalRateLimitError) as caught:
+        await client.get_usage(ICCID)
+
+    assert 0 <= (caught.value.retry_after or 0) <= 120
+
+
+# --- Encodings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8"])
+async def test_byte_order_mark(client: IotPortalClient, portal: OddPortal, charset: str) -> None:
+    """The mark is no part of the answer.
+
+    Case: every answer begins with the bytes EF BB BF
+    Source: home-assistant/core 48032
+    """
+    kind = f"application/json{charset}"
+    usage = says(portal.example("ctdUsage", ICCID)).body
+    portal.always("ctdUsage", raw(b"\xef\xbb\xbf" + usage, Content_Type=kind))
+    portal.always("getStatus", raw(b"\xef\xbb\xbfACTIVATED", Content_Type=kind))
+    portal.always("Login", raw(b'\xef\xbb\xbf{"data": {"token": "token-1"}}', Content_Type=kind))
+
+    assert (await client.get_usage(ICCID)).iccid == ICCID
+    assert await client.get_status(ICCID) == "ACTIVATED"
+
+
+async def test_two_byte_order_marks(client: IotPortalClient, portal: OddPortal) -> None:
+    """Neither mark is a part of the answer, at the front or at the end.
+
+    Case: the bytes EF BB BF twice, and once behind a bare word
+    Source: ActiveCampaign/activecampaign-api-php 114
+    """
+    usage = says(portal.example("ctdUsage", ICCID)).body
+    portal.always("ctdUsage", raw(b"\xef\xbb\xbf" * 2 + usage))
+    portal.always("getStatus", raw(b"\xef\xbb\xbfACTIVATED\xef\xbb\xbf\r\n"))
+
+    assert (await client.get_usage(ICCID)).iccid == ICCID
+    assert await client.get_status(ICCID) == "ACTIVATED"
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [("", "latin-1"), ("; charset=iso-8859-1", "latin-1"), ("; charset=utf8mb4", "utf-8")],
+)
+async def test_other_charset(
+    client: IotPortalClient, portal: OddPortal, charset: str, encoding: str
+) -> None:
+    """The record is read; a letter may be lost, the rest may not.
+
+    Case: bytes in ISO-8859-1, declared or not, and a charset that nobody knows
+    Source: razem-io/ha-bayrol-cloud 28; mollie/mollie-api-python PR 64
+    """
+    body = f'{{"iccid": "{ICCID}", "deviceID": "Gewölbe", "ratePlan": "EU"}}'.encode(encoding)
+    portal.always("GetDevice", raw(body, Content_Type=f"application/json{charset}"))
+
+    device = await client.get_device(ICCID)
+
+    assert device.rate_plan == "EU"
+    assert device.label in {"Gewölbe", "Gew\N{REPLACEMENT CHARACTER}lbe"}
+
+
+async def test_half_an_emoji(client: IotPortalClient, portal: OddPortal) -> None:
+    r"""Every text that is read can be written again.
+
+    Case: `"Pump \ud83d"`, legal in JSON but no character
+    Source: home-assistant/core 170101 and PR 172545; core 75621; wdoekes/asterisk-chan-dongle 8
+    """
+    portal.always("GetSMS", raw(rf'{{"smsMsgId": {SMS_ID}, "messageText": "Fire \ud83d"}}'))
+    portal.always(
+        "GetDevice",
+        raw(rf'{{"iccid": "{ICCID}", "deviceID": "Pump \ud83d", "simNotes": "\udd25"}}'),
+    )
+
+    sms, device = await client.get_sms(SMS_ID), await client.get_device(ICCID)
+
+    assert str(sms.text).encode().startswith(b"Fire")
+    assert str(device.label).encode().startswith(b"Pump")
+
+
+async def test_control_characters_in_a_string(client: IotPortalClient, portal: OddPortal) -> None:
+    """The SMS is read without them.
+
+    Case: a raw byte 0x11 and a raw line break inside a JSON string
+    Source: 4IceG/luci-app-sms-tool-js 9
+    """
+    body = b'{"smsMsgId": 4711, "sentFrom": "DIT\x11Log", "messageText": "pump\x11 off\nnow"}'
+    portal.always("GetSMS", raw(body))
+
+    text = (await client.get_sms(SMS_ID)).text
+
+    assert text is not None
+    assert text.startswith("pump")
+    assert "\x11" not in text
+
+
+# --- Pages and other forms of an answer -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 405, 429, 500, 501, 502, 503, 504])
+@pytest.mark.parametrize("route", READS)
+async def test_page_in_place_of_an_answer(
+    client: IotPortalClient, portal: OddPortal, route: str, status: int
+) -> None:
+    """A page is never read as a value, and only the client's own exceptions are raised.
+
+    Case: any read is answered with an HTML page, under any status
+    Source: TecharoHQ/anubis 473; microlinkhq/is-antibot PR 60; hubmapconsortium/portal-ui 1854
+    """
+    portal.always(route, page(status))
+
+    with pytest.raises(IotPortalError):
+        await read(client, route)
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!DOCTYPE html><html><body>Back soon</body></html>",
+        "Service under maintenance",
+        "The portal is being updated, please try again later.",
+    ],
+)
+async def test_page_in_place_of_a_token(
+    client: IotPortalClient, portal: OddPortal, kind: str, text: str
+) -> None:
+    """No token is taken from it, and the credentials are not called wrong.
+
+    Case: `Login` is answered 200 with a page or a sentence
+    Source: opencart-ce 17; microlinkhq/is-antibot PR 60; TecharoHQ/anubis 473
+    """
+    portal.always("Login", raw(text, Content_Type=kind))
+
+    with pytest.raises(IotPortalError) as caught:
+        await client.login()
+
+    assert not isinstance(caught.value, IotPortalAuthenticationError)
+
+
+@pytest.mark.parametrize(
+    "text", ["Service under maintenance", "Back in 5 minutes", "Please try again later"]
+)
+async def test_sentence_in_place_of_a_status(
+    client: IotPortalClient, portal: OddPortal, text: str
+) -> None:
+    """A sentence is no status.
+
+    Case: `getStatus` is answered 200 text/plain with a sentence without any tag
+    Source: hubmapconsortium/portal-ui 1854
+    """
+    portal.always("getStatus", raw(text, Content_Type="text/plain"))
+
+    assert await read_or_refuse(client, "getStatus") is None
+
+
+@pytest.mark.parametrize("status", [302, 303, 307])
+async def test_redirect_to_a_log_in_page(
+    client: IotPortalClient, portal: OddPortal, status: int
+) -> None:
+    """The redirect is not followed, and no page becomes a status.
+
+    Case: an expired session is answered with a redirect to a page
+    Source: VirtoCommerce/vc-platform PR 3093; opensearch-project/OpenSearch-Dashboards PR 11649; MarkUsProject/Markus 764
+    """
+    portal.always("getStatus", raw(b"", status=status, Location=f"{portal.url}/Account"))
+    portal.always("Account", page())
+
+    with pytest.raises(IotPortalError) as caught:
+        await client.get_status(ICCID)
+
+    assert not isinstance(caught.value, IotPortalAuthenticationError)
+    assert not portal.count("Account")
+
+
+@pytest.mark.parametrize(
+    "body", ["<br />\n<b>Warning</b>: old <br />\nACTIVATED", "ACTIVATED<!-- -->"]
+)
+async def test_warning_before_a_word(client: IotPortalClient, portal: OddPortal, body: str) -> None:
+    """The warning is no status.
+
+    Case: the server's own warning stands before or after the answer
+    Source: kalkun-sms/Kalkun 252; Dolibarr/dolibarr 37445; Piwigo/Piwigo 1566
+    """
+    portal.always("getStatus", raw(body))
+
+    assert await read_or_refuse(client, "getStatus") in {None, "ACTIVATED"}
+
+
+async def test_error_page_with_success_false(client: IotPortalClient, portal: OddPortal) -> None:
+    """It is an error, never a SIM without data.
+
+    Case: every read is answered 200 `{"success": false, "message": "ICCID not found"}`
+    Source: WindowsDevicePortalWrapper 129; eSIM-Tools PR 60
+    """
+    for route in READS:
+        portal.always(route, says({"success": False, "message": "ICCID not found"}))
+
+        with pytest.raises(IotPortalError):
+            await read(client, route)
+
+
+async def test_answer_in_pieces_of_json(client: IotPortalClient, portal: OddPortal) -> None:
+    """A text that is JSON is read or refused, but never a token or a status.
+
+    Case: the answer is a JSON string that holds the JSON
+    Source: tdorssers/TeslaPy 174
+    """
+    portal.always("Login", says('{"data":{"token":"inner"}}'))
+    portal.always("getStatus", says('{"status":"ACTIVATED"}'))
+
+    assert await read_or_refuse(client, "getStatus") in {None, "ACTIVATED"}
+    assert set(portal.tokens) <= {None, "inner"}
+
+
+@pytest.mark.parametrize("route", READS)
+@pytest.mark.parametrize("value", [None, [None], {"data": None}, {}, []])
+async def test_null_where_an_object_was(
+    client: IotPortalClient, portal: OddPortal, route: str, value: Any
+) -> None:
+    """Nothing is read, and nothing but the client's own exceptions is raised.
+
+    Case: `null`, `[null]`, `{"data": null}` in place of an answer
+    Source: home-assistant/core 179668; marq24/ha-evcc PR 296
+    """
+    portal.always(route, says(value))
+
+    assert not await read_or_refuse(client, route)
+    portal.always("GetSMSIds", says({"smsMsgIds": None, "lastPage": True}))
+    assert not await read_or_refuse(client, "GetSMSIds")
+
+
+@pytest.mark.parametrize("value", [None, {}, [], {"data": None}])
+async def test_sms_that_is_null(client: IotPortalClient, portal: OddPortal, value: Any) -> None:
+    """The SMS is not there, and nothing doubts the portal's address.
+
+    Case: `GetSMS` of an unknown id is answered `null`
+    Source: tried against a portal of other habits
+    """
+    portal.always("GetSMS", says(value))
+
+    try:
+        assert not await client.get_sms(SMS_ID)
+    except IotPortalNotFoundError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"smsMsgIds": 4711, "pageNumber": 1, "lastPage": true}', ["4711"]),
+        ('{"smsMsgIds": [4711, 4712]}', ["4711", "4712"]),
+        ('{"smsMsgIds": "4711"}', ["4711"]),
+    ],
+)
+async def test_list_of_one(
+    client: IotPortalClient, portal: OddPortal, body: str, expected: list[str]
+) -> None:
+    """A single id is a list of one.
+
+    Case: `GetSMSIds` answers the id itself where a list would have one entry
+    Source: w3c/w3c-api 20; uwaterloo/OpenData 2; open-horizon/exchange-api 480
+    """
+    portal.always("GetSMSIds", raw(body))
+
+    assert await client.get_sms_ids(ICCID) == expected
+
+
+# --- Writes -----------------------------------------------------------------------------------------------------------
+
+
+async def test_page_in_place_of_an_acknowledgement(
+    client: IotPortalClient, portal: OddPortal
+) -> None:
+    """Nobody knows whether the write was carried out, and the client says so.
+
+    Case: `SendSMS` and `RequestStatusChange` are answered 200 with an HTML page
+    Source: ZTE_API_and_Hack 2, 3; textbelt 44
+    """
+    portal.always("SendSMS", page())
+    portal.always("RequestStatusChange", page())
+
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await client.send_sms(ICCID, "Hello")
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await client.request_status_change(ICCID, "ACTIVATED")
+
+
+@pytest.mark.parametrize("body", ["OK", '"OK"', "Sent", '{"status": "OK"}', "queued", "true"])
+async def test_word_in_place_of_an_id(
+    client: IotPortalClient, portal: OddPortal, body: str
+) -> None:
+    """A word is no id: the SMS is sent, its id unknown.
+
+    Case: `SendSMS` is answered `OK`
+    Source: ZTE_API_and_Hack 2, 3; textbelt 44
+    """
+    portal.always("SendSMS", raw(body))
+
+    assert await client.send_sms(ICCID, "Hello") is None
+
+
+# --- Whom it is about -------------------------------------------------------------------------------------------------
+
+
+async def test_second_object_is_the_right_one(client: IotPortalClient, portal: OddPortal) -> None:
+    """The SIM that was asked for is looked for in the list.
+
+    Case: `ctdUsage` answers two objects, the asked SIM second
+    Source: cordova-plugin-sim 30
+    """
+    own = portal.example("ctdUsage", ICCID, ctdDataUsage=7)
+    other = portal.example("ctdUsage", OTHER_ICCID, ctdDataUsage=1)
+    portal.always("ctdUsage", says(other + own))
+
+    assert (await client.get_usage(ICCID)).data_bytes == 7
+
+
+@pytest.mark.parametrize("route", ["ctdUsage", "GetDevice", "sessionInfo", "getStatus"])
+async def test_answer_about_another_sim(
+    client: IotPortalClient, portal: OddPortal, route: str
+) -> None:
+    """An answer that names another SIM is no answer.
+
+    Case: well-formed answers that belong to other SIMs
+    Source: home-assistant/core 181420; cordova-plugin-sim 30
+    """
+    other = {"iccid": OTHER_ICCID, "status": "RETIRED"}
+    answer = other if route == "getStatus" else portal.example(route, OTHER_ICCID)
+    portal.always(route, says(answer))
+
+    assert await read_or_refuse(client, route) is None
+
+
+@pytest.mark.parametrize(
+    "given", [ICCID, f"{ICCID}5", f"{ICCID}F", int(ICCID), "8931 0823 2208 9353 632"]
+)
+async def test_one_card_in_other_spellings(
+    client: IotPortalClient, portal: OddPortal, given: object
+) -> None:
+    """A card is the same in each spelling of its number.
+
+    Case: the answer names the ICCID with its check digit, with a filler, as a number
+    Source: ubxlib 48; emnify schema; openpilot PR 38021; universam1/iSpindel 111
+    """
+    if given == f"{ICCID}5":
+        given = f"{ICCID}{luhn(ICCID)}"
+
+    assert (await read_usage(client, portal, iccid=given, ctdDataUsage=7)).data_bytes == 7
+
+
+def luhn(digits: str) -> int:
+    """Return the check digit."""
+    doubled = [int(digit) * (2 - index % 2) for index, digit in enumerate(reversed(digits))]
+    return -sum(value // 10 + value % 10 for value in doubled) % 10
+
+
+async def test_rounded_number_proves_nothing(client: IotPortalClient, portal: OddPortal) -> None:
+    """An ICCID that lost its last digits is neither the asked one nor another.
+
+    Case: the ICCID is a JSON number in exponent form
+    Source: universam1/iSpindel 111; dralshehri/luhncheck 3
+    """
+    body = f'[{{"iccid": {float(ICCID)!r}, "ctdDataUsage": 7}}]'
+    portal.always("ctdUsage", raw(body))
+
+    assert (await client.get_usage(ICCID)).data_bytes == 7
+
+
+# --- Values -----------------------------------------------------------------------------------------------------------
+
+
+async def test_word_null(client: IotPortalClient, portal: OddPortal) -> None:
+    """The word means what `null` means.
+
+    Case: `"ipAddress": "null"`, `"dateSessionEnded": "null"`, `"username": "NULL"`
+    Source: developer.cisco.com, Get Session Details
+    """
+    session = await read_session(
+        client,
+        portal,
+        ipAddress="null",
+        ipv6Address="2605:9780:309e::/64",
+        dateSessionStarted="2016-07-06 01:31:00.000+0000",
+        dateSessionEnded="null",
+    )
+    device = await read_device(client, portal, fixedIPAddress="null", deviceID="NULL")
+
+    assert session.ip_address is None
+    assert session.is_open
+    assert device.fixed_ip is None
+    assert device.label is None
+
+
+@pytest.mark.parametrize("word", ["--", "-", "N/A", "n/a", "None", "", "null"])
+async def test_placeholder(client: IotPortalClient, portal: OddPortal, word: str) -> None:
+    """A placeholder is no value, and spoils no other field.
+
+    Case: `--`, `N/A`, `None` where a number, a date, an IMEI or a status belongs
+    Source: Philra94/homeassistant-hoymiles-cloud PR 13; JortvanSchijndel/FusionSolarPlus 64; ciejer/metservice-weather 136
+    """
+    usage = await read_usage(
+        client, portal, ctdDataUsage=word, ctdSessionCount=word, imei=word, ctdSMSUsage=2
+    )
+    device = await read_device(client, portal, dateActivated=word, status=word)
+
+    assert (usage.data_bytes, usage.session_count, usage.imei) == (None, None, None)
+    assert (device.date_activated, device.status) == (None, None)
+    assert usage.sms_count == 2
+
+
+@pytest.mark.parametrize(
+    "imei", ["000000000000000", "0000000000000000", "0", "111111111111111", "999999999999999"]
+)
+async def test_placeholder_imei(client: IotPortalClient, portal: OddPortal, imei: str) -> None:
+    """A run of one digit is no device.
+
+    Case: the IMEI becomes fifteen zeros
+    Source: free-ran-ue PR 290; gtplib PR 49
+    """
+    assert (await read_usage(client, portal, imei=imei)).imei is None
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "255.255.255.255", "N/A"])  # noqa: S104  no binding
+async def test_placeholder_address(
+    client: IotPortalClient, portal: OddPortal, address: str
+) -> None:
+    """An address that belongs to nobody is no address.
+
+    Case: `0.0.0.0` where a session has no address
+    Source: developer.cisco.com, Get Session Details; free-ran-ue PR 290
+    """
+    assert (await read_session(client, portal, ipAddress=address)).ip_address is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("22706.0", 22706), (" 22706 ", 22706), ("1,234,567", (1234567, None)), ("1,234", None)],
+)
+async def test_number_for_people(
+    client: IotPortalClient, portal: OddPortal, text: str, number: Any
+) -> None:
+    """A number is read where it has one meaning, and unknown where it has two.
+
+    Case: `"22706.0"`, `"1,234,567"`, `"1,234"`
+    Source: myTselection/telenet_telemeter 6; singer-io/tap-bing-ads PR 9; Philra94/homeassistant-hoymiles-cloud PR 13
+    """
+    usage = await read_usage(client, portal, ctdDataUsage=text)
+
+    assert usage.data_bytes in (number if isinstance(number, tuple) else (number,))
+
+
+@pytest.mark.parametrize("number", [-1, -2147483648, "-1", True, "1e400", "1031166852574e229"])
+async def test_number_for_nothing(client: IotPortalClient, portal: OddPortal, number: Any) -> None:
+    """A count that cannot be is unknown, not 0.
+
+    Case: -1 or the smallest number where there is no reading, numbers that overflow
+    Source: jkaberg/hass-byd-vehicle PR 148; its-me-prash/vwgroup-connect-ha PR 734; dimagi/commcare-hq PR 19852
+    """
+    usage = await read_usage(client, portal, ctdDataUsage=number, ctdSMSUsage=2)
+
+    assert (usage.data_bytes, usage.sms_count) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "1e400", "9" * 400, "-0.0", f'"{"9" * 5000}"']
+)
+async def test_not_a_number(client: IotPortalClient, portal: OddPortal, number: str) -> None:
+    """It spoils its own field at most.
+
+    Case: bare `NaN`, `Infinity` and numbers of thousands of digits in the body
+    Source: switchdoclabs/OurWeatherWeatherPlus 21; jbuehl/solaredge 48; binsentsu/home-assistant-solaredge-modbus 379
+    """
+    body = f'[{{"iccid": "{ICCID}", "ctdDataUsage": {number}, "ctdSMSUsage": 2}}]'
+    portal.always("ctdUsage", raw(body))
+
+    usage = await client.get_usage(ICCID)
+
+    assert not usage.data_bytes
+    assert usage.sms_count == 2
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit"),
+    [("0", "GB"), ("-1", "GB"), ("Unlimited", "GB"), (None, "GB"), ("1", ""), ("1e309", "GB")],
+)
+async def test_no_limit(
+    client: IotPortalClient, portal: OddPortal, quantity: str | None, unit: str
+) -> None:
+    """There is no allowance.
+
+    Case: a plan without a limit is 0, -1, a word or null
+    Source: robert-alfaro/xfinity-usage 3; home-assistant/core 12953; hiddify/hiddify-app PR 1988; myTselection/telenet_telemeter 6
+    """
+    device = await read_device(client, portal, dataquantity=quantity, datasize=unit)
+
+    assert not device.allowance_bytes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01 00:00:00.000+0000",
+        "0000-00-00 00:00:00",
+        "1970-01-01 00:00:00.000+0000",
+        "2025-00-15 00:00:00.000+0000",
+        "9999-12-31 23:59:59.000+0000",
+        "yesterday",
+    ],
+)
+async def test_impossible_date(client: IotPortalClient, portal: OddPortal, text: str) -> None:
+    """An impossible date is no date; an end that cannot be read is unknown, not "still in session".
+
+    Case: year 1, year 0, the epoch and words where a date belongs
+    Source: OSGP PR 926; lorawan-stack 4766; iamkun/dayjs 2069; lbbrhzn/ocpp 1767
+    """
+    session = await read_session(client, portal, dateSessionEnded=text)
+    device = await read_device(client, portal, dateActivated=text)
+
+    assert session.ended is None
+    assert device.date_activated is None
+    if text == "yesterday":
+        assert not session.is_open
+
+
+@pytest.mark.parametrize(
+    ("text", "microsecond"),
+    [
+        ("2023-06-23 11:14:37.99+0000", 990000),
+        ("2023-06-23 11:14:37.9+0000", 900000),
+        ("2023-06-23 11:14:37+0000", 0),
+        ("2023-06-23 11:14:37.9979999+00:00", 997999),
+        ("2023-06-23T11:14:37.998Z", 998000),
+        ("2023-06-23 12:14:37.998+0100", 998000),
+    ],
+)
+async def test_fraction_of_a_second(
+    client: IotPortalClient, portal: OddPortal, text: str, microsecond: int
+) -> None:
+    """It may have any number of digits.
+
+    Case: trailing zeros are left out
+    Source: epam/ai-dial-analytics-realtime 14; nyaruka/rapidpro PR 1740; jquense/yup PR 2340
+    """
+    device = await read_device(client, portal, dateActivated=text)
+
+    assert device.date_activated == utc(2023, 6, 23, 11, 14, 37, microsecond)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-12 24:00:00.000+0000", "2026-11-12 23:59:60.000+0000", "2026-03-29 02:30:00"]
+)
+async def test_time_that_does_not_exist(
+    client: IotPortalClient, portal: OddPortal, text: str
+) -> None:
+    """It is read as the next day or left out, and the rest of the answer is shown.
+
+    Case: 24:00, the second 60, the hour that a change of clocks skips
+    Source: SEED-platform/seed 4293; dsmrreader/dsmr-reader 943; uvejota/python-edata 21
+    """
+    device = await read_device(client, portal, dateActivated=text, ratePlan="EU")
+
+    assert device.rate_plan == "EU"
+
+
+@pytest.mark.parametrize("number", [1687518877, 1687518877998, "1687518877", 1687518877.998])
+async def test_seconds_since_1970(
+    client: IotPortalClient, portal: OddPortal, number: object
+) -> None:
+    """A number is a date of this century or none.
+
+    Case: epoch numbers in seconds and milliseconds
+    Source: vinteo/hass-opensprinkler 220; tolwi/hassio-ecoflow-cloud 72; cliviu74/wallbox PR 19
+    """
+    activated = (await read_device(client, portal, dateActivated=number)).date_activated
+
+    assert activated is None or activated.year == 2023
+
+
+@pytest.mark.parametrize("word", [1, 6, "1", True, False, ["ACTIVATED"], {"a": 1}])
+async def test_status_that_is_no_word(
+    client: IotPortalClient, portal: OddPortal, word: object
+) -> None:
+    """A number is shown as a text, and what is no text is unknown.
+
+    Case: other networks number their states
+    Source: developer.tuya.com, Query IoT SIM Card Status; Acceleronix cmp-mcp-server
+    """
+    usage = await read_usage(client, portal, status=word, ctdSMSUsage=2)
+
+    assert usage.status in {None, "1", "6"}
+    assert usage.sms_count == 2
+
+
+async def test_sms_text_in_another_field(client: IotPortalClient, portal: OddPortal) -> None:
+    """The text is unknown, not the word "None".
+
+    Case: the text comes in hex under another name
+    Source: mrhaav/openwrt 11; esphome/issues 1865
+    """
+    portal.always("GetSMS", says({"smsMsgId": 5, "ucs-2": "00200070", "msgType": "MO"}))
+
+    sms = await client.get_sms(SMS_ID)
+
+    assert (sms.text, sms.is_incoming) == (None, True)

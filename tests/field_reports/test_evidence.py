@@ -1,0 +1,562 @@
+"""What weak evidence must not do: ask for a secret, call a SIM gone or a route refused, take data away for long."""
+
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+
+from custom_components.iot_portal.const import DOMAIN
+
+from .home import A_POLL, ICCID, MB, OTHER_ICCID, Home
+from .odd_portal import Answer, page, raw, says
+
+NOTHING = (STATE_UNAVAILABLE, STATE_UNKNOWN)
+REFUSED = {"errorMessage": "Invalid credentials", "errorCode": "10000001"}
+UNAUTHORIZED = {"message": "Unauthorized"}
+OVER = {"success": False, "message": "Session terminated, re-login, please."}
+
+
+@pytest.fixture
+def used(home: Home) -> Home:
+    """Return a Home Assistant whose SIM has used 5 MB of an allowance of 1 GB."""
+    home.portal.set(ICCID, ctdDataUsage=5 * MB)
+    return home
+
+
+# --- One part, one poll -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [403, 405, 501, 401, 200])
+@pytest.mark.parametrize("where", ["*", "ctdUsage", "GetDevice", "sessionInfo"])
+async def test_page_for_one_poll(used: Home, where: str, status: int) -> None:
+    """Everything is back with the next poll: a route that has worked is not refused by one page.
+
+    Case: one poll in which every request, or one route alone, is answered with a page
+    Source: home-assistant/core 152205; hass-WEM-Portal 68
+    """
+    await used.start()
+    used.portal.always(where, page(status))
+    used.portal.set(ICCID, ctdSessionCount=2)
+    # Everything is due.
+    await used.wait(timedelta(hours=7))
+    used.portal.well()
+    used.portal.set(ICCID, ctdDataUsage=6 * MB)
+
+    await used.poll()
+
+    assert used.megabytes() == 6
+    assert used.shows("binary_sensor.over_pace") == "off"
+    assert used.shows("rate_plan") not in NOTHING
+    assert used.shows("session_started") not in NOTHING
+    assert used.repairs == []
+    assert used.told == []
+    assert not used.asks_for_secret
+
+
+async def test_reload_after_pages(used: Home) -> None:
+    """A reload brings the data back.
+
+    Case: pages in place of the usage, then a reload of the account
+    Source: home-assistant/core 152205; hass-WEM-Portal 68
+    """
+    await used.start()
+    used.portal.always("ctdUsage", page(403))
+    await used.poll()
+    used.portal.well()
+
+    await used.reload()
+
+    assert used.megabytes() == 5
+
+
+async def test_gateway_of_one_route(used: Home) -> None:
+    """The rest stays available, nothing is told, and no error is logged for it.
+
+    Case: the usage alone is answered 504 with a page, now and then
+    Source: cjaliaga/home-assistant-aquarea 134 and 128
+    """
+    await used.start()
+    for _ in range(5):
+        used.portal.once("ctdUsage", page(504))
+        await used.poll()
+        await used.poll()
+        assert used.megabytes() == 5
+        assert used.shows("status") == "activated"
+
+    assert used.told == []
+    assert used.repairs == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(),
+        raw("Service under maintenance", Content_Type="text/plain"),
+    ],
+)
+async def test_text_in_place_of_a_status(home: Home, answer: Answer) -> None:
+    """It is no status, and no change is told.
+
+    Case: `getStatus` is answered 200 with a page or a sentence
+    Source: TecharoHQ/anubis 473; hubmapconsortium/portal-ui 1854
+    """
+    home.portal.set(ICCID, status=None)
+    home.portal.always("getStatus", raw("ACTIVATED"))
+    await home.start()
+    assert home.shows("status") == "activated"
+    home.portal.once("getStatus", answer)
+
+    await home.poll()
+    await home.poll()
+
+    assert home.shows("status") == "activated"
+    assert "status_changed" not in home.kinds
+
+
+async def test_part_that_always_fails(used: Home) -> None:
+    """It is asked more and more seldom, and the rest as often as before.
+
+    Case: `sessionInfo` always answers 500
+    Source: tried against a portal of other habits
+    """
+    used.portal.always("sessionInfo", says({}, status=500))
+    await used.start()
+    await used.hours(12)
+    sessions, usages = used.portal.count("sessionInfo"), used.portal.count("ctdUsage")
+    await used.hours(12)
+
+    assert used.portal.count("ctdUsage") - usages >= 25
+    assert used.portal.count("sessionInfo") - sessions <= 6
+
+
+async def test_sim_that_has_run_out(used: Home) -> None:
+    """Its usage is unavailable, nothing else is, and no route is called refused.
+
+    Case: the usage of one SIM is refused with 422 because of its own state
+    Source: 1NCE, SIM usage OpenAPI
+    """
+    used.portal.always(f"ctdUsage/{ICCID}", says({"errorMessage": "SIM expired"}, status=422))
+    await used.start(ICCID, OTHER_ICCID)
+    await used.hours(12)
+
+    assert used.repairs == []
+    assert used.megabytes(OTHER_ICCID) == 0
+    assert used.portal.count(f"ctdUsage/{ICCID}") < used.portal.count(f"ctdUsage/{OTHER_ICCID}")
+
+
+# --- The log-in -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [403, 401, 400, 404, 405, 501, 200])
+async def test_page_at_the_log_in(used: Home, status: int) -> None:
+    """It is tried again later, and no new secret is asked for.
+
+    Case: the token is refused, then `Login` is answered with a page once
+    Source: HA_VAG-EU-Data-Act 52; ha-harvia-sauna 8
+    """
+    await used.start()
+    used.portal.once("ctdUsage", says(REFUSED, status=401))
+    used.portal.once("Login", page(status))
+    await used.poll()
+    assert not used.asks_for_secret
+
+    await used.poll(3)
+
+    assert used.megabytes() == 5
+    assert not used.asks_for_secret
+    assert used.repairs == []
+
+
+@pytest.mark.parametrize("status", [403, 401, 400, 200])
+async def test_page_at_the_first_log_in(used: Home, status: int) -> None:
+    """Home Assistant tries again by itself.
+
+    Case: at the start of Home Assistant `Login` is answered with a page
+    Source: HA_VAG-EU-Data-Act 52; ha-harvia-sauna 8
+    """
+    used.portal.always("Login", page(status))
+    await used.start()
+    assert used.entry.state is ConfigEntryState.SETUP_RETRY
+    assert not used.asks_for_secret
+    used.portal.well()
+
+    await used.wait(timedelta(minutes=10))
+
+    assert used.megabytes() == 5
+
+
+@pytest.mark.parametrize("answer", [says({}, status=401), raw("", status=401), raw("", status=403)])
+async def test_maintenance_with_bare_401(used: Home, answer: Answer) -> None:
+    """No new secret is asked for, and the data come back by themselves.
+
+    Case: during maintenance everything is answered with a bare 401 for 40 minutes
+    Source: home-assistant/core PR 91228 and PR 92399; owncloud/client 3836
+    """
+    await used.start()
+    used.portal.always("*", answer)
+    await used.poll(2)
+    assert not used.asks_for_secret
+    used.portal.well()
+
+    await used.wait(timedelta(hours=1))
+    await used.poll()
+
+    assert used.megabytes() == 5
+    assert not used.asks_for_secret
+    assert used.told == []
+
+
+async def test_bare_401_that_lasts(used: Home) -> None:
+    """A refusal that has repeated for long is believed: a new secret is asked for.
+
+    Case: `Login` is answered with a bare 401 for half a day
+    Source: home-assistant/core PR 91228
+    """
+    await used.start()
+    used.portal.always("*", raw("", status=401))
+
+    for _ in range(12):
+        await used.wait(timedelta(hours=1))
+
+    assert used.asks_for_secret
+
+
+async def test_portal_refuses_the_secret(used: Home) -> None:
+    """The portal's own word is believed at once.
+
+    Case: `Login` is answered 401 with the code of invalid credentials
+    Source: docs/api.md, Errors
+    """
+    await used.start()
+    used.portal.always("*", says(REFUSED, status=401))
+
+    await used.poll()
+
+    assert used.asks_for_secret
+
+
+async def test_quota_said_with_401(used: Home) -> None:
+    """No new secret is asked for, logging in does not become a storm, and the data come back by themselves.
+
+    Case: over the daily quota each read is answered 401, under fresh tokens too, while `Login` works
+    Source: OpenWonderLabs/SwitchBotAPI 144; CDCgov/trusted-intermediary 1552
+    """
+    await used.start(ICCID, OTHER_ICCID)
+    for route in ("ctdUsage", "GetDevice", "sessionInfo", "getStatus"):
+        used.portal.always(route, says(UNAUTHORIZED, status=401))
+    await used.hours(12)
+    log_ins = used.portal.count("Login")
+    assert not used.asks_for_secret
+    assert log_ins <= 2 * 12 * 60 / 15
+    used.portal.well()
+
+    await used.wait(timedelta(hours=1))
+    await used.poll()
+
+    assert used.megabytes() == 5
+
+
+async def test_fresh_token_is_not_valid_yet(used: Home) -> None:
+    """Nothing is asked of the user, and the next poll reads.
+
+    Case: for some seconds after a log-in the new token is refused
+    Source: hexclave/hexclave PR 1771; Azure/azure-mobile-apps-js-client 270; jamesremuscat/pyze PR 58
+    """
+    await used.start()
+    used.portal.once("ctdUsage", says({}, status=401), says({}, status=401))
+    await used.poll()
+    assert not used.asks_for_secret
+
+    await used.poll()
+
+    assert used.megabytes() == 5
+    assert not used.asks_for_secret
+
+
+async def test_401_for_one_sim(used: Home) -> None:
+    """Only this part of this SIM is unavailable, and it is asked more seldom.
+
+    Case: the usage of one SIM is answered 401, after a new log-in again; everything else works
+    Source: patricktr/NoLongerEvil-HomeAssistant PR 9
+    """
+    await used.start(OTHER_ICCID, ICCID)
+    used.portal.always(f"ctdUsage/{ICCID}", says({}, status=401))
+    await used.hours(12)
+    log_ins = used.portal.count("Login")
+    await used.hours(12)
+
+    assert not used.asks_for_secret
+    assert used.megabytes(OTHER_ICCID) == 0
+    assert used.portal.count("Login") - log_ins <= 26
+
+
+@pytest.mark.parametrize(
+    "said", [OVER, {"data": {"error": "Invalid token"}}, {"success": False, "error": "expired"}]
+)
+async def test_expired_token_said_with_200(used: Home, said: dict[str, Any]) -> None:
+    """The SIM is neither gone nor empty, and the next poll reads.
+
+    Case: a read is answered 200 with a text that the session is over
+    Source: HenriqueCaires/ZabbixApi PR 49
+    """
+    await used.start()
+    used.portal.once("ctdUsage", says(said))
+    used.portal.once("getStatus", says(said))
+    await used.poll()
+    assert used.shows("data_usage") in {"5.0", *NOTHING}
+
+    await used.poll()
+
+    assert used.megabytes() == 5
+    assert used.repairs == []
+    assert used.told == []
+
+
+async def test_session_stays_over(used: Home) -> None:
+    """A new log-in is tried, and the SIM is not called gone meanwhile.
+
+    Case: every read is answered 200 with a text that the session is over, until a new log-in
+    Source: HenriqueCaires/ZabbixApi PR 49; directus/v8-archive 1054
+    """
+    await used.start()
+    log_ins = used.portal.count("Login")
+    for route in ("ctdUsage", "GetDevice", "sessionInfo", "getStatus"):
+        used.portal.always(route, says(OVER))
+
+    for _ in range(5):
+        await used.wait(timedelta(hours=1))
+
+    assert used.portal.count("Login") > log_ins
+    assert not used.asks_for_secret
+
+
+async def test_redirect_to_a_page(used: Home) -> None:
+    """No page becomes a value, and the next poll reads.
+
+    Case: reads are redirected to a log-in page for a while
+    Source: VirtoCommerce/vc-platform PR 3093; MarkUsProject/Markus 764
+    """
+    await used.start()
+    used.portal.always("ctdUsage", raw("", status=302, Location="/Account/Login"))
+    used.portal.always("Account", page())
+    await used.poll(2)
+    used.portal.well()
+
+    await used.poll()
+
+    assert used.megabytes() == 5
+    assert used.told == []
+    assert not used.asks_for_secret
+
+
+@pytest.mark.parametrize("status", [200, 403, 400])
+async def test_account_is_locked(used: Home, status: int) -> None:
+    """No new secret is asked for, the portal is knocked at ever more seldom, and it ends by itself.
+
+    Case: `Login` is answered that the account is locked for a day, without a code that we know
+    Source: home-assistant/core 176831 and PR 142874; oyvindwe/connectlife-ha 224
+    """
+    await used.start()
+    locked = {"success": False, "message": "Current account has been locked", "code": 507}
+    used.portal.once("ctdUsage", says(REFUSED, status=401))
+    used.portal.always("Login", says(locked, status=status))
+    await used.poll(2)
+    assert not used.asks_for_secret
+    log_ins = used.portal.count("Login")
+    await used.wait(timedelta(minutes=30))
+    assert used.portal.count("Login") - log_ins <= 2
+    used.portal.well()
+
+    await used.wait(timedelta(hours=1))
+    await used.poll()
+
+    assert used.megabytes() == 5
+
+
+async def test_limit_while_an_account_is_added(home: Home) -> None:
+    """The form says that there were too many requests, not that the credentials are wrong.
+
+    Case: the log-in is answered 429
+    Source: home-assistant/core 146416
+    """
+    home.portal.always("Login", says({"errorCode": "40000029"}, status=429, Retry_After="7200"))
+    flow = await home.hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+
+    result = await home.hass.config_entries.flow.async_configure(
+        flow["flow_id"],
+        {
+            "environment": "custom",
+            "base_url": home.portal.url,
+            "client_id": "an-id",
+            "secret_key": "a-secret",
+        },
+    )
+
+    assert result["errors"] == {"base": "rate_limited"}
+
+
+# --- The SIM ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 200])
+async def test_sim_is_not_gone_after_pages(used: Home, status: int) -> None:
+    """The SIM is not called gone while the portal answers with pages.
+
+    Case: every read of a SIM is answered with a page for two polls
+    Source: home-assistant/core 152205; hass-WEM-Portal 68
+    """
+    await used.start()
+    for route in ("ctdUsage", "getStatus"):
+        used.portal.always(route, page(status))
+    await used.poll(2)
+    assert used.repairs == []
+    used.portal.well()
+
+    await used.wait(timedelta(hours=1))
+    await used.poll()
+
+    assert used.megabytes() == 5
+
+
+async def test_answers_of_another_account(used: Home) -> None:
+    """They are no data: nothing of a stranger is shown or told, and the own values come back.
+
+    Case: for some polls the answers, well-formed, belong to other people's SIMs
+    Source: home-assistant/core 181420
+    """
+    stranger = "8931080000000007777"
+    await used.start(options={"watch_sms": True})
+    fields = {"ctdDataUsage": 900 * MB, "imei": "352099001761481", "status": "RETIRED"}
+    used.portal.always("ctdUsage", says(used.portal.example("ctdUsage", stranger, **fields)))
+    used.portal.always("GetDevice", says(used.portal.example("GetDevice", stranger, **fields)))
+    used.portal.always("GetSMSIds", says({"smsMsgIds": [4711], "lastPage": True}))
+    used.portal.always(
+        "GetSMS",
+        says({"smsMsgId": 4711, "iccid": stranger, "msgType": "MO", "messageText": "Secret"}),
+    )
+    for _ in range(3):
+        await used.poll()
+        assert used.shows("data_usage") in {"5.0", *NOTHING}
+    used.portal.well()
+
+    await used.wait(timedelta(hours=1))
+    await used.poll()
+
+    assert used.megabytes() == 5
+    assert used.told == []
+    assert used.repairs == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"success": False, "message": "ICCID not found"},
+        {"data": None},
+        [None],
+        {"iccid": OTHER_ICCID, "status": "ACTIVATED"},
+    ],
+)
+async def test_unknown_sim_is_not_added(home: Home, said: Any) -> None:
+    """The SIM is not found, so it is not added.
+
+    Case: in the dialog every read is answered 200 with "ICCID not found", with nothing, or about another SIM
+    Source: WindowsDevicePortalWrapper 129; eSIM-Tools PR 60; cordova-plugin-sim 30
+    """
+    await home.start(OTHER_ICCID)
+    home.portal.always("*", says(said))
+
+    await home.add_sims(ICCID)
+
+    assert home.iccids == [OTHER_ICCID]
+    assert home.repairs == []
+
+
+# --- Writes -----------------------------------------------------------------------------------------------------------
+
+
+async def test_page_after_an_sms(home: Home) -> None:
+    """The action says that the outcome is unknown, and so does the event.
+
+    Case: `SendSMS` is answered 200 with a page
+    Source: ZTE_API_and_Hack 2, 3; textbelt 44
+    """
+    await home.start()
+    home.portal.always("SendSMS", page())
+
+    with pytest.raises(HomeAssistantError, match="may have been carried out"):
+        await home.act("send_sms", message="Hello")
+
+    await home.settle()
+    assert home.kinds == ["unconfirmed"]
+
+
+async def test_ok_after_an_sms(home: Home) -> None:
+    """The SMS is sent, and nobody asks for an SMS with the id "OK".
+
+    Case: `SendSMS` is answered `OK`
+    Source: ZTE_API_and_Hack 2, 3; textbelt 44
+    """
+    await home.start()
+    home.portal.always("SendSMS", raw("OK"))
+
+    await home.act("send_sms", message="Hello")
+    await home.hours(3)
+
+    assert home.kinds[0] == "sent"
+    assert not home.portal.count("GetSMS")
+
+
+async def test_page_after_a_status_request(home: Home) -> None:
+    """The action says that the outcome is unknown.
+
+    Case: `RequestStatusChange` is answered 200 with a page
+    Source: ZTE_API_and_Hack 2, 3; textbelt 44
+    """
+    await home.start()
+    home.portal.always("RequestStatusChange", page())
+
+    with pytest.raises(HomeAssistantError, match="may have been carried out"):
+        await home.act("request_status_change", status="deactivated")
+
+
+async def test_pause_until_a_date_without_zone_in_polls(home: Home) -> None:
+    """Polls, actions and dialogs go on without a traceback.
+
+    Case: `Retry-After` with a date that ends in `-0000`
+    Source: docling PR 3786; pydantic-ai 7677
+    """
+    await home.start()
+    busy = says({}, status=429, Retry_After="Sat, 14 Nov 2026 12:30:22 -0000")
+    home.portal.always("*", busy)
+    await home.poll()
+    with pytest.raises(HomeAssistantError):
+        await home.act("send_sms", message="Hello")
+    await home.add_sims("8931080000000007777")
+
+    assert home.tracebacks == []
+    home.portal.well()
+    await home.wait(timedelta(hours=1))
+    await home.poll()
+    assert home.megabytes() == 0
+
+
+async def test_word_for_everything(home: Home) -> None:
+    """Nothing is logged as an error of ours, whatever comes.
+
+    Case: each route in turn is answered with each odd body
+    Source: home-assistant/core 179668; BassXT/buderus 7; binsentsu/home-assistant-solaredge-modbus 379
+    """
+    await home.start(options={"watch_sms": True})
+    bodies = (b"null", b"[null]", b"true", b"0", b'""', b"NaN", b"[[[]]]", b'{"data": {}}', b"\xff")
+    for route in ("ctdUsage", "GetDevice", "sessionInfo", "GetSMSIds"):
+        for body in bodies:
+            home.portal.once(route, raw(body))
+            await home.wait(A_POLL + timedelta(hours=6))
+    await home.poll()
+
+    assert home.tracebacks == []
+    assert home.megabytes() == 0
+    assert home.told == []
