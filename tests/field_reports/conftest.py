@@ -36,7 +36,14 @@ async def client(portal: OddPortal, no_waiting: None) -> AsyncIterator[IotPortal
 
 
 @pytest.fixture
+def now(freezer: FrozenDateTimeFactory) -> None:
+    """Freeze time in the middle of a billing cycle."""
+    freezer.move_to("2026-11-14 12:00:00+00:00")
+
+
+@pytest.fixture
 async def home(
+    now: None,
     enable_custom_integrations: None,
     hass_storage: dict[str, Any],
     no_waiting: None,
@@ -46,10 +53,9 @@ async def home(
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> Home:
-    """Return a Home Assistant in the middle of a billing cycle, with all entities enabled."""
+    """Return a Home Assistant with all entities enabled."""
     monkeypatch.setattr(
         Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
     )
     await hass.config.async_set_time_zone("UTC")
-    freezer.move_to("2026-11-14 12:00:00+00:00")
     return Home(hass, portal, freezer, caplog)

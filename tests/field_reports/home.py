@@ -72,6 +72,11 @@ class Home:
         await self.hass.config_entries.async_setup(self.entry.entry_id)
         await self.settle()
 
+    def use(self, megabytes: float | None, iccid: str = ICCID) -> None:
+        """Set the data usage that the portal reports; None is its null."""
+        usage = None if megabytes is None else round(megabytes * MB)
+        self.portal.set(iccid, ctdDataUsage=usage)
+
     async def settle(self) -> None:
         """Wait until nothing is under way."""
         await self.hass.async_block_till_done(wait_background_tasks=True)

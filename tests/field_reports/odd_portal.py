@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 _COLLECTION = Path(__file__).parents[2] / "docs/iot-portal-core-api.postman_collection.json"
-_UNKNOWN_SIM = {"errorMessage": "Resource not found - Invalid ICCID", "errorCode": "20000001"}
+_UNKNOWN = {"errorMessage": "Resource not found - Invalid ICCID", "errorCode": "20000001"}
 ANY = "*"
 
 
@@ -134,21 +134,20 @@ class OddPortal:
 
     def _default(self, route: str, subject: str = "", *_: str) -> Answer:
         """Return the published example, or the least that a route without one can answer."""
-        if route == "Login":
-            return says({"data": {"token": f"token-{self.count('Login')}"}})
-        if route in {"BulkEditDevice", "RuleUpdate"}:
-            return says({})
-        if route == "GetSMS" and subject in self.sms:
-            return says({"smsMsgId": subject} | self.sms[subject])
-        if subject not in self.sims:
-            return says(_UNKNOWN_SIM, status=404)
+        sms_ids = {"smsMsgIds": list(self.sms), "pageNumber": 1, "lastPage": True}
+        unpublished = {
+            "Login": {"data": {"token": f"token-{self.count('Login')}"}},
+            "GetSMS": {"smsMsgId": subject} | self.sms.get(subject, {}),
+            "GetSMSIds": sms_ids,
+            "SendSMS": {"smsMsgId": 4711},
+        }
+        if subject not in {"", *self.sims, *self.sms}:
+            return says(_UNKNOWN, status=404)
         if route == "getStatus":
             return raw(self.sims[subject].get("status", self._examples[route]))
         if route in self._examples:
             return says(self.example(route, subject))
-        if route == "GetSMSIds":
-            return says({"smsMsgIds": list(self.sms), "pageNumber": 1, "lastPage": True})
-        return says({"smsMsgId": 4711} if route == "SendSMS" else {"iccid": subject})
+        return says(unpublished.get(route, {"iccid": subject}))
 
 
 def _names(path: str) -> tuple[str, str, str]:

@@ -389,9 +389,9 @@ async def test_limit_while_an_account_is_added(home: Home) -> None:
         flow["flow_id"],
         {
             "environment": "custom",
-            "base_url": home.portal.url,
             "client_id": "an-id",
             "secret_key": "a-secret",
+            "other": {"base_url": home.portal.url},
         },
     )
 

@@ -1,0 +1,90 @@
+"""The blueprints hold beliefs of their own: what they must not do on weak evidence."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+import shutil
+
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from .home import A_POLL, ICCID, Home
+from .odd_portal import page
+
+BLUEPRINTS = Path(__file__).parents[2] / "blueprints"
+
+
+@pytest.fixture
+async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Return a Home Assistant with the data cap guard, which deactivates a SIM at 100 % of 500 MB."""
+    shutil.copytree(BLUEPRINTS, tmp_path / "blueprints")
+    monkeypatch.setattr(home.hass.config, "config_dir", str(tmp_path))
+    home.use(480)
+    await home.start(settings={"allowance": 500})
+    config = {
+        "alias": "Guard",
+        "use_blueprint": {
+            "path": "iot_portal/data_cap_guard.yaml",
+            "input": {"data_used": home.entity_id("data_used_percent"), "deactivate": True},
+        },
+    }
+    assert await async_setup_component(home.hass, "automation", {"automation": config})
+    await home.settle()
+    return home
+
+
+async def deactivations(home: Home, *readings: float | None) -> int:
+    """Return how often the SIM was asked to be deactivated after readings; None is a page."""
+    for megabytes in readings:
+        if megabytes is None:
+            home.portal.always("ctdUsage", page(403))
+        else:
+            home.portal.well()
+            home.use(megabytes)
+        await poll_and_run(home)
+    return home.portal.count("RequestStatusChange")
+
+
+async def poll_and_run(home: Home) -> None:
+    """Poll, and let the automation run, which gives the other entities of the SIM a moment.
+
+    An automation may go on to wait for a value, so that Home Assistant never has nothing to do.
+    """
+    for time in (A_POLL, *[timedelta(seconds=2)] * 3):
+        home.freezer.tick(time)
+        async_fire_time_changed(home.hass)
+        for _ in range(500):
+            # Time is frozen, so only iterations of the loop can be waited for.
+            await asyncio.sleep(0)
+
+
+async def test_guard_acts_at_the_limit(guard: Home) -> None:
+    """It deactivates the SIM once.
+
+    Case: 480, 499, 501, 520 MB of 500 MB
+    Source: the promise of the blueprint
+    """
+    assert await deactivations(guard, 499, 501, 520) == 1
+
+
+async def test_guard_and_a_correction(guard: Home) -> None:
+    """It does not deactivate the SIM a second time in one cycle.
+
+    Case: the count falls below the limit by a kilobyte or for one poll, and rises again
+    Source: home-assistant/core 162935, 102915, PR 55153, 182493
+    """
+    first = await deactivations(guard, 500.001)
+    guard.portal.set(ICCID, status="ACTIVATED")
+
+    assert await deactivations(guard, 499.999, 501, 0, 502, 470, 503) == first
+
+
+async def test_guard_and_a_page(guard: Home) -> None:
+    """It acts soon after the limit, not a day later.
+
+    Case: a page in place of one answer shortly before the limit
+    Source: home-assistant/core 152205; hass-WEM-Portal 68
+    """
+    assert await deactivations(guard, 490, None, 495, 505, 520) == 1
+    assert guard.megabytes() == 520
