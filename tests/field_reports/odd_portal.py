@@ -5,7 +5,6 @@ It knows the published examples and nothing else: no dialects, no faults, no ide
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -154,8 +153,3 @@ def _names(path: str) -> tuple[str, str, str]:
     """Return the names under which an answer to a path can be scripted, the closest first."""
     route, _, subject = path.partition("/")
     return f"{route}/{subject.partition('/')[0]}", route, ANY
-
-
-def portal_time(moment: datetime) -> str:
-    """Return a time in the portal's form."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.000+0000")

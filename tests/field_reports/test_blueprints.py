@@ -21,7 +21,7 @@ async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(BLUEPRINTS, tmp_path / "blueprints")
     monkeypatch.setattr(home.hass.config, "config_dir", str(tmp_path))
     home.use(480)
-    await home.start(settings={"allowance": 500})
+    await home.start(settings={"allowance": 500, "plan_unit": "decimal"})
     config = {
         "alias": "Guard",
         "use_blueprint": {
@@ -29,6 +29,7 @@ async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             "input": {"data_used": home.entity_id("data_used_percent"), "deactivate": True},
         },
     }
+    assert await async_setup_component(home.hass, "persistent_notification", {})
     assert await async_setup_component(home.hass, "automation", {"automation": config})
     await home.settle()
     return home
@@ -75,7 +76,9 @@ async def test_guard_and_a_correction(guard: Home) -> None:
     Source: home-assistant/core 162935, 102915, PR 55153, 182493
     """
     first = await deactivations(guard, 500.001)
-    guard.portal.set(ICCID, status="ACTIVATED")
+    for status in ("DEACTIVATED", "ACTIVATED"):
+        guard.portal.set(ICCID, status=status)
+        await poll_and_run(guard)
 
     assert await deactivations(guard, 499.999, 501, 0, 502, 470, 503) == first
 
