@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from random import Random
+import re
 from typing import Any
 
 from . import routes, serialization
@@ -16,6 +17,11 @@ _MANY = 1_000_000_000
 _DAY = 24 * 3600
 _LARGEST = 64 * 1024 * 1024
 _NEVER = datetime.fromtimestamp(0, UTC)
+_ICCID = re.compile(rb'("iccid":\s*")\d+')
+_MAINTENANCE_PAGE = b"""<!DOCTYPE html>
+<html><head><title>Maintenance</title></head>
+<body><h1>Scheduled maintenance</h1><p>We will be back soon.</p></body></html>
+"""
 
 
 class FaultKind(StrEnum):
@@ -34,6 +40,8 @@ class FaultKind(StrEnum):
     SLOW_DRIP = "slow_drip"
     HANG = "hang"
     OVERSIZED_BODY = "oversized_body"
+    MAINTENANCE_PAGE = "maintenance_page"
+    WRONG_SIM = "wrong_sim"
 
 
 @dataclass(kw_only=True)
@@ -56,6 +64,7 @@ class Fault:
     retry_after: str | None = None
     content_type: str | None = None
     size: int | None = serialization.checked(None, serialization.between(0, _LARGEST))
+    other_iccid: str | None = None
     seen: int = 0
     fired: int = 0
 
@@ -151,6 +160,21 @@ def _oversized(fault: Fault, response: Response) -> Response:
     return _replace_body(response, response.body.ljust(fault.size or 0))
 
 
+def _maintenance(fault: Fault, _: Response) -> Response:
+    """Return the page that an intermediary shows while the portal is down."""
+    return Response(
+        status=fault.status or 0,
+        headers={"Content-Type": "text/html; charset=utf-8"} | ASSUMED | fault.headers,
+        body=_MAINTENANCE_PAGE,
+    )
+
+
+def _wrong_sim(fault: Fault, response: Response) -> Response:
+    """Return the answer as if it were about another SIM; one that names no SIM stays as it is."""
+    body = _ICCID.sub(rb"\g<1>" + str(fault.other_iccid).encode(), response.body)
+    return response if body == response.body else _replace_body(response, body)
+
+
 KINDS = {
     FaultKind.DELAY: Kind(
         description="the answer comes after some seconds",
@@ -215,6 +239,17 @@ KINDS = {
         description="the answer, filled up with spaces to a size",
         details={"size": 16 * 1024 * 1024},
         apply=_oversized,
+    ),
+    FaultKind.MAINTENANCE_PAGE: Kind(
+        description="an HTML page in place of any answer, also of the log-in; the request has no effect",
+        details={"status": 503, "headers": {}},
+        apply=_maintenance,
+        lets_through=False,
+    ),
+    FaultKind.WRONG_SIM: Kind(
+        description="the answer names another SIM, where it names one",
+        details={"other_iccid": "8931080000000099993"},
+        apply=_wrong_sim,
     ),
 }
 _DETAILS = tuple(

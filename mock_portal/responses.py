@@ -69,7 +69,10 @@ def usage(sim: Sim, dialects: Dialects) -> Response:
         "ctdSessionCount": sim.session_count,
     }
     variant = dialects.variant(USAGE_BODY)
-    return respond(variant.answer(record), documented=variant.documented)
+    stand_ins = sim.stand_ins(record)
+    return respond(
+        variant.answer(record | stand_ins), documented=variant.documented and not stand_ins
+    )
 
 
 def device(sim: Sim) -> Response:
@@ -85,7 +88,8 @@ def device(sim: Sim) -> Response:
         "dateUpdated": _instant(sim.date_updated),
         "dateShipped": _instant(sim.date_shipped),
     }
-    return respond(record | fields, documented=True)
+    stand_ins = sim.stand_ins(record | fields)
+    return respond(record | fields | stand_ins, documented=not stand_ins)
 
 
 @lru_cache
@@ -106,8 +110,11 @@ def session(sim: Sim, dialects: Dialects) -> Response:
         "dateSessionStarted": _instant(sim.session_started),
     }
     if sim.in_session:
-        return respond(record | dialects.variant(OPEN_SESSION).answer)
-    return respond(record | {"dateSessionEnded": _instant(sim.session_ended)}, documented=True)
+        record |= dialects.variant(OPEN_SESSION).answer
+    else:
+        record["dateSessionEnded"] = _instant(sim.session_ended)
+    stand_ins = sim.stand_ins(record)
+    return respond(record | stand_ins, documented=not sim.in_session and not stand_ins)
 
 
 def status(sim: Sim, dialects: Dialects) -> Response:

@@ -8,7 +8,7 @@ from functools import cache
 
 from . import routes, serialization
 from .clock import Clock
-from .exchange import Json
+from .exchange import Json, Record
 
 STATUSES = (
     "TEST_READY",
@@ -60,6 +60,7 @@ class EventKind(StrEnum):
     SESSION_OPEN = "session_open"
     SESSION_CLOSE = "session_close"
     IMEI = "imei"
+    CORRECTION = "correction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,8 @@ class Sim:
 
     Data grows by `bytes_per_second` while the SIM is ACTIVATED; `posted_every` is the interval in
     seconds at which `unposted` data is added. The cycle begins at midnight UTC of `cycle_day`.
+    `placeholders` are answered in place of the fields they name, in so many reads as
+    `placeholder_reads`, or in all.
     """
 
     iccid: str
@@ -102,6 +105,8 @@ class Sim:
     session_started: datetime | None = None
     session_ended: datetime | None = None
     refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
+    placeholders: dict[str, Json] = field(default_factory=dict)
+    placeholder_reads: int | None = serialization.checked(None, _COUNT)
     requested_status: str | None = None
     reads_to_go: int | None = None
     agenda: list[Event] = field(default_factory=list)
@@ -150,6 +155,15 @@ class Sim:
         self.reads_to_go = None
         self.set_status(self.requested_status or self.status)
 
+    def stand_ins(self, record: Record) -> Record:
+        """Return the placeholders for fields of a record, and count the read."""
+        found = {name: value for name, value in self.placeholders.items() if name in record}
+        if not found or self.placeholder_reads == 0:
+            return {}
+        if self.placeholder_reads is not None:
+            self.placeholder_reads -= 1
+        return found
+
     def request_status(
         self, status: str, *, after: float | None = None, reads: int | None = None
     ) -> None:
@@ -176,6 +190,10 @@ class Sim:
         """Move the SIM to another device, now or after some seconds."""
         self._plan(EventKind.IMEI, imei, after)
 
+    def correct_usage(self, by: int, *, after: float = 0) -> None:
+        """Take some bytes off the data usage, as a correction does, now or after some seconds."""
+        self._plan(EventKind.CORRECTION, str(by), after)
+
     def _plan(self, kind: EventKind, value: str | None, after: float) -> None:
         """Add an event to the agenda."""
         due = self.clock.now() + timedelta(seconds=after)
@@ -194,6 +212,8 @@ class Sim:
             case EventKind.IMEI:
                 self.imei = str(event.value)
                 self.date_updated = event.due
+            case EventKind.CORRECTION:
+                self.data_usage = max(self.data_usage - int(event.value or 0), 0)
 
     def _set_status(self, status: str, now: datetime) -> None:
         """Set the status; leaving ACTIVATED closes the session."""

@@ -149,6 +149,36 @@ async def _oversized_body(caller: Caller) -> None:
     assert answer.json[0]["iccid"] == DOCUMENTED
 
 
+async def _maintenance_page(caller: Caller) -> None:
+    """Expect a page from every route, the log-in included, and no effect."""
+    faults = caller.portal.faults
+    faults.add("maintenance_page", times=3)
+    answers = [await caller.get(USAGE), await caller.put(SMS, {"messageText": "Hello"})]
+    answers.append(await caller.call("POST", "/Login", {}))
+    assert [answer.status for answer in answers] == [503, 503, 503]
+    faults.add("maintenance_page", status=200, headers={"Retry-After": "60"})
+    answers.append(await caller.get("/nowhere"))
+    assert (answers[3].status, answers[3].headers["Retry-After"]) == (200, "60")
+    for answer in answers:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.text.startswith("<!DOCTYPE html>")
+    assert not caller.portal.state.sms
+
+
+async def _wrong_sim(caller: Caller) -> None:
+    """Expect answers about another SIM, and the right ones where no SIM is named."""
+    portal = caller.portal
+    portal.faults.add("wrong_sim")
+    portal.state.receive_sms(ACTIVE, "Hello")
+    assert (await caller.get(USAGE)).json[0]["iccid"] == "8931080000000099993"
+    assert (await caller.get("/GetSMS/4711")).json["iccid"] == "8931080000000099993"
+    assert (await caller.get(f"/getStatus/{DOCUMENTED}")).text == "INVENTORY"
+    portal.faults.clear()
+    portal.faults.add("wrong_sim", other_iccid=ACTIVE)
+    answer = await caller.get(f"/GetDevice/{DOCUMENTED}")
+    assert (answer.json["iccid"], answer.json["imsi"]) == (ACTIVE, portal.sims[DOCUMENTED].imsi)
+
+
 EXPERIENCES: dict[str, Callable[[Caller], Awaitable[None]]] = {
     kind: globals()[f"_{kind}"] for kind in FaultKind
 }

@@ -99,6 +99,43 @@ async def test_new_device(portal: MockPortal, sim: Sim) -> None:
     assert sim.date_updated == portal.clock.now()
 
 
+async def test_correction(portal: MockPortal, sim: Sim) -> None:
+    """A correction takes data off the usage within a cycle, but never more than there is."""
+    sim.data_usage = 400_000_000
+    sim.correct_usage(1000, after=60)
+    assert sim.data_usage == 400_000_000
+    portal.clock.advance(60)
+    assert sim.data_usage == 399_999_000
+    sim.correct_usage(10**12)
+    assert sim.data_usage == 0
+
+
+async def test_null_between_two_readings(caller: Caller) -> None:
+    """Placeholders stand in for fields for a number of reads, and such an answer is assumed."""
+    sim, path = caller.portal.sims[DOCUMENTED], f"/ctdUsage/{DOCUMENTED}"
+    sim.data_usage, sim.placeholders, sim.placeholder_reads = 5, {"ctdDataUsage": None}, 1
+    # A device has no such field.
+    assert not (await caller.get(f"/GetDevice/{DOCUMENTED}")).is_assumed
+    first, second = await caller.get(path), await caller.get(path)
+    assert (first.json[0]["ctdDataUsage"], first.is_assumed) == (None, True)
+    assert (second.json[0]["ctdDataUsage"], second.is_assumed) == (5, False)
+
+
+async def test_placeholders(caller: Caller) -> None:
+    """Placeholders stand in wherever an answer has their field, until they are taken away."""
+    sim = caller.portal.sims[DOCUMENTED]
+    path = f"sims/{DOCUMENTED}"
+    zeros = {"imei": "000000000000000", "dateSessionEnded": "0001-01-01 00:00:00.000+0000"}
+    await caller.control("PATCH", path, {"placeholders": zeros})
+    for _ in range(2):
+        assert (await caller.get(f"/ctdUsage/{DOCUMENTED}")).json[0]["imei"] == zeros["imei"]
+        assert (await caller.get(f"/GetDevice/{DOCUMENTED}")).json["imei"] == zeros["imei"]
+        session = (await caller.get(f"/sessionInfo/{DOCUMENTED}")).json
+        assert session["dateSessionEnded"] == zeros["dateSessionEnded"]
+    await caller.control("PATCH", path, {"placeholders": {}})
+    assert (await caller.get(f"/GetDevice/{DOCUMENTED}")).json["imei"] == sim.imei
+
+
 async def test_clock_set_back(portal: MockPortal, sim: Sim) -> None:
     """After the clock was set back, usage grows on at once."""
     sim.bytes_per_second = 1
