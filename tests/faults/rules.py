@@ -34,6 +34,8 @@ class Meaning(StrEnum):
     MISSING = "missing"
     UNREADABLE = "unreadable"
     BLANK = "blank"
+    # Something that cannot be the portal's answer to this request.
+    FOREIGN = "foreign"
 
 
 _BY_STATUS: Final = {
@@ -76,7 +78,16 @@ FAULTS: Final[Mapping[FaultKind, tuple[tuple[Meaning, dict[str, Any]], ...]]] = 
     ),
     FaultKind.HANG: ((Meaning.LOST, {}),),
     FaultKind.OVERSIZED_BODY: ((Meaning.LOST, {}),),
+    FaultKind.MAINTENANCE_PAGE: (
+        (Meaning.BUSY, {}),
+        (Meaning.FOREIGN, {"status": 200}),
+    ),
+    FaultKind.WRONG_SIM: ((Meaning.FOREIGN, {}),),
 }
+# The routes whose answers name a SIM; the others cannot be told to be about another one.
+NAMING_ROUTES: Final = frozenset(
+    {"ctdUsage", "GetDevice", "sessionInfo", "GetSMS", "RequestStatusChange", "EditDevice"}
+)
 
 
 class Phase(StrEnum):
@@ -148,7 +159,9 @@ class RouteEffects:
 
 _ANY: Final = frozenset(Meaning)
 _UNREADABLE_BODIES: Final = frozenset({Meaning.UNREADABLE, Meaning.BLANK})
-_WRITE_ERROR_KEYS: Final = {Meaning.LOST: "outcome_unknown", Meaning.GATEWAY: "outcome_unknown"}
+_WRITE_ERROR_KEYS: Final = dict.fromkeys(
+    (Meaning.LOST, Meaning.GATEWAY, Meaning.FOREIGN), "outcome_unknown"
+)
 
 # The second table.
 ROUTE_EFFECTS: Final[Mapping[str, RouteEffects]] = {
@@ -237,6 +250,7 @@ _ERROR_KEYS: Final[Mapping[Meaning, str]] = {
     Meaning.MISSING: "not_found",
     Meaning.UNREADABLE: "portal_error",
     Meaning.BLANK: "portal_error",
+    Meaning.FOREIGN: "portal_error",
 }
 # A response that says nothing about the credentials is an ordinary error of the portal.
 _LOGIN_ERROR_KEYS: Final = {
@@ -381,7 +395,7 @@ class Cell:
                 return ["sent", "failed"]
             case Meaning.UNREADABLE | Meaning.BLANK:
                 return ["sent", "unconfirmed"]
-            case Meaning.LOST | Meaning.GATEWAY:
+            case Meaning.LOST | Meaning.GATEWAY | Meaning.FOREIGN:
                 return ["unconfirmed"]
         return []
 
@@ -396,7 +410,9 @@ def _cells() -> Iterator[Cell]:
     for route in ROUTES:
         for phase in phases(route):
             for kind in FaultKind:
-                for meaning, details in FAULTS[kind]:
+                for usual, details in FAULTS[kind]:
+                    unnoticed = kind is FaultKind.WRONG_SIM and route not in NAMING_ROUTES
+                    meaning = Meaning.HARMLESS if unnoticed else usual
                     yield Cell(
                         route=route, kind=kind, details=details, meaning=meaning, phase=phase
                     )
