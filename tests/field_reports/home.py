@@ -193,7 +193,11 @@ class Home:
     @property
     def tracebacks(self) -> list[str]:
         """Return the log lines with a traceback."""
-        return [record.getMessage() for record in self._caplog.records if record.exc_info]
+        return [
+            record.getMessage()
+            for record in self._caplog.records
+            if record.exc_info and record.levelno >= logging.WARNING
+        ]
 
     def log(self, level: int = logging.INFO) -> list[str]:
         """Return what the integration logged, from a level on."""

@@ -143,7 +143,7 @@ class OddPortal:
         if subject not in {"", *self.sims, *self.sms}:
             return says(_UNKNOWN, status=404)
         if route == "getStatus":
-            return raw(self.sims[subject].get("status", self._examples[route]))
+            return raw(self.sims[subject].get("status", self._examples[route]) or "")
         if route in self._examples:
             return says(self.example(route, subject))
         return says(unpublished.get(route, {"iccid": subject}))
