@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
     "tests.e2e.common",
     "tests.e2e.postgresql",
     "tests.faults.harness",
+    "tests.field_reports.home",
     "tests.integration.helpers",
     "tests.mock_portal.helpers",
     "tests.soak.home_assistant",

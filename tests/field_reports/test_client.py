@@ -705,7 +705,7 @@ async def test_sms_text_in_another_field(client: IotPortalClient, portal: OddPor
     Case: the text comes in hex under another name
     Source: mrhaav/openwrt 11; esphome/issues 1865
     """
-    portal.always("GetSMS", says({"smsMsgId": 5, "ucs-2": "00200070", "msgType": "MO"}))
+    portal.always("GetSMS", says({"smsMsgId": 4711, "ucs-2": "00200070", "msgType": "MO"}))
 
     sms = await client.get_sms(SMS_ID)
 

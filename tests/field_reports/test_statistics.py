@@ -54,7 +54,8 @@ async def test_statistics(home: Home, readings: tuple[float | None, ...], total:
     await home.start()
     for megabytes in (400, *readings, readings[-1]):
         home.use(megabytes)
-        for _ in range(6):
+        # A poll each.
+        for _ in range(3):
             home.freezer.tick(timedelta(minutes=5))
             async_fire_time_changed(home.hass)
             await home.settle()
