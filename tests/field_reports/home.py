@@ -82,18 +82,18 @@ class Home:
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
     async def wait(self, time: timedelta) -> None:
-        """Let time pass in one step."""
+        """Advance time in one step."""
         self.freezer.tick(time)
         async_fire_time_changed(self.hass)
         await self.settle()
 
     async def poll(self, times: int = 1) -> None:
-        """Let each SIM be polled so often."""
+        """Advance time past so many polls of each SIM."""
         for _ in range(times):
             await self.wait(A_POLL)
 
     async def hours(self, hours: float) -> None:
-        """Let hours of polls pass."""
+        """Advance time by hours of polls."""
         await self.poll(round(timedelta(hours=hours) / A_POLL))
 
     async def unload(self) -> None:

@@ -102,23 +102,26 @@ class Truth:
     told: list[str] = field(default_factory=list)
 
     def happen(self, step: Step) -> None:
-        """Change the SIM."""
-        self.used += step.megabytes * MB
-        match step.change:
+        """Change the SIM; a cycle that used next to nothing does not end, as nobody could see it."""
+        change = step.change
+        if change is Change.CYCLE and self.used < 10 * MB:
+            change = Change.NOTHING
+        match change:
             case Change.CORRECTION:
-                self.used -= self.used // 50
+                self.used -= self.used // 100
             case Change.CYCLE:
-                # A cycle that falls by less cannot be told from a correction.
-                self.used = min(self.used // 20, step.megabytes * MB // 20) + 1
+                self.used = step.megabytes * MB // 100
             case Change.DEVICE:
                 self.imei = (self.imei + 1) % len(IMEIS)
             case Change.STATUS:
                 self.status = 1 - self.status
-        if step.change in TOLD:
-            self.told.append(TOLD[step.change])
+            case Change.NOTHING:
+                self.used += step.megabytes * MB
+        if change in TOLD:
+            self.told.append(TOLD[change])
 
     def show(self, portal: OddPortal) -> None:
-        """Let the portal report the SIM as it is."""
+        """Report the SIM as it is."""
         portal.well()
         portal.set(
             ICCID,
@@ -128,7 +131,7 @@ class Truth:
         )
 
     def show_oddly(self, portal: OddPortal, answer: str) -> None:
-        """Let the portal answer one poll in an odd way."""
+        """Answer one poll in an odd way."""
         name, _, where = answer.partition(" at ")
         if name in REFUSALS:
             if where == "Login":
@@ -213,7 +216,7 @@ def test_any_sequence(home: Home, run: Run) -> None:
     profile = settings()
 
     @settings(
-        max_examples=max(profile.max_examples // 5, 1),
+        max_examples=max(profile.max_examples // 10, 1),
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )

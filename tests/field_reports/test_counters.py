@@ -15,7 +15,7 @@ GIGABYTE_PLAN = {"allowance": 1000}
 
 
 async def read_all(home: Home, *readings: float) -> None:
-    """Let the portal report one reading after the other, a poll each."""
+    """Report one reading after the other, a poll each."""
     for megabytes in readings:
         home.use(megabytes)
         await home.poll()

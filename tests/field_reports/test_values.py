@@ -17,7 +17,7 @@ ZEROS = "000000000000000"
 
 
 async def read_all(home: Home, **readings: list[Any]) -> None:
-    """Let the portal report one value after the other in a field, a poll each."""
+    """Report one value after the other in a field, a poll each."""
     for name, values in readings.items():
         for value in values:
             home.portal.set(ICCID, **{name: value})
@@ -255,7 +255,7 @@ async def test_same_status_in_another_spelling(home: Home) -> None:
 
 
 async def start_session(home: Home, started: str | None, ended: str | None) -> None:
-    """Let the portal report a session, and poll."""
+    """Report a session, and poll."""
     home.portal.set(ICCID, dateSessionStarted=started, dateSessionEnded=ended, ctdSessionCount=None)
     await home.poll()
 
