@@ -555,7 +555,7 @@ async def test_word_for_everything(home: Home) -> None:
         for body in bodies:
             home.portal.once(route, raw(body))
             await home.wait(A_POLL + timedelta(hours=6))
-    await home.poll()
+            await home.poll()
 
     assert home.tracebacks == []
     assert home.megabytes() == 0
