@@ -255,7 +255,7 @@ async def imports_a_blueprint(journey: Journey) -> None:
 async def is_warned(journey: Journey) -> None:
     """Use nine tenths of an allowance, and get a warning from the automation."""
     device = await open_device(journey, "Weather station")
-    journey.portal.sims[WEATHER_STATION].data_usage = 900_000_000
+    journey.portal.sims[WEATHER_STATION].data_usage = 900 * 1024**2
     await device.press("Refresh")
     await device.expect(Data_used="90%")
     await journey.visit.page.get_by_role("button", name="Notifications").click()

@@ -1164,6 +1164,8 @@ async def test_report(
 
     portal.clock.advance(timedelta(days=31).total_seconds())
     await poll(hass, freezer)
+    assert notes(hass) == []
+    await poll(hass, freezer)
 
     reports = {
         ICCID: "1.0 MB of data, 0 SMS, 0 s of voice.",
@@ -1211,6 +1213,7 @@ async def test_report_of_the_users_own(
     )
 
     portal.sims[ICCID].data_usage = portal.sims[OTHER_ICCID].data_usage = 0
+    await poll(hass, freezer)
     await poll(hass, freezer)
 
     assert shown_variables(events) == [
