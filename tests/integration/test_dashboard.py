@@ -218,7 +218,7 @@ async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
 
     assert table(hass, config) == [
         ["SIM", "Status", "Data used", "Last contact"],
-        ["⚠️ Pump house", "Activated", "96 %", "23 h ago"],
+        ["⚠️ Pump house", "Activated", "92 %", "23 h ago"],
         ["⏸️ Pangea test SIM", "Inventory", "0 %", "1188 d ago"],
         ["✅ Boat tracker", "Activated", "1 %", "now"],
         ["✅ Weather station", "Activated", "12 %", "20 min ago"],
@@ -242,7 +242,7 @@ async def test_language(
     assert headings(config)[:2] == ["Flotte", "Verbrauch des Inklusivvolumens"]
     assert table(hass, config) == [
         ["SIM", "Status", "Verbrauchtes Datenvolumen", "Letzter Kontakt"],
-        ["⚠️ Pump house", "Aktiviert", "96 %", "vor 23 h"],
+        ["⚠️ Pump house", "Aktiviert", "92 %", "vor 23 h"],
     ]
     german = {entity for entity in named(config) if "verbrauch" in entity}
     assert bool(german) == (server == "de")
@@ -393,7 +393,7 @@ async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     config = await ask()
 
     escaped = "A &#34;1&#34; \\ {{ 1 }} %} &lt;b&gt;&#39;é&#39; 😀"
-    assert table(hass, config)[1] == [f"⚠️ {escaped}", "Activated", "96 %", "23 h ago"]
+    assert table(hass, config)[1] == [f"⚠️ {escaped}", "Activated", "92 %", "23 h ago"]
     assert f'<a href="/config/devices/device/{pump_house.device_id}">{escaped}</a>' in rendered(
         hass, config
     )
