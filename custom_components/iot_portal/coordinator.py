@@ -165,7 +165,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         data = await reader.async_read()
         await self.sms.async_check_old()
         if self.config_entry.options.get(CONF_WATCH_SMS, False):
-            listed = await reader.async_read_part(Endpoint.SMS_IDS, self.client.get_sms_ids)
+            listed = await reader.async_read_part(Endpoint.SMS_IDS, self.client.get_sms_list)
             if listed is not None:
                 await self.sms.async_check_new(listed)
         return data

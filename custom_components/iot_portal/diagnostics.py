@@ -77,6 +77,7 @@ def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
         "failing_routes": {endpoint: asdict(failure) for endpoint, failure in data.failing.items()},
         "status_request": asdict(request) if request else None,
         "last_sms": _shape(asdict(last_sms)) if last_sms else None,
+        "sms_list_is_complete": sim.sms.is_list_complete,
         "status": data.status,
         "usage": _shape(data.usage.raw if data.usage else {}),
         "session": _shape(data.session.raw if data.session else {}),

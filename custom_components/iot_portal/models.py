@@ -435,6 +435,8 @@ def _tell_cycle(
     """Return the history with the counters, and the end of a billing cycle with its last counters."""
     cycle = data.settings.cycle_around(now)
     # A SIM without usage in this cycle may be answered without any counter.
+    if not usage and not usage.is_empty:
+        return history, []
     reading = Counters.of(usage) if usage else history.counters.known.emptied()
     counters, ended = history.counters.after(reading, now, (cycle.start, cycle.end))
     history = replace(history, counters=counters)

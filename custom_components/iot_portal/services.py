@@ -168,7 +168,8 @@ async def _list_sms(call: ServiceCall) -> ServiceResponse:
 
     async def read(sim: IotPortalSimCoordinator) -> Answer:
         with sim.translated_errors():
-            return {"sms_ids": _as_json(await sim.client.get_sms_ids(sim.iccid))}
+            listed = await sim.client.get_sms_list(sim.iccid)
+        return {"sms_ids": _as_json(listed.ids), "is_complete": listed.is_complete}
 
     return await _for_each_sim(call, read)
 

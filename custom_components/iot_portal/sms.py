@@ -15,6 +15,7 @@ from .api import (
     IotPortalError,
     IotPortalNotFoundError,
     Sms,
+    SmsList,
     SmsStatus,
     sms_status,
 )
@@ -45,6 +46,7 @@ class SmsMessages:
         self._follow_ups: dict[str, FollowUp] = {}
         self._unknown: Counter[str] = Counter()
         self._has_stopped = False
+        self.is_list_complete = True
 
     @callback
     def async_resume(self) -> None:
@@ -99,8 +101,15 @@ class SmsMessages:
             if not sms.has_ended and sms.sms_id is not None and not is_recent:
                 await self._check(sms.sms_id)
 
-    async def async_check_new(self, listed: list[str]) -> None:
+    async def async_check_new(self, sms_list: SmsList) -> None:
         """Publish the SMS that the SIM has sent since the list of its SMS was read before."""
+        if not sms_list.is_complete and self.is_list_complete:
+            LOGGER.warning(
+                "The portal lists only some of the SMS of %s; others are not noticed",
+                self._sim.title,
+            )
+        self.is_list_complete = sms_list.is_complete
+        listed = sms_list.ids
         writes = self._sim.data.writes
         if writes.seen_sms_ids is None:
             writes.seen_sms_ids = listed

@@ -1,5 +1,6 @@
 """Odd answers through the client: what it reads of them, and that only its own exceptions leave it."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,7 @@ READS = ("ctdUsage", "GetDevice", "sessionInfo", "getStatus", "GetSMSIds", "GetS
 
 async def read(client: IotPortalClient, route: str) -> Any:
     """Read by the name of a route."""
-    methods = {
+    methods: dict[str, Callable[[str], Awaitable[Any]]] = {
         "ctdUsage": client.get_usage,
         "GetDevice": client.get_device,
         "sessionInfo": client.get_session,
@@ -601,7 +602,7 @@ async def test_no_limit(
     """
     device = await read_device(client, portal, dataquantity=quantity, datasize=unit)
 
-    assert not device.allowance_bytes
+    assert not device.allowance
 
 
 @pytest.mark.parametrize(

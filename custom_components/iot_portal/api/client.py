@@ -29,7 +29,10 @@ from .models import (
     Device,
     Session,
     Sms,
+    SmsList,
     Usage,
+    is_empty_list,
+    is_last_page,
     login_token,
     object_about,
     sms_about,
@@ -104,7 +107,8 @@ class IotPortalClient:
 
     async def get_usage(self, iccid: str) -> Usage:
         """Return the usage of a SIM since the start of its billing cycle."""
-        return Usage.from_answer(object_about(await self._read("ctdUsage", iccid), iccid))
+        answer = await self._read("ctdUsage", iccid)
+        return Usage.from_answer(object_about(answer, iccid), is_empty=is_empty_list(answer))
 
     async def get_device(self, iccid: str) -> Device:
         """Return what the portal knows about a SIM."""
@@ -137,24 +141,31 @@ class IotPortalClient:
 
     async def get_sms_ids(self, iccid: str) -> list[str]:
         """Return the ids of the SMS of a SIM, in the portal's order."""
-        listed = sms_ids(await self._read("GetSMSIds", iccid))
-        return [identifier for identifier in listed if _IDENTIFIER.fullmatch(identifier)]
+        return (await self.get_sms_list(iccid)).ids
+
+    async def get_sms_list(self, iccid: str) -> SmsList:
+        """Return the ids of the SMS of a SIM, and whether these are all."""
+        answer = await self._read("GetSMSIds", iccid)
+        return SmsList(
+            ids=[each for each in sms_ids(answer) if _IDENTIFIER.fullmatch(each)],
+            is_complete=is_last_page(answer),
+        )
 
     async def send_sms(self, iccid: str, message: str) -> str | None:
         """Send an SMS to a SIM and return its id, or None where the portal returns none."""
         identifier = sms_id(
-            await self._write({"messageText": message}, "SendSMS", iccid, SMS_API_VERSION)
+            await self._write_to(iccid, {"messageText": message}, "SendSMS", iccid, SMS_API_VERSION)
         )
         # An id that get_sms would refuse is of no use.
         return identifier if identifier and _IDENTIFIER.fullmatch(identifier) else None
 
     async def request_status_change(self, iccid: str, status: str) -> Json:
         """Request another status of a SIM and return the answer."""
-        return await self._write({"status": status}, "RequestStatusChange", iccid)
+        return await self._write_to(iccid, {"status": status}, "RequestStatusChange", iccid)
 
     async def edit_device(self, iccid: str, changes: Mapping[str, Json]) -> Json:
         """Change fields of a SIM and return the answer."""
-        return await self._write(changes, "EditDevice", iccid)
+        return await self._write_to(iccid, changes, "EditDevice", iccid)
 
     async def bulk_edit_devices(
         self,
@@ -196,6 +207,15 @@ class IotPortalClient:
     async def _write(self, body: Mapping[str, Json], *path: str) -> Json:
         """Send a write, once, and return the answer."""
         return await self._request("PUT", path, body)
+
+    async def _write_to(self, iccid: str, body: Mapping[str, Json], *path: str) -> Json:
+        """Send a write to a SIM, once, and return the answer, which must not be about another SIM."""
+        answer = await self._write(body, *path)
+        try:
+            object_about(answer, iccid)
+        except IotPortalResponseError as err:
+            raise IotPortalOutcomeUnknownError(err.message) from err
+        return answer
 
     async def _request(
         self, method: str, path: Sequence[str], body: Mapping[str, Json] | None = None

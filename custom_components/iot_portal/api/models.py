@@ -6,7 +6,7 @@ parser here accepts all of them. A field of a wrong type becomes None and does n
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 import re
 from typing import ClassVar, Final, Self
 
@@ -45,6 +45,8 @@ _NOT_ACTIVATED_WORDS: Final = frozenset(
     | {"blocked", "cancelled", "canceled", "deleted", "disabled", "expired", "inactive", "issued"}
     | {"paused", "pauseduser", "pausedsys", "preactive", "stopped", "suspended", "terminated"}
 )
+# How far ahead of now a session may begin or end: zones and clocks differ, but not by more.
+SESSION_AHEAD: Final = timedelta(days=1)
 # Where a status is a bare word, a sentence about the portal itself must not be taken for one.
 _SENTENCE: Final = re.compile(
     r"\b(denied|error|exception|forbidden|gateway|invalid|log ?in|maintenance|not found|please"
@@ -140,14 +142,17 @@ class Usage(_SimAnswer):
     sms_count: int | None = None
     voice_seconds: float | None = None
     session_count: int | None = None
+    # Whether the answer was an empty list: nothing was used in this cycle.
+    is_empty: bool = False
 
     @classmethod
-    def from_answer(cls, answer: Json) -> Self:
+    def from_answer(cls, answer: Json, *, is_empty: bool = False) -> Self:
         """Parse the answer of ctdUsage."""
         raw = _first_object(answer)
         data, unit = read_data(raw.get("ctdDataUsage"))
         return cls(
             raw=raw,
+            is_empty=is_empty,
             **_sim_fields(raw),
             data_bytes=data,
             data_unit=unit,
@@ -221,7 +226,7 @@ class Session(_Answer):
         """Parse the answer of sessionInfo."""
         raw = _first_object(answer)
         start, end = raw.get("dateSessionStarted"), raw.get("dateSessionEnded")
-        started, ended = read_instant(start), read_instant(end)
+        started, ended = read_instant(start, SESSION_AHEAD), read_instant(end, SESSION_AHEAD)
         is_unreadable = any(
             moment is None and not is_missing(said)
             for said, moment in ((start, started), (end, ended))
@@ -303,6 +308,29 @@ def sms_id(answer: Json) -> str | None:
     raw = _first_object(answer)
     found = (_sms_identifier(raw.get(key)) for key in ("smsMsgId", "smsMessageId"))
     return next(filter(None, found), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmsList:
+    """The ids of the SMS of a SIM, in the portal's order; not complete where the portal has more pages."""
+
+    ids: list[str]
+    is_complete: bool = True
+
+
+def is_last_page(answer: Json) -> bool:
+    """Return whether the portal has no more pages of an answer."""
+    return not any(
+        raw.get("lastPage") is False or str(raw.get("lastPage")).lower() == "false"
+        for raw in _nested_objects(answer)
+    )
+
+
+def is_empty_list(answer: Json) -> bool:
+    """Return whether an answer is a list without items, also under `data`."""
+    while isinstance(answer, Mapping):
+        answer = answer.get("data")
+    return answer == []
 
 
 def sms_ids(answer: Json) -> list[str]:

@@ -76,6 +76,7 @@ _SECONDS: Final = (10**9, 4 * 10**9)
 _WORD: Final = re.compile(r"[^\W_][\w .()/+&'-]{0,63}")
 _LONG_NUMBER: Final = re.compile(r"[0-9]{7}")
 _MAX_STATUS_DIGITS: Final = 2
+_MAX_WORDS: Final = 3
 # With characters that cannot be seen.
 _MAX_WORD_LENGTH: Final = 256
 
@@ -166,7 +167,7 @@ def read_word(value: Json) -> str | None:
     if text is None or len(text) > _MAX_WORD_LENGTH:
         return None
     line = one_line(text)
-    if not _WORD.fullmatch(line) or _LONG_NUMBER.search(line):
+    if not _WORD.fullmatch(line) or _LONG_NUMBER.search(line) or len(line.split()) > _MAX_WORDS:
         return None
     return None if line.isdecimal() and len(line) > _MAX_STATUS_DIGITS else line
 
@@ -213,14 +214,14 @@ def read_count(value: Json) -> int | None:
     return None if number is None or number in _COUNT_SENTINELS else int(number)
 
 
-def read_instant(value: Json) -> datetime | None:
+def read_instant(value: Json, ahead: timedelta = _FAR_AHEAD) -> datetime | None:
     """Return a moment such as `2023-06-23 11:14:37.998+0000`, or so many seconds or milliseconds since 1970.
 
-    Without an offset it is UTC. Dates before 2000 and more than a year ahead are placeholders.
+    Without an offset it is UTC. Dates before 2000 and too far ahead, a year unless said otherwise, are placeholders.
     """
     with suppress(ValueError, OverflowError, TypeError, AttributeError):
         moment = _instant(value)
-        if moment is not None and _EARLIEST <= moment <= datetime.now(UTC) + _FAR_AHEAD:
+        if moment is not None and _EARLIEST <= moment <= datetime.now(UTC) + ahead:
             return moment
     return None
 
