@@ -154,7 +154,7 @@ async def _get_sms(call: ServiceCall) -> ServiceResponse:
     async def read(sim: IotPortalSimCoordinator) -> Answer:
         with sim.translated_errors():
             try:
-                return {"sms": _as_json((await sim.client.get_sms(sms_id)).raw)}
+                return {"sms": _as_json((await sim.client.get_sms(sms_id, sim.iccid)).raw)}
             except IotPortalNotFoundError as err:
                 raise invalid_input(
                     key="sms_not_found", sms_id=sms_id, error=str(err).rstrip(". ")
