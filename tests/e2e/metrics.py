@@ -25,17 +25,17 @@ OTHER_SIM_VALUES: Values = {
     ("binary_sensor.pangea_test_sim_in_session", AVAILABLE): 1,
 }
 EXPECTED_VALUES: Values = {
-    (DATA_USAGE, MEGABYTES): 612.3,
+    (DATA_USAGE, MEGABYTES): 602.9312,
     (DATA_USAGE, AVAILABLE): 1,
     (STATUS, AVAILABLE): 1,
     # Of 500 MB of 1,024 x 1,024 bytes.
-    ("sensor.boat_tracker_data_used", PERCENT): 612.3e6 / (5 * 1024**2),
+    ("sensor.boat_tracker_data_used", PERCENT): 115,
     ("sensor.boat_tracker_sms_usage", MESSAGES): 7,
     ("binary_sensor.boat_tracker_in_session", ON): 1,
     ("binary_sensor.boat_tracker_over_pace", ON): 1,
     **OTHER_SIM_VALUES,
     ("sensor.demo_client_sims", SIMS): 2,
     ("sensor.demo_client_activated_sims", SIMS): 1,
-    ("sensor.demo_client_data_usage_of_all_sims", MEGABYTES): 612.3,
+    ("sensor.demo_client_data_usage_of_all_sims", MEGABYTES): 602.9312,
     ("binary_sensor.demo_client_portal", ON): 1,
 }

@@ -63,7 +63,9 @@ async def scrape(hass: HomeAssistantProcess, wanted: Values) -> Scrape:
     """Scrape repeatedly until the wanted values are exported."""
     until = time.monotonic() + WAIT
     while (told := Scrape(await hass.text("/api/prometheus"))).values(wanted) != wanted:
-        assert time.monotonic() < until, told.values(wanted)
+        assert time.monotonic() < until, {
+            key: value for key, value in told.values(wanted).items() if value != wanted[key]
+        }
         await asyncio.sleep(0.2)
     return told
 
@@ -74,7 +76,7 @@ async def test_metrics(tmp_path: Path, socket_enabled: None) -> None:
     hass = HomeAssistantProcess(tmp_path, port=unused_port())
     hass.prepare(CONFIGURATION)
     async with MockPortal("demo") as portal, hass:
-        portal.sims[IN_SESSION].data_usage = 612_300_000
+        portal.sims[IN_SESSION].data_usage = 602_931_200
         portal.sims[IN_SESSION].sms_usage = 7
         await add_demo(hass, portal, DOCUMENTED, IN_SESSION)
 

@@ -152,7 +152,7 @@ class Usage(_SimAnswer):
         data, unit = read_data(raw.get("ctdDataUsage"))
         return cls(
             raw=raw,
-            is_empty=is_empty,
+            is_empty=is_empty or is_empty_list(answer),
             **_sim_fields(raw),
             data_bytes=data,
             data_unit=unit,
