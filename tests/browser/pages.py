@@ -1,5 +1,6 @@
 """Page objects for the pages and dialogs of Home Assistant that an account with SIMs uses."""
 
+from contextlib import suppress
 import re
 
 from playwright.async_api import Download, Locator, Page, expect
@@ -221,8 +222,16 @@ class AutomationPage:
 
     async def choose_entity(self, device: str) -> None:
         """Choose an entity of a device in the first empty field for entities."""
-        await self._page.get_by_text("Select an entity").first.click()
-        await pick(self._page.locator(OPEN_LIST), device)
+        empty = self._page.get_by_text("Select an entity")
+        left = await empty.count() - 1
+        # A list that is drawn again while it is clicked takes no choice.
+        for _ in range(3):
+            await empty.first.click()
+            await pick(self._page.locator(OPEN_LIST), device)
+            with suppress(AssertionError):
+                await expect(empty).to_have_count(left, timeout=3000)
+                return
+        await expect(empty).to_have_count(left)
 
     async def save(self) -> None:
         """Save the automation, and wait until it can have traces."""

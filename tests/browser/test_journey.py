@@ -122,8 +122,8 @@ async def reads_the_sensors(journey: Journey) -> None:
     await device.expect(
         Status="Activated",
         Data_usage="480.0 MB",
-        Data_used="96%",
-        Data_remaining="20.0 MB",
+        Data_used="92%",
+        Data_remaining="44.3 MB",
         Over_pace="Problem",
         In_session="Disconnected",
         Change_pending="Nothing pending",
@@ -277,7 +277,7 @@ async def adds_the_dashboard(journey: Journey) -> None:
     # In order of urgency.
     for place, shown in enumerate(
         (
-            r"Pump house\s+Deactivated\s+96\s%\s+2\d\sh\sago",
+            r"Pump house\s+Deactivated\s+92\s%\s+2\d\sh\sago",
             r"Weather station\s+Activated\s+90\s%",
             r"Boat tracker\s+Activated\s+1\s%\s+now",
         ),
