@@ -37,6 +37,8 @@ FAULTS: Final[tuple[Mapping[str, Any], ...]] = (
     {"kind": "slow_drip", "seconds": 2},
     {"kind": "hang"},
     {"kind": "oversized_body", "size": 1_100_000},
+    {"kind": "maintenance_page"},
+    {"kind": "wrong_sim"},
     # Responses that say that the SIM or the route does not exist, which a log-in never gets.
     *({"kind": "status", "status": 404, "route": route} for route in READS),
     *({"kind": "status", "status": 403, "route": route} for route in ("sessionInfo", "GetDevice")),
