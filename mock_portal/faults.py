@@ -29,6 +29,7 @@ class FaultKind(StrEnum):
 
     DELAY = "delay"
     STATUS = "status"
+    STATUS_AFTERWARDS = "status_afterwards"
     RATE_LIMITED = "rate_limited"
     EMPTY_BODY = "empty_body"
     TRUNCATED_BODY = "truncated_body"
@@ -186,6 +187,11 @@ KINDS = {
         details={"status": 500, "body": None, "headers": {}},
         apply=_status,
         lets_through=False,
+    ),
+    FaultKind.STATUS_AFTERWARDS: Kind(
+        description="the request is handled, then answered with any status, body and headers",
+        details={"status": 500, "body": None, "headers": {}},
+        apply=_status,
     ),
     FaultKind.RATE_LIMITED: Kind(
         description="429, with Retry-After when retry_after is given; the request has no effect",

@@ -18,6 +18,7 @@ from custom_components.iot_portal.api import (
     IotPortalAuthenticationError,
     IotPortalClient,
     IotPortalConnectionError,
+    IotPortalError,
     IotPortalLoginError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
@@ -84,7 +85,7 @@ async def test_sms(client: IotPortalClient, portal: MockPortal) -> None:
     identifier = await client.send_sms(ICCID, "Hello")
 
     assert identifier is not None
-    assert await client.get_sms_ids(ICCID) == [identifier]
+    assert (await client.get_sms_list(ICCID)).ids == [identifier]
     sms = await client.get_sms(identifier)
     assert (sms.sms_id, sms.iccid, sms.text) == (identifier, ICCID, "Hello")
     assert sms.status == "Pending"
@@ -215,7 +216,7 @@ async def test_write_with_expired_token(client: IotPortalClient, portal: MockPor
     portal.state.revoke_tokens()
 
     assert await client.send_sms(ICCID, "Hello")
-    assert len(await client.get_sms_ids(ICCID)) == 1
+    assert len((await client.get_sms_list(ICCID)).ids) == 1
 
 
 async def test_unknown_iccid(client: IotPortalClient) -> None:
@@ -325,9 +326,8 @@ async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None
     portal.faults.add("status", route="SendSMS", status=500)
 
     assert (await client.get_usage(ICCID)).status == "INVENTORY"
-    with pytest.raises(IotPortalResponseError) as raised:
+    with pytest.raises(IotPortalOutcomeUnknownError, match="500"):
         await client.send_sms(ICCID, "Hello")
-    assert raised.value.status == 500
     portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
 
 
@@ -488,8 +488,8 @@ async def test_token_that_expires_in_other_words(
     assert portal.journal.logins == 2
 
     now += 1800
-    portal.faults.add("status", route="SendSMS", times=1, status=400)
-    with pytest.raises(IotPortalResponseError):
+    portal.faults.add("status", route="SendSMS", times=1, **answer)
+    with pytest.raises(IotPortalError):
         await client.send_sms(ICCID, "Hello")
     portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
     assert portal.journal.logins == 2

@@ -162,7 +162,7 @@ class Journey:
         """Send an SMS and read its status."""
         client = self._client
         sent = await self._call(client.send_sms(USED, "Hello"))
-        listed = await self._call(client.get_sms_ids(USED))
+        listed = await self._field(client.get_sms_list(USED), "ids")
         self._portal.clock.advance(10)
         return {
             "sms id": sent is not None,

@@ -26,11 +26,17 @@ class Meaning(StrEnum):
     GATEWAY = "gateway"
     ERROR = "error"
     BAD_REQUEST = "bad_request"
+    # The portal's own words under 4xx: it has done nothing.
+    REFUSED = "refused"
     BUSY = "busy"
     UNAUTHORIZED = "unauthorized"
+    # Not the portal's words, so they do not say that a write was not carried out.
+    UNAUTHORIZED_PAGE = "unauthorized_page"
     CREDENTIALS = "credentials"
     FORBIDDEN = "forbidden"
     NOT_OFFERED = "not_offered"
+    # The portal's own code under a status that says otherwise.
+    NO_ACCESS = "no_access"
     MISSING = "missing"
     UNREADABLE = "unreadable"
     BLANK = "blank"
@@ -58,8 +64,15 @@ FAULTS: Final[Mapping[FaultKind, tuple[tuple[Meaning, dict[str, Any]], ...]]] = 
     ),
     FaultKind.STATUS: (
         *((meaning, {"status": status}) for status, meaning in _BY_STATUS.items()),
+        (Meaning.REFUSED, {"status": 400, "body": {"errorMessage": "This cannot be done"}}),
+        (Meaning.UNAUTHORIZED_PAGE, {"status": 401, "body": "<html>"}),
         # What only the portal itself can say.
         (Meaning.CREDENTIALS, {"status": 401, "body": {"errorCode": "10000001"}}),
+        (Meaning.NO_ACCESS, {"status": 503, "body": {"errorCode": "10000030"}}),
+    ),
+    FaultKind.STATUS_AFTERWARDS: (
+        (Meaning.ERROR, {"status": 520}),
+        (Meaning.ERROR, {"status": 500, "body": "<html>"}),
     ),
     FaultKind.RATE_LIMITED: (
         (Meaning.BUSY, {}),
@@ -133,7 +146,7 @@ class Recovery(Enum):
     BY_A_LOG_IN = auto()
 
 
-_REFUSALS: Final = frozenset({Meaning.FORBIDDEN, Meaning.NOT_OFFERED})
+_REFUSALS: Final = frozenset({Meaning.FORBIDDEN, Meaning.NOT_OFFERED, Meaning.NO_ACCESS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +172,11 @@ class RouteEffects:
 
 _ANY: Final = frozenset(Meaning)
 _UNREADABLE_BODIES: Final = frozenset({Meaning.UNREADABLE, Meaning.BLANK})
-_WRITE_ERROR_KEYS: Final = dict.fromkeys(
-    (Meaning.LOST, Meaning.GATEWAY, Meaning.FOREIGN), "outcome_unknown"
+# Only the portal's own words refuse a write, and a token that it rejects twice.
+_REFUSED_WRITES: Final = frozenset(
+    {Meaning.REFUSED, Meaning.UNAUTHORIZED, Meaning.CREDENTIALS, Meaning.NO_ACCESS}
 )
+_WRITE_ERROR_KEYS: Final = dict.fromkeys(_ANY - _REFUSED_WRITES, "outcome_unknown")
 
 # The second table.
 ROUTE_EFFECTS: Final[Mapping[str, RouteEffects]] = {
@@ -211,11 +226,7 @@ ROUTE_EFFECTS: Final[Mapping[str, RouteEffects]] = {
         action="request_status_change",
         data={"status": "activated"},
         tolerated=_UNREADABLE_BODIES,
-        error_keys=_WRITE_ERROR_KEYS
-        | dict.fromkeys(
-            (Meaning.ERROR, Meaning.BAD_REQUEST, Meaning.UNAUTHORIZED, Meaning.CREDENTIALS),
-            "status_refused",
-        ),
+        error_keys=_WRITE_ERROR_KEYS | dict.fromkeys(_REFUSED_WRITES - _REFUSALS, "status_refused"),
     ),
     "EditDevice": RouteEffects(
         action="edit_device",
@@ -242,11 +253,14 @@ _ERROR_KEYS: Final[Mapping[Meaning, str]] = {
     Meaning.GATEWAY: "portal_error",
     Meaning.ERROR: "portal_error",
     Meaning.BAD_REQUEST: "portal_error",
+    Meaning.REFUSED: "portal_error",
     Meaning.BUSY: "rate_limited",
     Meaning.UNAUTHORIZED: "portal_error",
+    Meaning.UNAUTHORIZED_PAGE: "portal_error",
     Meaning.CREDENTIALS: "portal_error",
     Meaning.FORBIDDEN: "not_available",
     Meaning.NOT_OFFERED: "not_available",
+    Meaning.NO_ACCESS: "not_available",
     Meaning.MISSING: "not_found",
     Meaning.UNREADABLE: "portal_error",
     Meaning.BLANK: "portal_error",
@@ -255,10 +269,13 @@ _ERROR_KEYS: Final[Mapping[Meaning, str]] = {
 # A response that says nothing about the credentials is an ordinary error of the portal.
 _LOGIN_ERROR_KEYS: Final = {
     Meaning.BAD_REQUEST: "authentication_failed",
+    Meaning.REFUSED: "authentication_failed",
     Meaning.UNAUTHORIZED: "authentication_failed",
+    Meaning.UNAUTHORIZED_PAGE: "authentication_failed",
     Meaning.CREDENTIALS: "authentication_failed",
     Meaning.FORBIDDEN: "authentication_failed",
     Meaning.NOT_OFFERED: "portal_error",
+    Meaning.NO_ACCESS: "portal_error",
     Meaning.MISSING: "portal_error",
 }
 
@@ -390,14 +407,11 @@ class Cell:
     @property
     def _events_of_an_sms(self) -> list[str]:
         """Return the event types of an SMS to a SIM in inventory; without an ID it cannot be followed."""
-        match self.meaning:
-            case Meaning.HARMLESS:
-                return ["sent", "failed"]
-            case Meaning.UNREADABLE | Meaning.BLANK:
-                return ["sent", "unconfirmed"]
-            case Meaning.LOST | Meaning.GATEWAY | Meaning.FOREIGN:
-                return ["unconfirmed"]
-        return []
+        if self.meaning is Meaning.HARMLESS:
+            return ["sent", "failed"]
+        if self.meaning in self.effects.tolerated:
+            return ["sent", "unconfirmed"]
+        return [] if self.meaning in _REFUSED_WRITES else ["unconfirmed"]
 
 
 def phases(route: str) -> tuple[Phase, ...]:

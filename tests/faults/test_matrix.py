@@ -127,4 +127,4 @@ def test_complete() -> None:
     """Every route and fault of the mock is covered; docs/reliability.md quotes the number."""
     assert {(cell.route, cell.kind) for cell in CELLS} == set(product(ROUTES, FaultKind))
     assert {cell.phase for cell in CELLS} == set(Phase)
-    assert len(CELLS) == 728
+    assert len(CELLS) == 858

@@ -26,12 +26,16 @@ READS = ("ctdUsage", "GetDevice", "sessionInfo", "getStatus", "GetSMSIds", "GetS
 
 async def read(client: IotPortalClient, route: str) -> Any:
     """Read by the name of a route."""
+
+    async def get_sms_ids(iccid: str) -> list[str]:
+        return (await client.get_sms_list(iccid)).ids
+
     methods: dict[str, Callable[[str], Awaitable[Any]]] = {
         "ctdUsage": client.get_usage,
         "GetDevice": client.get_device,
         "sessionInfo": client.get_session,
         "getStatus": client.get_status,
-        "GetSMSIds": client.get_sms_ids,
+        "GetSMSIds": get_sms_ids,
         "GetSMS": client.get_sms,
     }
     return await methods[route](SMS_ID if route == "GetSMS" else ICCID)
@@ -371,7 +375,7 @@ async def test_list_of_one(
     """
     portal.always("GetSMSIds", raw(body))
 
-    assert await client.get_sms_ids(ICCID) == expected
+    assert (await client.get_sms_list(ICCID)).ids == expected
 
 
 # --- Writes -----------------------------------------------------------------------------------------------------------

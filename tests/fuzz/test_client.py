@@ -17,6 +17,7 @@ from custom_components.iot_portal.api import (
     IotPortalError,
     Session,
     Sms,
+    SmsList,
     Usage,
 )
 from tests.common import UnlimitedPacer
@@ -35,7 +36,7 @@ CALLS: dict[str, tuple[Call, type | tuple[type, ...]]] = {
     "sessionInfo": (lambda client: client.get_session(ICCID), Session),
     "getStatus": (lambda client: client.get_status(ICCID), (str, type(None))),
     "GetSMS": (lambda client: client.get_sms("4711"), Sms),
-    "GetSMSIds": (lambda client: client.get_sms_ids(ICCID), list),
+    "GetSMSIds": (lambda client: client.get_sms_list(ICCID), SmsList),
     "SendSMS": (lambda client: client.send_sms(ICCID, "Hello"), (str, type(None))),
     "RequestStatusChange": (lambda client: client.request_status_change(ICCID, "TRIAL"), JSON),
     "EditDevice": (lambda client: client.edit_device(ICCID, {"simNotes": "Spare"}), JSON),

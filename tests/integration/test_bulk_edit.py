@@ -453,7 +453,8 @@ async def test_update_rule(hass: HomeAssistant, set_up: SetUp, portal: MockPorta
 
     (exchange,) = portal.journal.find("PUT", "/RuleUpdate")
     assert exchange.body == {"name": "Cap", "limit": 5}
-    portal.faults.add("status", route="RuleUpdate", status=403)
+    body = {"errorMessage": "This cannot be done"}
+    portal.faults.add("status", route="RuleUpdate", status=403, body=body)
     with pytest.raises(HomeAssistantError, match="does not allow this for demo-client"):
         await call_action(hass, "update_rule", data, return_response=False)
     with pytest.raises(ServiceValidationError):

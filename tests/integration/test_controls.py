@@ -71,7 +71,8 @@ async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) ->
     (sent,) = portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")
     assert sent.body == {"messageText": "Hello"}
 
-    portal.faults.add("status", route="SendSMS", status=403)
+    body = {"errorMessage": "This cannot be done"}
+    portal.faults.add("status", route="SendSMS", status=403, body=body)
     with pytest.raises(HomeAssistantError, match="does not allow this"):
         await hass.services.async_call("notify", "send_message", data, blocking=True)
 
@@ -85,7 +86,7 @@ async def test_during_an_outage(
     await poll(hass, freezer)
     assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
 
-    with pytest.raises(HomeAssistantError, match="with an error: HTTP status 500"):
+    with pytest.raises(HomeAssistantError, match="no clear answer came back: HTTP status 500"):
         await hass.services.async_call(
             "notify",
             "send_message",

@@ -599,7 +599,8 @@ async def test_refused_sms(
     """A refused SMS causes no event."""
     entry = await set_up(OTHER_ICCID)
     happened = record_events(hass, "sms", OTHER_ICCID)
-    portal.faults.add("status", route="SendSMS", status=403)
+    body = {"errorMessage": "This cannot be done"}
+    portal.faults.add("status", route="SendSMS", status=403, body=body)
 
     with pytest.raises(HomeAssistantError, match="does not allow this"):
         await send_sms(hass, entry)

@@ -135,14 +135,21 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
     assert portal.sims[ICCID].status == "INVENTORY"
 
 
+# Without words of the portal, nobody knows what has become of a write.
+REFUSAL = {"errorMessage": "This cannot be done"}
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
         ({"kind": "reset_after_read"}, "It may have been carried out and was not repeated"),
         ({"kind": "status", "status": 504}, "It may have been carried out and was not repeated"),
-        ({"kind": "rate_limited"}, "is asked too often"),
-        ({"kind": "status", "status": 403}, "does not allow this for SIM"),
-        ({"kind": "status", "status": 404}, "does not know SIM"),
+        ({"kind": "status", "status": 500}, "It may have been carried out and was not repeated"),
+        ({"kind": "maintenance_page"}, "It may have been carried out and was not repeated"),
+        ({"kind": "rate_limited"}, "It may have been carried out and was not repeated"),
+        ({"kind": "status", "status": 429, "body": REFUSAL}, "is asked too often"),
+        ({"kind": "status", "status": 403, "body": REFUSAL}, "does not allow this for SIM"),
+        ({"kind": "status", "status": 404, "body": REFUSAL}, "does not know SIM"),
         (
             {"kind": "status", "status": 400, "body": {"errorMessage": "Too long."}},
             f"The IoT Portal answered the request for SIM {ICCID} with an error: Too long",
@@ -186,7 +193,7 @@ async def test_secret_refused(hass: HomeAssistant, set_up: SetUp, portal: MockPo
 async def test_some_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """A SIM that fails does not prevent the SMS to others; the response says which failed."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    portal.faults.add("status", route="SendSMS", iccid=ICCID, status=404)
+    portal.faults.add("status", route="SendSMS", iccid=ICCID, status=404, body=REFUSAL)
     data = {
         "device_id": [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)],
         "message": "Hello",

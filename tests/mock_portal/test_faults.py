@@ -104,6 +104,14 @@ def _send_once(url: str, token: str) -> None:
     connection.getresponse()
 
 
+async def _status_afterwards(caller: Caller) -> None:
+    """Expect an error, although the text message was sent."""
+    caller.portal.faults.add("status_afterwards", status=520, body="<html>Sorry</html>")
+    answer = await caller.put(SMS, {"messageText": "Hello"})
+    assert (answer.status, answer.text, answer.is_assumed) == (520, "<html>Sorry</html>", True)
+    assert len(caller.portal.state.sms) == 1
+
+
 async def _reset_before_read(caller: Caller) -> None:
     """Expect a reset of the connection, and no effect."""
     caller.portal.faults.add("reset_before_read")

@@ -60,8 +60,8 @@ def test_numbers() -> None:
     """The numbers in the text are right."""
     assert len(DIALECTS) == 20
     assert "Twenty *dialects*" in README
-    assert len(KINDS) == 15
-    assert "Fifteen *faults*" in README
+    assert len(KINDS) == 16
+    assert "Sixteen *faults*" in README
 
 
 @pytest.mark.parametrize("code", [code for code in _blocks("python") if "def test_" not in code])

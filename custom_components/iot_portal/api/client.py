@@ -31,6 +31,7 @@ from .models import (
     Sms,
     SmsList,
     Usage,
+    is_about_others,
     is_empty_list,
     is_last_page,
     login_token,
@@ -52,7 +53,6 @@ FIRST_LOGIN_WAIT: Final = 60
 MAX_LOGIN_WAIT: Final = 60 * 60
 
 _LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
-_GATEWAY_STATUSES: Final = {502, 504}
 _TRANSIENT_STATUSES: Final = {500, 502, 504}
 
 # No character in it can change the path, the query or a header, even after decoding.
@@ -139,10 +139,6 @@ class IotPortalClient:
             object_about(sms.raw, iccid)
         return sms
 
-    async def get_sms_ids(self, iccid: str) -> list[str]:
-        """Return the ids of the SMS of a SIM, in the portal's order."""
-        return (await self.get_sms_list(iccid)).ids
-
     async def get_sms_list(self, iccid: str) -> SmsList:
         """Return the ids of the SMS of a SIM, and whether these are all."""
         answer = await self._read("GetSMSIds", iccid)
@@ -153,19 +149,20 @@ class IotPortalClient:
 
     async def send_sms(self, iccid: str, message: str) -> str | None:
         """Send an SMS to a SIM and return its id, or None where the portal returns none."""
-        identifier = sms_id(
-            await self._write_to(iccid, {"messageText": message}, "SendSMS", iccid, SMS_API_VERSION)
+        answer = await self._write(
+            {"messageText": message}, "SendSMS", iccid, SMS_API_VERSION, iccids=[iccid]
         )
+        identifier = sms_id(answer)
         # An id that get_sms would refuse is of no use.
         return identifier if identifier and _IDENTIFIER.fullmatch(identifier) else None
 
     async def request_status_change(self, iccid: str, status: str) -> Json:
         """Request another status of a SIM and return the answer."""
-        return await self._write_to(iccid, {"status": status}, "RequestStatusChange", iccid)
+        return await self._write({"status": status}, "RequestStatusChange", iccid, iccids=[iccid])
 
     async def edit_device(self, iccid: str, changes: Mapping[str, Json]) -> Json:
         """Change fields of a SIM and return the answer."""
-        return await self._write_to(iccid, changes, "EditDevice", iccid)
+        return await self._write(changes, "EditDevice", iccid, iccids=[iccid])
 
     async def bulk_edit_devices(
         self,
@@ -181,7 +178,7 @@ class IotPortalClient:
             body["queueId"] = queue_id
         if webhook_url is not None:
             body["webhookUrl"] = webhook_url
-        return await self._write(body, "BulkEditDevice")
+        return await self._write(body, "BulkEditDevice", iccids=iccids)
 
     async def update_rule(self, rule: Mapping[str, Json]) -> Json:
         """Send a rule update as it is and return the answer."""
@@ -204,17 +201,14 @@ class IotPortalClient:
             await asyncio.sleep(self._retry_wait * attempt * uniform(0.5, 1.5))  # noqa: S311
             attempt += 1
 
-    async def _write(self, body: Mapping[str, Json], *path: str) -> Json:
-        """Send a write, once, and return the answer."""
-        return await self._request("PUT", path, body)
-
-    async def _write_to(self, iccid: str, body: Mapping[str, Json], *path: str) -> Json:
-        """Send a write to a SIM, once, and return the answer, which must not be about another SIM."""
-        answer = await self._write(body, *path)
-        try:
-            object_about(answer, iccid)
-        except IotPortalResponseError as err:
-            raise IotPortalOutcomeUnknownError(err.message) from err
+    async def _write(
+        self, body: Mapping[str, Json], *path: str, iccids: Sequence[str] | None = None
+    ) -> Json:
+        """Send a write, once, and return the answer, which must not be about other SIMs than those."""
+        answer = await self._request("PUT", path, body)
+        if iccids is not None and is_about_others(answer, iccids):
+            msg = "the answer is about another SIM"
+            raise IotPortalOutcomeUnknownError(msg)
         return answer
 
     async def _request(
@@ -317,15 +311,15 @@ class IotPortalClient:
             if method == "PUT" and err.may_have_arrived:
                 raise IotPortalOutcomeUnknownError(str(err)) from err
             raise
-        is_page = response.is_page and response.is_success
-        if method == "PUT" and (is_page or response.status in _GATEWAY_STATUSES):
-            msg = "a page instead of an answer" if is_page else f"HTTP status {response.status}"
-            raise IotPortalOutcomeUnknownError(msg)
         if not response.is_error:
             return response.answer
         error = response.as_error(secrets=(*self._credentials.secrets, self._token, token))
         if isinstance(error, IotPortalRateLimitError):
             self.pacer.back_off(error.retry_after)
+        if method == "PUT" and not response.is_refusal:
+            if isinstance(error, IotPortalAuthenticationError) and token == self._token:
+                self._token = None
+            raise IotPortalOutcomeUnknownError(error.message) from error
         raise error
 
     async def _send(

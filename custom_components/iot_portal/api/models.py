@@ -4,7 +4,7 @@ The portal has several formats for the same thing (docs/api.md, assumptions A5 t
 parser here accepts all of them. A field of a wrong type becomes None and does not affect the others.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 import re
@@ -366,6 +366,12 @@ def object_about(answer: Json, iccid: str) -> Mapping[str, Json]:
         msg = "the answer is about another SIM"
         raise IotPortalResponseError(msg, status=200)
     return _first_object(answer)
+
+
+def is_about_others(answer: Json, iccids: Collection[str]) -> bool:
+    """Return whether an answer names SIMs, but none of the asked ones."""
+    named = [iccid for raw in _objects(answer) if (iccid := _iccid(raw)) is not None]
+    return bool(named) and not any(is_same_card(one, asked) for one in named for asked in iccids)
 
 
 def sms_about(answer: Json, identifier: str) -> Mapping[str, Json]:

@@ -120,6 +120,17 @@ class Response:
         """Return whether the body is a page of HTML or XML: somebody else has answered."""
         return isinstance(self.answer, str) and self.answer.startswith("<")
 
+    @property
+    def is_refusal(self) -> bool:
+        """Return whether an error means that nothing was done: only the portal's own word does.
+
+        That is a code that we know, an error envelope with a 4xx status, or a 401 that is no page: a rejected token.
+        """
+        if self.evidence is Evidence.STRONG or (self.status == 401 and not self.is_page):  # noqa: PLR2004
+            return True
+        is_envelope = isinstance(self.answer, Mapping) and any(error_details(self.answer))
+        return is_envelope and self.status in range(400, 500)
+
     def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError:
         """Return the error that the response is, with all secrets masked.
 
