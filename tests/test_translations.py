@@ -295,7 +295,8 @@ def test_flow_errors() -> None:
     assigned = set(re.findall(r'self\._error = "(\w+)"', SOURCES["sim_flow"]))
     source = SOURCES["config_flow"] + SOURCES["sim_flow"]
 
-    assert TEXTS["config"]["error"].keys() == shared | returned("config_flow", "_read_account")
+    account = returned("config_flow", "_read_account") | returned("config_flow", "_address_error")
+    assert TEXTS["config"]["error"].keys() == shared | account
     entered = set(re.findall(r'errors\["base"\] = "(\w+)"', SOURCES["sim_flow"]))
     assert sims["error"].keys() == shared | assigned | entered
     assert TEXTS["options"]["error"].keys() == entered

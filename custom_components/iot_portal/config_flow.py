@@ -32,7 +32,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 from yarl import URL
 
-from .api import PRODUCTION_URL, UAT_URL, IotPortalError, is_private
+from .api import PRODUCTION_URL, UAT_URL, AddressFault, IotPortalError, address_fault
 from .api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE
 from .client_factory import async_create_client
 from .const import (
@@ -280,11 +280,10 @@ def _read_account(user_input: dict[str, Any]) -> tuple[dict[str, str], str | Non
         if isinstance(value, str) and value.strip()
     }
     environment = given[CONF_ENVIRONMENT]
-    base_url = _base_url(ENVIRONMENTS.get(environment) or given.get(CONF_BASE_URL, ""))
-    if base_url is None:
-        return {}, "base_url_invalid"
-    if not is_private(URL(base_url)):
-        return {}, "base_url_not_encrypted"
+    address = ENVIRONMENTS.get(environment) or given.get(CONF_BASE_URL, "")
+    if (error := _address_error(address)) is not None:
+        return {}, error
+    base_url = str(URL(address)).rstrip("/")
     account = {key: given[key] for key in (CONF_CLIENT_ID, CONF_SECRET_KEY) if key in given}
     if CONF_API_TOKEN in given:
         if account:
@@ -293,6 +292,18 @@ def _read_account(user_input: dict[str, Any]) -> tuple[dict[str, str], str | Non
     if len(account) < 2:  # noqa: PLR2004
         return {}, "credentials_incomplete"
     return {CONF_BASE_URL: base_url, **account}, None
+
+
+def _address_error(address: str) -> str | None:
+    """Return the key of an error in an address."""
+    match address_fault(address):
+        case AddressFault.INVALID:
+            return "base_url_invalid"
+        case AddressFault.NOT_BARE:
+            return "base_url_not_bare"
+        case AddressFault.NOT_ENCRYPTED:
+            return "base_url_not_encrypted"
+    return None
 
 
 def _account_schema(suggested: Mapping[str, Any]) -> vol.Schema:
@@ -320,19 +331,6 @@ def _as_form(data: Mapping[str, str]) -> dict[str, Any]:
 def _title(data: Mapping[str, str]) -> str:
     """Return the name of an account."""
     return data.get(CONF_CLIENT_ID, "IoT Portal")
-
-
-def _base_url(text: str) -> str | None:
-    """Return a normalized URL, or None if the text is no valid one."""
-    try:
-        url = URL(text)
-        # Encoded as for a look-up; yarl accepts a host of dots alone.
-        (url.host or "").encode("idna")
-    except ValueError:
-        return None
-    if url.scheme not in ("http", "https") or not url.host or url.user or url.query or url.fragment:
-        return None
-    return str(url).rstrip("/")
 
 
 def _account_id(data: Mapping[str, str]) -> str:

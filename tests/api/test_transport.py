@@ -10,8 +10,10 @@ from typing import Any
 import zlib
 
 from aiohttp import ClientSession, TCPConnector, web
+from aiohttp.abc import AbstractResolver, ResolveResult
 import pytest
 from yarl import URL
+from zeroconf import BadTypeInNameException
 
 from custom_components.iot_portal.api import (
     IotPortalClient,
@@ -25,7 +27,12 @@ from custom_components.iot_portal.api import (
 )
 from custom_components.iot_portal.api.responses import MAX_BODY_BYTES
 from mock_portal import MockPortal
-from tests.common import UnlimitedPacer, serving
+from tests.common import (
+    ADDRESSES_WITH_SECRETS,
+    UNUSABLE_ADDRESSES,
+    UnlimitedPacer,
+    serving,
+)
 from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import CREDENTIALS, ICCID
@@ -338,7 +345,86 @@ async def test_body_that_is_no_json(
     portal.journal.assert_not_called("PUT", f"/EditDevice/{ICCID}")
 
 
-async def test_invalid_address(session: ClientSession) -> None:
-    """An invalid address raises an input error."""
-    with pytest.raises(IotPortalInputError, match="is not a valid address"):
-        client_of(session, "https://\N{IDEOGRAPHIC FULL STOP}/api")
+@pytest.mark.parametrize("address", [*UNUSABLE_ADDRESSES, *ADDRESSES_WITH_SECRETS])
+async def test_unusable_address(address: str, session: ClientSession) -> None:
+    """An address that cannot be asked raises an input error, which does not quote it."""
+    with pytest.raises(IotPortalInputError) as raised:
+        client_of(session, address)
+
+    assert "pa55" not in repr(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://localhost:1", "HTTPS://localhost:1/", "https://127.0.0.1:1", "https://[::1]:1"),
+        *(
+            "https://localhost.:1",
+            "http://localhost:1?",
+            "http://localhost:1#",
+            "http://@localhost:1",
+        ),
+        *("http://127.0.0.1\t:1", "http://[::ffff:127.0.0.1]:1", "https://127.0.0.1:1/\x01/é/%zz"),
+        *("https://a_b.invalid", "https://-a.invalid", "https://xn--.invalid", "https://ß.invalid"),
+        *("https://[v1.x]", "https://[fe80::1%25lo]:1", f"https://{'abcdefgh.' * 26}invalid"),
+    ],
+)
+async def test_odd_address(address: str, session: ClientSession) -> None:
+    """A write to an odd address where nobody answers was not sent, and the error says so."""
+    client = IotPortalClient(session, address, CREDENTIALS, pacer=UnlimitedPacer(), timeout=1)
+    client._token = TOKEN  # noqa: SLF001  the write itself has to fail, not the log-in
+
+    with pytest.raises(IotPortalConnectionError) as raised:
+        await client.send_sms(ICCID, "Hello")
+
+    assert not raised.value.may_have_arrived
+
+
+class StubResolver(AbstractResolver):
+    """A resolver that fails as resolvers do."""
+
+    def __init__(self, error: Exception) -> None:
+        """Store the error."""
+        self.error = error
+
+    async def resolve(self, *args: Any, **kwargs: Any) -> list[ResolveResult]:
+        """Fail."""
+        raise self.error
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnicodeError("label too long"),
+        RuntimeError("closed"),
+        AssertionError(),
+        BadTypeInNameException("too long"),
+        OSError("no name server"),
+        TimeoutError(),
+    ],
+    ids=repr,
+)
+async def test_resolver_fails(error: Exception, socket_enabled: None) -> None:
+    """Whatever goes wrong before the connection is made, the write was not sent."""
+    async with ClientSession(connector=TCPConnector(resolver=StubResolver(error))) as session:
+        client = client_of(session, "https://portal.test/api")
+        client._token = TOKEN  # noqa: SLF001  the write itself has to fail, not the log-in
+        with pytest.raises(IotPortalConnectionError) as raised:
+            await client.send_sms(ICCID, "Hello")
+
+    assert not raised.value.may_have_arrived
+
+
+async def test_closed_session(session: ClientSession) -> None:
+    """A write after the end of Home Assistant was not sent."""
+    client = client_of(session, "https://127.0.0.1:1/api")
+    client._token = TOKEN  # noqa: SLF001  the write itself has to fail, not the log-in
+    await session.close()
+
+    with pytest.raises(IotPortalConnectionError) as raised:
+        await client.send_sms(ICCID, "Hello")
+
+    assert not raised.value.may_have_arrived

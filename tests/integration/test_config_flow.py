@@ -32,7 +32,7 @@ from custom_components.iot_portal import client_factory, sim_flow
 from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
-from tests.common import serving
+from tests.common import ADDRESSES_WITH_SECRETS, UNUSABLE_ADDRESSES, serving
 from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import ICCID, OTHER_ICCID, UNKNOWN_ICCID, SetUp
@@ -141,10 +141,10 @@ async def test_environments(
         ({"client_id": "wrong"}, None, "refused these credentials"),
         ({"base_url": "gone"}, None, "could not be reached"),
         ({"base_url": ""}, None, "custom address is missing"),
-        ({"base_url": "ftp://example.com"}, None, "is no web address"),
-        ({"base_url": "http://me@example.com"}, None, "is no web address"),
-        ({"base_url": "http://[broken"}, None, "is no web address"),
-        ({"base_url": "https://a..b/api"}, None, "is no web address"),
+        ({"base_url": "ftp://example.com"}, None, "cannot be used"),
+        ({"base_url": "http://me@example.com"}, None, "must not contain a user name"),
+        ({"base_url": "http://[broken"}, None, "cannot be used"),
+        ({"base_url": "https://a..b/api"}, None, "cannot be used"),
         ({"base_url": "http://example.com/api"}, None, "would travel unencrypted"),
         ({"secret_key": ""}, None, "Enter the client ID and the secret key"),
         ({"api_token": "demo-token"}, None, "not both"),
@@ -787,6 +787,56 @@ async def test_reconfigure(hass: HomeAssistant, portal: MockPortal, set_up: SetU
     assert entry.unique_id == f"demo-client@{apiv2}"
     assert entry.state is ConfigEntryState.LOADED
     assert state_of(hass, ICCID, "status") == "inventory"
+
+
+@pytest.mark.parametrize("step", ["user", "reconfigure"])
+async def test_unusable_address(
+    hass: HomeAssistant,
+    portal: MockPortal,
+    set_up: SetUp,
+    caplog: pytest.LogCaptureFixture,
+    step: str,
+) -> None:
+    """An address that cannot be asked is refused in words, and neither stored nor logged."""
+    entry = await set_up()
+    result = await (start(hass) if step == "user" else entry.start_reconfigure_flow(hass))
+    before = dict(entry.data)
+    portal.journal.clear()
+
+    for address in (*UNUSABLE_ADDRESSES, *ADDRESSES_WITH_SECRETS):
+        form = account_form(portal, client_id="another") | {"other": {"base_url": address}}
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], form)
+        text = await error_text(hass, result, "config")
+        has_secret = address in ADDRESSES_WITH_SECRETS
+        assert ("must not contain a user name" if has_secret else "cannot be used") in text, address
+        assert "pa55" not in text
+
+    assert entry.data == before
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 1
+    assert "pa55" not in caplog.text
+    assert not list(portal.journal)
+
+
+@pytest.mark.parametrize("address", [*UNUSABLE_ADDRESSES[::8], *ADDRESSES_WITH_SECRETS])
+async def test_stored_address_is_unusable(
+    hass: HomeAssistant, set_up: SetUp, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    """An account with such an address, from a backup or an editor, fails in words, and so do its dialogs."""
+    entry = await set_up(ICCID, base_url=address)
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+
+    sims = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "sim"), context={"source": SOURCE_USER}
+    )
+    reauth = await entry.start_reauth_flow(hass)
+    reauth = await hass.config_entries.flow.async_configure(reauth["flow_id"], {"secret_key": "b"})
+    reconfigured = await entry.start_reconfigure_flow(hass)
+    options = await hass.config_entries.options.async_init(entry.entry_id)
+
+    assert sims["reason"] == "entry_not_loaded"
+    assert "the base URL" in await error_text(hass, reauth, "config")
+    assert reconfigured["type"] is options["type"] is FlowResultType.FORM
+    assert "pa55" not in caplog.text
 
 
 def is_open(result: Any) -> bool:

@@ -1,7 +1,7 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
 from .client import IotPortalClient
-from .connection import is_private
+from .connection import AddressFault, address_fault, is_private
 from .const import (
     DELIVERED_STATUSES,
     FAILED_STATUSES,
@@ -47,6 +47,7 @@ __all__ = [
     "PRODUCTION_URL",
     "TERMINAL_STATUSES",
     "UAT_URL",
+    "AddressFault",
     "Credentials",
     "DataSize",
     "Device",
@@ -69,6 +70,7 @@ __all__ = [
     "SmsList",
     "SmsStatus",
     "Usage",
+    "address_fault",
     "is_activated",
     "is_private",
     "is_same_card",

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
-from .connection import is_private, send_once, translated_errors
+from .connection import Body, address_fault, send_once, translated_errors
 from .const import SMS_API_VERSION
 from .exceptions import (
     Evidence,
@@ -82,12 +82,9 @@ class IotPortalClient:
         Clients of one account share a pacer. The timeout starts when the pacer has let the request go.
         """
         self._session = session
-        try:
-            self._base_url = URL(base_url)
-        except ValueError as err:
-            msg = f"{base_url[:MAX_MESSAGE_LENGTH]!r} is not a valid address"
-            raise IotPortalInputError(msg) from err
-        self._is_private = is_private(self._base_url)
+        if (fault := address_fault(base_url)) is not None:
+            raise IotPortalInputError(fault)
+        self._base_url = URL(base_url)
         self._credentials = credentials
         self.pacer = pacer or Pacer()
         # The shorter limit for connecting tells a write that was never sent from one without an answer.
@@ -334,9 +331,9 @@ class IotPortalClient:
         headers = {} if token is None else {"Authorization": token}
         content = None
         if body is not None:
-            content = self._content(body)
+            content = Body(self._content(body))
             headers["Content-Type"] = "application/json"
-        with translated_errors():
+        with translated_errors(content):
             async with (
                 self.pacer.slot(),
                 self._session.request(
@@ -353,9 +350,6 @@ class IotPortalClient:
 
     def _url(self, path: Sequence[str]) -> URL:
         """Return the URL of a request; refuse parts that could change its path."""
-        if not self._is_private:
-            msg = "http is allowed on this machine and in private networks only"
-            raise IotPortalInputError(msg)
         for part in path:
             if not _IDENTIFIER.fullmatch(part):
                 msg = f"{part[:MAX_MESSAGE_LENGTH]!r} is not a valid identifier"

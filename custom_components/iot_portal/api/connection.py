@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+import re
 import ssl
-from typing import Final
+from typing import Final, override
 
 from aiohttp import (
+    BytesPayload,
     ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorError,
@@ -17,12 +20,13 @@ from aiohttp import (
     ClientResponse,
     ConnectionTimeoutError,
 )
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from .exceptions import IotPortalConnectionError, IotPortalTimeoutError
+from .exceptions import IotPortalConnectionError, IotPortalError, IotPortalTimeoutError
 
-# What aiohttp and its parsers raise for answers that nobody thought of.
-UNEXPECTED: Final = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+MAX_HOST_LENGTH: Final = 253
+_LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 # OpenSSL's verification errors, in words that help a user to fix them.
 _CERTIFICATE_ERRORS: Final = {
     9: "is not valid yet; is the clock of this machine right?",
@@ -36,23 +40,77 @@ _CERTIFICATE_ERRORS: Final = {
 }
 
 
+class AddressFault(StrEnum):
+    """Why an address cannot be used, in words that do not quote it: it may hold a password."""
+
+    INVALID = "the base URL is not a valid address"
+    NOT_BARE = "the base URL must not contain a user name, a password, a query or a fragment"
+    NOT_ENCRYPTED = "http is allowed on this machine and in private networks only"
+
+
+def address_fault(text: str) -> AddressFault | None:
+    """Return why requests cannot be sent to a base URL, or None if they can."""
+    try:
+        url = URL(text)
+    except ValueError:
+        return AddressFault.INVALID
+    if url.scheme not in ("http", "https") or url.port == 0 or not _is_host(url.raw_host or ""):
+        return AddressFault.INVALID
+    credentials = (url.raw_user, url.raw_password)
+    if credentials != (None, None) or url.raw_query_string or url.raw_fragment:
+        return AddressFault.NOT_BARE
+    return None if is_private(url) else AddressFault.NOT_ENCRYPTED
+
+
 def is_private(url: URL) -> bool:
     """Return whether requests to a URL are encrypted or stay within a private network."""
     if url.scheme == "https":
         return True
     host = url.host or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
+    address = _ip_address(host)
+    if address is None:
         return host == "localhost"
     return address.is_loopback or address.is_private or address.is_link_local
 
 
+def _is_host(host: str) -> bool:
+    """Return whether a host can be looked up: a name of DNS, or an IP address in full."""
+    labels = host.removesuffix(".").split(".")
+    # A name that ends in a number would be taken for an address in short, such as 127.1.
+    if ":" in host or labels[-1].isdigit():
+        return _ip_address(host) is not None
+    return len(host) <= MAX_HOST_LENGTH and all(map(_LABEL.fullmatch, labels))
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return a host as an IP address, or None if it is none."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+class Body(BytesPayload):
+    """The body of a request that tells whether any of it was sent; aiohttp sends the headers along with it."""
+
+    has_begun = False
+
+    @override
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Write the body to the connection."""
+        self.has_begun = True
+        await super().write_with_length(writer, content_length)
+
+
 @contextmanager
-def translated_errors() -> Iterator[None]:
-    """Raise aiohttp's errors within the context as the client's own."""
+def translated_errors(body: Body | None) -> Iterator[None]:
+    """Raise whatever goes wrong with a request within the context as the client's own errors."""
     try:
         yield
+    except IotPortalError:
+        raise
     except ConnectionTimeoutError as err:
         msg = "the connection was not made in time"
         raise IotPortalTimeoutError(msg) from err
@@ -60,12 +118,13 @@ def translated_errors() -> Iterator[None]:
         raise _connecting_failed(err) from err
     except TimeoutError as err:
         msg = "no answer in time"
-        raise IotPortalTimeoutError(msg, may_have_arrived=True) from err
+        raise IotPortalTimeoutError(msg, may_have_arrived=_may_have_arrived(body)) from err
     except ClientError as err:
-        raise _connection_broke(err) from err
-    except UNEXPECTED as err:
+        raise _connection_broke(err, body) from err
+    except Exception as err:
+        # aiohttp, its parsers and the resolver raise more than they document.
         msg = f"the answer could not be read: {type(err).__name__}"
-        raise IotPortalConnectionError(msg, may_have_arrived=True) from err
+        raise IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body)) from err
 
 
 async def send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -78,7 +137,12 @@ async def send_once(request: ClientRequest, handler: ClientHandlerType) -> Clien
     except TimeoutError, ClientConnectorError:
         raise
     except ClientConnectionError as err:
-        raise _connection_broke(err) from err
+        raise _connection_broke(err, request.body) from err
+
+
+def _may_have_arrived(body: object) -> bool:
+    """Return whether the portal may have received a request; one without a body of ours tells nothing."""
+    return not isinstance(body, Body) or body.has_begun
 
 
 def _connecting_failed(err: ClientConnectorError) -> IotPortalConnectionError:
@@ -96,7 +160,7 @@ def _connecting_failed(err: ClientConnectorError) -> IotPortalConnectionError:
     return IotPortalConnectionError(msg)
 
 
-def _connection_broke(err: ClientError) -> IotPortalConnectionError:
+def _connection_broke(err: ClientError, body: object) -> IotPortalConnectionError:
     """Return the error for a connection that broke after it was established."""
     msg = f"the connection broke: {type(err).__name__}"
-    return IotPortalConnectionError(msg, may_have_arrived=True)
+    return IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body))
