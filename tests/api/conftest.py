@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, TCPConnector
 import pytest
 
 from custom_components.iot_portal.api import Credentials, IotPortalClient
@@ -30,7 +30,16 @@ async def session(socket_enabled: None) -> AsyncIterator[ClientSession]:
 
 
 @pytest.fixture
-def make_client(portal: MockPortal, session: ClientSession) -> MakeClient:
+async def write_session(socket_enabled: None) -> AsyncIterator[ClientSession]:
+    """Return an aiohttp session that keeps no connection."""
+    async with ClientSession(connector=TCPConnector(force_close=True)) as session:
+        yield session
+
+
+@pytest.fixture
+def make_client(
+    portal: MockPortal, session: ClientSession, write_session: ClientSession
+) -> MakeClient:
     """Return a factory of clients with short timeouts."""
 
     def make(
@@ -40,6 +49,7 @@ def make_client(portal: MockPortal, session: ClientSession) -> MakeClient:
             session,
             base_url,
             credentials,
+            write_session=write_session,
             pacer=UnlimitedPacer(),
             timeout=timeout,
             retry_wait=0.01,

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
+import re
 import tracemalloc
 from typing import Any
 import zlib
@@ -428,3 +430,79 @@ async def test_closed_session(session: ClientSession) -> None:
         await client.send_sms(ICCID, "Hello")
 
     assert not raised.value.may_have_arrived
+
+
+class ClosingServer:
+    """A portal that closes each connection a moment after it has answered, as many do after some idle seconds."""
+
+    def __init__(self, window: float) -> None:
+        """Close within so many seconds."""
+        self.requests = 0
+        self._window = window
+        self._random = Random(1)  # noqa: S311
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of a connection until it is closed."""
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = re.search(rb"Content-Length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                self.requests += 1
+                body = b'{"data": {"token": "T1"}}' if b"/Login " in head else b"[]"
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+                asyncio.get_running_loop().call_later(
+                    self._random.uniform(0, self._window), writer.transport.abort
+                )
+        writer.close()
+
+
+async def test_writes_while_kept_connections_are_closed(
+    session: ClientSession, write_session: ClientSession
+) -> None:
+    """A server that closes kept connections leaves the outcome of no write unknown."""
+    # The debug mode of the event loop is five times slower.
+    asyncio.get_running_loop().set_debug(False)
+    portal, spread = ClosingServer(0.002), Random(2)  # noqa: S311
+    async with await asyncio.start_server(portal.answer, "127.0.0.1") as server:
+        client = IotPortalClient(
+            session,
+            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+            CREDENTIALS,
+            write_session=write_session,
+            pacer=UnlimitedPacer(),
+            retry_wait=0,
+        )
+        unknown = 0
+        for _ in range(600):
+            try:
+                await client.request_status_change(ICCID, "ACTIVATED")
+            except IotPortalOutcomeUnknownError:
+                unknown += 1
+            await asyncio.sleep(spread.uniform(0, 0.002))
+
+    assert unknown == 0
+    assert portal.requests == 601
+
+
+async def test_reads_while_kept_connections_are_closed(
+    session: ClientSession, write_session: ClientSession
+) -> None:
+    """A read over a connection that was closed in the meantime is repeated over another one."""
+    asyncio.get_running_loop().set_debug(False)
+    portal, spread = ClosingServer(0.002), Random(3)  # noqa: S311
+    async with await asyncio.start_server(portal.answer, "127.0.0.1") as server:
+        client = IotPortalClient(
+            session,
+            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+            CREDENTIALS,
+            write_session=write_session,
+            pacer=UnlimitedPacer(),
+            retry_wait=0,
+        )
+        for _ in range(100):
+            await asyncio.gather(client.get_usage(ICCID), client.get_sms_list(ICCID))
+            await asyncio.sleep(spread.uniform(0, 0.002))
+
+    assert portal.requests == 201
+    # Some were repeated, or this would test nothing.
+    assert client.pacer.requests_in_last_hour > portal.requests

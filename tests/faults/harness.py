@@ -16,11 +16,11 @@ from homeassistant.const import (
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.iot_portal.client_factory import async_get_sessions
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 from tests.integration.conftest import ICCID, OTHER_ICCID, SetUp
@@ -57,8 +57,8 @@ class FaultHarness:
         self._set_up = set_up
         caplog.clear()
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._note_event)
-        # It outlives the account.
-        self._session = async_get_clientsession(hass)
+        # They outlive the account.
+        self._sessions = async_get_sessions(hass)
         self._listeners = self._count_listeners()
 
     async def set_up(self, options: dict[str, Any]) -> None:
@@ -142,10 +142,10 @@ class FaultHarness:
         assert await self.hass.config_entries.async_unload(self.entry.entry_id)
         await self.hass.async_block_till_done(wait_background_tasks=True)
         assert not self._left_behind()
-        connector = self._session.connector
-        assert connector is not None
-        # Idle connections remain in Home Assistant's shared session.
-        assert not connector._acquired  # noqa: SLF001  aiohttp tells nobody
+        for session in self._sessions:
+            assert session.connector is not None
+            # Idle connections of reads remain in Home Assistant's connector.
+            assert not session.connector._acquired  # noqa: SLF001  aiohttp tells nobody
         if account is not None:
             for coordinator in (account.account, *account.sims.values()):
                 assert not coordinator._listeners  # noqa: SLF001  nor does Home Assistant

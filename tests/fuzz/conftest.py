@@ -40,7 +40,11 @@ def fake_session(
 ) -> FakeSession:
     """Return the session of the integration's client, which answers as it is told, and enable all entities."""
     session = FakeSession()
-    monkeypatch.setattr(client_factory, "async_get_clientsession", lambda _: session.client_session)
+    monkeypatch.setattr(
+        client_factory,
+        "async_get_sessions",
+        lambda _: (session.client_session, session.client_session),
+    )
     monkeypatch.setattr(
         Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
     )

@@ -94,7 +94,7 @@ async def test_nobody_there(hass: HomeAssistant, set_up: SetUp) -> None:
     ("base_url", "says"),
     [
         ("http://portal.example.org/api", "http is allowed on this machine"),
-        ("http://[broken", "'http://[broken' is not a valid address"),
+        ("http://[broken", "the base URL is not a valid address"),
     ],
 )
 async def test_address_that_nothing_is_sent_to(

@@ -73,15 +73,19 @@ class IotPortalClient:
         base_url: str,
         credentials: Credentials,
         *,
+        write_session: ClientSession | None = None,
         pacer: Pacer | None = None,
         timeout: float = 30,
         retry_wait: float = 1,
     ) -> None:
         """Create a client without a request; `timeout` and `retry_wait` are in seconds.
 
+        Writes and log-ins go through `write_session`, whose connector keeps no connection (`force_close`): a server
+        may close a kept one at any moment, also while a write is on its way. Without it they share `session`.
         Clients of one account share a pacer. The timeout starts when the pacer has let the request go.
         """
         self._session = session
+        self._write_session = write_session or session
         if (fault := address_fault(base_url)) is not None:
             raise IotPortalInputError(fault)
         self._base_url = URL(base_url)
@@ -333,10 +337,11 @@ class IotPortalClient:
         if body is not None:
             content = Body(self._content(body))
             headers["Content-Type"] = "application/json"
+        session = self._session if method == "GET" else self._write_session
         with translated_errors(content):
             async with (
                 self.pacer.slot(),
-                self._session.request(
+                session.request(
                     method,
                     url,
                     data=content,
