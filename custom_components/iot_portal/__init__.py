@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 
-from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, Platform
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
@@ -96,6 +96,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     entry.async_on_unload(bulk_edits.async_stop)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
 
+    async def close(_: Event) -> None:
+        """Write the files for the last time; a save that is scheduled later would outlive Home Assistant."""
+        await entry.runtime_data.account.async_close_stores()
+
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, close))
+
     @callback
     def start(_: HomeAssistant) -> None:
         """Start the SIMs in the background."""
@@ -133,7 +139,7 @@ async def _async_load(
     hass: HomeAssistant, entry: IotPortalConfigEntry, client: IotPortalClient
 ) -> IotPortalData:
     """Return an account with its stored data, without SIMs yet."""
-    pending_writes = PendingWritesStore(hass, entry.entry_id)
+    pending_writes = PendingWritesStore(hass, entry)
     if (aside := await pending_writes.async_load()) is not None:
         async_raise_issue(
             hass,
@@ -168,17 +174,14 @@ async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
     """Unload an account."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        account = entry.runtime_data.account
-        await account.pending_writes.async_close()
-        await account.snapshots.async_close()
-        await account.histories.async_close()
+        await entry.runtime_data.account.async_close_stores()
     return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
     """Remove the issues and the files of an account."""
     async_clear_account_issues(hass, entry.entry_id)
-    await PendingWritesStore(hass, entry.entry_id).async_remove()
+    await PendingWritesStore(hass, entry).async_remove()
     await SnapshotStore(hass, entry.entry_id).async_remove()
     await HistoryStore(hass, entry.entry_id).async_remove()
 

@@ -127,6 +127,11 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self.histories.async_forget(iccid)
         self.schedule.remove(iccid)
 
+    async def async_close_stores(self) -> None:
+        """Write the files of the account for the last time."""
+        for store in (self.pending_writes, self.snapshots, self.histories):
+            await store.async_close()
+
     def seconds_until_poll(self, sim: TrackedSim) -> float:
         """Return the seconds until the next poll of a SIM.
 

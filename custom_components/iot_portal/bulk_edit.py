@@ -23,7 +23,7 @@ from .clock import elapsed_since
 from .const import DOMAIN, LOGGER
 from .coordinator import IotPortalSimCoordinator
 from .errors import translated_errors
-from .follow_up import PATIENCE, is_outcome_unknown
+from .follow_up import PATIENCE, may_have_been_sent
 from .models import BulkEditEventType, SimEvent
 from .status_requests import StatusRequests, tracked_request
 from .storage import BulkEdit
@@ -74,21 +74,21 @@ class BulkEdits:
             self._account.pending_writes.bulk_edits[edit.webhook_id] = edit
             self._listen(edit)
         entry = self._account.config_entry
-        async with tracked_request(
-            self._status_requests(iccids),
-            changes.get("status"),
-            self._account.pending_writes,
-            in_bulk=True,
-        ):
-            try:
+        try:
+            async with tracked_request(
+                self._status_requests(iccids),
+                changes.get("status"),
+                self._account.pending_writes,
+                in_bulk=True,
+            ):
                 with translated_errors(self._hass, entry, entry.title):
                     answer = await self._account.client.bulk_edit_devices(
                         iccids, changes, queue_id=edit.queue_id, webhook_url=url
                     )
-            except HomeAssistantError as err:
-                if not is_outcome_unknown(err):
-                    self._forget(edit)
-                raise
+        except (HomeAssistantError, asyncio.CancelledError) as err:
+            if not may_have_been_sent(err):
+                self._forget(edit)
+            raise
         return answer, edit.queue_id if url is not None else None
 
     def _new_edit(self, iccids: list[str]) -> tuple[BulkEdit, str | None]:
@@ -126,7 +126,7 @@ class BulkEdits:
             cancel()
 
     def _forget(self, edit: BulkEdit) -> None:
-        """Forget an edit that has ended or was refused."""
+        """Forget an edit that has ended, was refused or was not sent."""
         self._stop_listening(edit.webhook_id)
         if self._account.pending_writes.bulk_edits.pop(edit.webhook_id, None) is not None:
             self._account.pending_writes.async_schedule_save()

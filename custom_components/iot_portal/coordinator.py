@@ -72,6 +72,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.subentry = subentry
         self.events = EventFeed(hass)
         self.has_been_read = False
+        self._is_recalled = False
         self._next_priority = Priority.FIRST_READ
         super().__init__(
             hass,
@@ -104,9 +105,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
     @callback
     def async_start(self) -> None:
         """Recall what an earlier run read, resume its writes, and read the SIM in the background."""
-        snapshot = self.account.snapshots.async_recall(self.iccid)
-        history = self.account.histories.async_recall(self.iccid, snapshot.history)
-        self.data = self._build_data(snapshot, history)
+        self.async_recall()
         self.account.async_record_endpoints((), self.data.failing)
         self.async_update_listeners()
         self.status_requests.async_resume()
@@ -114,6 +113,17 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.config_entry.async_create_background_task(
             self.hass, self.async_refresh(), f"{DOMAIN} first read of {self.title}"
         )
+
+    @callback
+    @override
+    def async_recall(self) -> None:
+        """Recall what an earlier run read of the SIM; a write may need it before the SIM is started."""
+        if self._is_recalled:
+            return
+        self._is_recalled = True
+        snapshot = self.account.snapshots.async_recall(self.iccid)
+        history = self.account.histories.async_recall(self.iccid, snapshot.history)
+        self.data = self._build_data(snapshot, history)
 
     @override
     async def async_shutdown(self) -> None:
@@ -133,6 +143,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
     @override
     async def _async_update_data(self) -> SimData:
         """Read what may have changed, in as few requests as possible; for a person read everything."""
+        self.async_recall()
         # After the first read the entities become available, even if the portal reports what an earlier run read.
         self.always_update = not self.has_been_read
         requested, self._next_priority = self._next_priority, Priority.POLL
@@ -211,20 +222,24 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
     async def _apply_read(self, read: SimData) -> None:
         """Replace the data, and publish what happened since the last known values."""
         read = replace(read, settings=self.data.settings)
-        history, events = tell_read(self.data.history, read, dt_util.now())
+        before = self.data.history
+        history, events = tell_read(before, read, dt_util.now())
         history, status_events = self._tell_status(history, read.status)
         self.data = self._build_data(read, history)
         self.account.async_schedule_update()
-        await self._async_publish(status_events + events)
+        await self._async_publish(status_events + events, before)
 
     def _tell_status(self, history: History, status: str | None) -> tuple[History, list[SimEvent]]:
         """End the request for a status that was read; return its history, and a change that nobody requested."""
         is_requested = self.status_requests.async_confirm(status)
         return tell_status(history, status, is_requested=is_requested)
 
-    async def _async_publish(self, events: list[SimEvent]) -> None:
-        """Publish what happened once it is on the disk: a crash in between loses it, but nothing is told twice."""
-        if events:
+    async def _async_publish(self, events: list[SimEvent], before: History) -> None:
+        """Publish what happened once it is on the disk: a crash in between loses it, but nothing is told twice.
+
+        If the disk is full, it is told all the same.
+        """
+        if self.data.history.told != before.told:
             await self.account.histories.async_keep(self.iccid, self.data.history)
         for event in events:
             self.events.async_publish(event)
@@ -235,13 +250,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """Use a status that was read by itself."""
         if self._shutdown_requested:
             return
-        history, events = self._tell_status(self.data.history, status)
+        before = self.data.history
+        history, events = self._tell_status(before, status)
         self.data = replace(self.data, status=status, history=history)
         self.account.async_schedule_update()
         self.async_update_listeners()
-        if events:
+        if history.told != before.told:
             self.config_entry.async_create_task(
-                self.hass, self._async_publish(events), f"{DOMAIN} events of {self.title}"
+                self.hass, self._async_publish(events, before), f"{DOMAIN} events of {self.title}"
             )
 
     @callback
@@ -265,8 +281,11 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         await self.async_refresh()
 
     async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
-        """Change fields of the SIM, read their effect, and return the portal's answer."""
+        """Change fields of the SIM, and return the portal's answer; their effect is read in the background."""
         answer = await self.status_requests.async_edit_device(changes)
-        self._next_priority = Priority.USER
-        await self.async_refresh()
+        # What was changed may be in the part that is read seldom.
+        self.data = replace(self.data, device_read_at=None)
+        self.config_entry.async_create_background_task(
+            self.hass, self.async_read_soon(), f"{DOMAIN} read after an edit of {self.title}"
+        )
         return answer

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HassJob, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_call_later
 
-from .api import IotPortalClient, IotPortalOutcomeUnknownError
+from .api import IotPortalCancelledError, IotPortalClient, IotPortalOutcomeUnknownError
 from .clock import elapsed_since
 from .const import CONF_ICCID, DOMAIN
 from .errors import translated_errors
@@ -65,6 +64,10 @@ class TrackedSim(ABC):
         return translated_errors(
             self.hass, self.config_entry, self.title, otherwise=otherwise, **placeholders
         )
+
+    @abstractmethod
+    def async_recall(self) -> None:
+        """Recall what an earlier run read of the SIM, unless that was done before."""
 
     @abstractmethod
     def async_set_status(self, status: str) -> None:
@@ -132,6 +135,8 @@ class FollowUp:
             self._schedule()
 
 
-def is_outcome_unknown(err: HomeAssistantError) -> bool:
-    """Return whether a write may have been carried out although it failed."""
-    return isinstance(err.__cause__, IotPortalOutcomeUnknownError)
+def may_have_been_sent(err: BaseException) -> bool:
+    """Return whether a write that failed, or whose caller was cancelled, may have been carried out."""
+    return isinstance(err, IotPortalCancelledError) or isinstance(
+        err.__cause__, IotPortalOutcomeUnknownError
+    )

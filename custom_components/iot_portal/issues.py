@@ -13,6 +13,7 @@ from .text import as_markdown
 class Issue(StrEnum):
     """Kinds of repair issues; for refused credentials Home Assistant creates its own."""
 
+    CANNOT_SAVE = "cannot_save"
     ENTRY_TOO_NEW = "entry_too_new"
     INTERVAL_STRETCHED = "interval_stretched"
     PENDING_WRITES_LOST = "pending_writes_lost"

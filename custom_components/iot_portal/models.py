@@ -1,7 +1,7 @@
 """What is known of a SIM, and what can happen to it."""
 
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -220,7 +220,8 @@ def has_whole_cycle(options: Mapping[str, Any]) -> bool:
 class StatusRequest:
     """A requested status that the portal has not reported yet; overdue once it was given up.
 
-    `replaces` is the request before it, until it is known whether the portal accepts this one.
+    `replaces` is the request before it, until it is known whether the portal accepts this one. That may replace
+    another itself, as long as it is not answered either.
     """
 
     status: str
@@ -236,6 +237,24 @@ class StatusRequest:
             return False
         is_same_word = status.casefold() == self.status.casefold()
         return is_same_word or bool(is_activated(status) and is_activated(self.status))
+
+    def is_same(self, other: StatusRequest) -> bool:
+        """Return whether two values are of the same request, whatever it still replaces."""
+        return replace(self, replaces=None) == replace(other, replaces=None)
+
+    def contains(self, other: StatusRequest) -> bool:
+        """Return whether another request is this one, or one that it replaces."""
+        return self.is_same(other) or (self.replaces is not None and self.replaces.contains(other))
+
+    def changed(
+        self, request: StatusRequest, change: Callable[[StatusRequest], StatusRequest | None]
+    ) -> StatusRequest | None:
+        """Return this request, or what a change makes of it; requests that it replaces are changed in place."""
+        if self.is_same(request):
+            return change(self)
+        if self.replaces is None:
+            return self
+        return replace(self, replaces=self.replaces.changed(request, change))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -308,6 +327,11 @@ class SimData:
     history: History = field(default_factory=History)
     settings: SimSettings = field(default_factory=SimSettings)
     writes: PendingWrites = field(default_factory=PendingWrites, compare=False)
+
+    @property
+    def last_known_status(self) -> str | None:
+        """Return the status, or the last one that was read where none could be read since."""
+        return self.status if self.status is not None else self.history.status
 
     @property
     def is_known(self) -> bool:
@@ -403,7 +427,10 @@ def tell_status(
         return history, []
     old = history.status
     history = replace(history, status=status)
-    if old is None or is_requested or old.casefold() == status.casefold():
+    if is_requested:
+        # Its confirmation was told: after a crash it must not look like a change that nobody requested.
+        return replace(history, told=history.told + 1), []
+    if old is None or old.casefold() == status.casefold():
         return history, []
     event = SimEvent(
         event_type=SimEventType.STATUS_CHANGED,

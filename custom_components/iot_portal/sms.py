@@ -1,5 +1,6 @@
 """SMS to and from a SIM: sent at most once and followed to their end, and received ones noticed."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from .api.pacing import Priority, priority
 from .clock import elapsed_since, is_within
 from .const import LOGGER
 from .errors import check_message
-from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, is_outcome_unknown
+from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, may_have_been_sent
 from .models import SentSms, SimEvent, SmsEventType
 
 # Each new SMS costs a request; the rest is read by the next poll.
@@ -73,24 +74,26 @@ class SmsMessages:
         check_message(message)
         sms = SentSms(sent_at=dt_util.utcnow())
         self._sim.data.writes.sent_sms.append(sms)
-        await self._sim.pending_writes.async_save()
         try:
+            await self._sim.pending_writes.async_save_request()
             with self._sim.translated_errors():
                 sms_id = await self._sim.client.send_sms(self._sim.iccid, message)
-        except HomeAssistantError as err:
-            if is_outcome_unknown(err):
+        except (HomeAssistantError, asyncio.CancelledError) as err:
+            if may_have_been_sent(err):
                 self._end(sms, SmsEventType.UNCONFIRMED)
             else:
                 self._sim.data.writes.sent_sms.remove(sms)
                 self._sim.async_writes_changed()
             raise
         sms = self._update(sms, sms_id=sms_id)
-        await self._sim.pending_writes.async_save()
-        self._publish(SmsEventType.SENT, sms)
-        if sms_id is None:
-            self._end(sms, SmsEventType.UNCONFIRMED)
-        else:
-            self._start_follow_up(sms_id, sms)
+        try:
+            await self._sim.pending_writes.async_save()
+        finally:
+            self._publish(SmsEventType.SENT, sms)
+            if sms_id is None:
+                self._end(sms, SmsEventType.UNCONFIRMED)
+            else:
+                self._start_follow_up(sms_id, sms)
         return sms_id
 
     async def async_check_old(self) -> None:

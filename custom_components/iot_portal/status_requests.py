@@ -1,5 +1,6 @@
 """Requests for another status of a SIM: recorded before they are sent, sent once, followed to their end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,8 +14,8 @@ from homeassistant.util import dt as dt_util
 from .api import IotPortalError, IotPortalNotAvailableError, SimStatus
 from .api.pacing import Priority, priority
 from .clock import elapsed_since
-from .const import LOGGER
-from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, is_outcome_unknown
+from .const import DOMAIN, LOGGER
+from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, may_have_been_sent
 from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import SimEvent, SimEventType, StatusRequest, normalize_status
 from .storage import PendingWritesStore
@@ -56,7 +57,10 @@ class StatusRequests:
                 otherwise="status_refused", status=status, known=known
             ):
                 await self._sim.client.request_status_change(self._sim.iccid, status)
-        await self.async_check()
+        # The request has been answered; a read that hangs must not delay the caller.
+        self._sim.config_entry.async_create_background_task(
+            self._sim.hass, self.async_check(), f"{DOMAIN} check of a status request"
+        )
 
     async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
         """Change fields of the SIM and return the portal's answer; a status among them is followed."""
@@ -94,14 +98,14 @@ class StatusRequests:
     @callback
     def async_record(self, status: str, *, in_bulk: bool = False) -> StatusRequest:
         """Record a request that is about to be sent, with the one that it replaces."""
+        self._sim.async_recall()
         writes = self._sim.data.writes
-        before = writes.status_request
         request = StatusRequest(
             status=status,
-            previous=self._sim.data.status,
+            previous=self._sim.data.last_known_status,
             requested_at=dt_util.utcnow(),
             in_bulk=in_bulk,
-            replaces=before and replace(before, replaces=None),
+            replaces=writes.status_request,
         )
         self._stop_follow_up()
         writes.status_request = request
@@ -111,23 +115,33 @@ class StatusRequests:
     def async_follow(self, request: StatusRequest) -> None:
         """Follow a request that was sent, instead of the one before it."""
         self._clear_issue()
+        before = request.replaces
         # A poll may have read the status before the request was answered, or a person requested another.
-        if self._sim.data.writes.status_request is request:
-            followed = replace(request, replaces=None)
-            self._replace(followed)
-            self._start_follow_up(followed)
-        before, status = request.replaces, request.status
-        if before is not None and not before.is_overdue and not before.is_met_by(status):
-            self._publish(SimEventType.STATUS_CHANGE_SUPERSEDED, before, superseded_by=status)
+        if (pending := self._sim.data.writes.status_request) is not None:
+            if pending.is_same(request):
+                before = pending.replaces
+            self._replace(pending.changed(request, lambda sent: replace(sent, replaces=None)))
+            if pending.is_same(request):
+                self._start_follow_up(replace(pending, replaces=None))
+        self._end_superseded(before, request.status)
 
     @callback
     def async_roll_back(self, request: StatusRequest) -> None:
-        """Return to the request before one that the portal refused."""
-        if self._sim.data.writes.status_request is not request:
+        """Return to the request before one that was refused or not sent."""
+        pending = self._sim.data.writes.status_request
+        if pending is None or not pending.contains(request):
+            # One that was requested later was answered first.
+            self._end_superseded(request.replaces, (pending or request).status)
             return
-        self._replace(request.replaces)
-        if (awaited := self._sim.data.writes.awaited_status) is not None:
+        self._replace(pending.changed(request, lambda refused: refused.replaces))
+        awaited = self._sim.data.writes.awaited_status
+        if pending.is_same(request) and awaited is not None:
             self._start_follow_up(awaited)
+
+    def _end_superseded(self, before: StatusRequest | None, status: str) -> None:
+        """Publish the end of a request that another replaced before it was fulfilled."""
+        if before is not None and not before.is_overdue and not before.is_met_by(status):
+            self._publish(SimEventType.STATUS_CHANGE_SUPERSEDED, before, superseded_by=status)
 
     def _replace(self, request: StatusRequest | None) -> None:
         """Replace the pending request."""
@@ -136,6 +150,7 @@ class StatusRequests:
 
     def _start_follow_up(self, request: StatusRequest) -> None:
         """Check the status until it is the requested one; requests in bulk are left to the polls."""
+        self._stop_follow_up()
         if self._has_stopped:
             return
         self._follow_up = FollowUp(
@@ -157,7 +172,9 @@ class StatusRequests:
         self._stop_follow_up()
         self._raise_issue(request)
         self._replace(replace(request, is_overdue=True))
-        self._publish(SimEventType.STATUS_CHANGE_TIMED_OUT, request, still=self._sim.data.status)
+        self._publish(
+            SimEventType.STATUS_CHANGE_TIMED_OUT, request, still=self._sim.data.last_known_status
+        )
 
     def _raise_issue(self, request: StatusRequest) -> None:
         """Create the repair issue for a status that the portal never reported."""
@@ -208,22 +225,22 @@ async def tracked_request(
     *,
     in_bulk: bool = False,
 ) -> AsyncIterator[None]:
-    """Record the request for a status on the disk before it is sent; follow it unless it is refused."""
+    """Record the request for a status on the disk before it is sent; follow it unless it was not carried out."""
     recorded = (
         []
         if status is None
         else [(sim, sim.async_record(str(status), in_bulk=in_bulk)) for sim in sims]
     )
-    await store.async_save()
-    was_refused = False
+    was_sent = True
     try:
+        await store.async_save_request()
         yield
-    except HomeAssistantError as err:
-        was_refused = not is_outcome_unknown(err)
+    except (HomeAssistantError, asyncio.CancelledError) as err:
+        was_sent = may_have_been_sent(err)
         raise
     finally:
         for sim, request in recorded:
-            if was_refused:
-                sim.async_roll_back(request)
-            else:
+            if was_sent:
                 sim.async_follow(request)
+            else:
+                sim.async_roll_back(request)

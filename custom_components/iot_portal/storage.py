@@ -2,24 +2,28 @@
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, override
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
+from homeassistant.util.file import WriteError
+from homeassistant.util.hass_dict import HassKey
 import voluptuous as vol
 
 from .api import Device, Session, Usage
 from .const import DOMAIN, LOGGER
 from .counters import Carried, CounterHistory, Counters, Fall
 from .evidence import EndpointFailure
+from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import (
     Endpoint,
     History,
@@ -33,7 +37,11 @@ from .models import (
 STORAGE_VERSION: Final = 1
 # What was read can be read again, so a power cut costs a few requests at most; writing seldom spares the disk.
 SNAPSHOT_SAVE_DELAY: Final = timedelta(minutes=15).total_seconds()
+# After a failed save, for example on a full disk.
+SAVE_RETRY_DELAY: Final = timedelta(minutes=5).total_seconds()
 MAX_CORRUPT_FILES: Final = 3
+# What could not be saved when an account was unloaded, by the key of the file.
+UNSAVED: Final[HassKey[dict[str, dict[str, Any]]]] = HassKey(f"{DOMAIN}.unsaved")
 
 # What Home Assistant's Store raises for a file of a newer version, for one that cannot be opened, and for JSON that
 # is no file of a Store; and what the schemas below raise for its content.
@@ -180,6 +188,27 @@ _SNAPSHOT: Final = dataclass_schema(
 )
 
 
+class VerifiedStore(Store[dict[str, Any]]):
+    """Home Assistant's Store, which only logs a failed write, with the outcome of the last write."""
+
+    is_saved = False
+    on_success: Callable[[], None]
+    on_failure: Callable[[], None]
+
+    @override
+    async def _async_write_data(self, data: dict[str, Any]) -> None:
+        """Write the file, and flush it to the disk."""
+        self.is_saved = False
+        try:
+            await super()._async_write_data(data)
+        except (HomeAssistantError, OSError) as err:
+            self.on_failure()
+            # The base class catches no other error, and a folder that cannot be created raises OSError.
+            raise WriteError(str(err)) from err
+        self.is_saved = True
+        self.on_success()
+
+
 class AccountStore(ABC):
     """A file of one account in Home Assistant's storage."""
 
@@ -193,7 +222,7 @@ class AccountStore(ABC):
     ) -> None:
         """Open the file of that key; nothing is loaded yet."""
         self._hass = hass
-        self._store: Store[dict[str, Any]] = Store(
+        self._store = VerifiedStore(
             hass,
             STORAGE_VERSION,
             f"{DOMAIN}.{key}",
@@ -201,6 +230,8 @@ class AccountStore(ABC):
             atomic_writes=True,
             serialize_in_event_loop=serialize_in_event_loop,
         )
+        self._store.on_success = self._async_saved
+        self._store.on_failure = self._async_save_failed
         self._save_delay = save_delay
         self._is_save_scheduled = False
         self._is_closed = False
@@ -209,10 +240,9 @@ class AccountStore(ABC):
     def _content(self) -> dict[str, Any]:
         """Return the content of the file; may run in another thread."""
 
-    async def async_save(self) -> None:
-        """Write the file now."""
-        if not self._is_closed:
-            await self._async_write()
+    async def async_save(self) -> bool:
+        """Write the file now, and return whether it is on the disk."""
+        return not self._is_closed and await self._async_write()
 
     @callback
     def async_schedule_save(self) -> None:
@@ -232,29 +262,62 @@ class AccountStore(ABC):
         self._is_closed = True
         await self._async_write()
 
-    async def _async_write(self) -> None:
-        """Write the file now, instead of what is scheduled."""
+    async def _async_write(self) -> bool:
+        """Write the file now, instead of what is scheduled, and return whether it is on the disk."""
+        # A write goes on in its thread when the caller is cancelled: no later one may overtake it.
+        return await asyncio.shield(
+            self._hass.async_create_task(self._async_write_now(), f"save {self._store.key}")
+        )
+
+    async def _async_write_now(self) -> bool:
+        """Write the file now, and return whether it is on the disk."""
         self._is_save_scheduled = False
+        # While Home Assistant stops, and for a read-only file, the Store writes nothing.
+        self._store.is_saved = False
         await self._store.async_save(self._content())
+        return self._store.is_saved
+
+    async def _async_load_stored(self) -> dict[str, Any] | None:
+        """Return what was stored, or what could not be saved when the account was unloaded."""
+        unsaved = self._hass.data.get(UNSAVED, {}).pop(self._store.key, None)
+        if unsaved is None:
+            return await self._store.async_load()
+        self._async_save_failed()
+        return unsaved
+
+    @callback
+    def _async_saved(self) -> None:
+        """Forget what could not be saved before."""
+        self._hass.data.get(UNSAVED, {}).pop(self._store.key, None)
+
+    @callback
+    def _async_save_failed(self) -> None:
+        """Try again later, or leave the content to the next store of the account."""
+        if self._is_closed:
+            self._hass.data.setdefault(UNSAVED, {})[self._store.key] = self._content()
+        else:
+            self._store.async_delay_save(self._scheduled_content, SAVE_RETRY_DELAY)
 
     async def async_remove(self) -> None:
         """Remove the file with its account."""
+        self._hass.data.get(UNSAVED, {}).pop(self._store.key, None)
         await self._store.async_remove()
 
 
 class PendingWritesStore(AccountStore):
     """The pending writes of an account: of its SIMs by ICCID, and bulk edits by webhook id."""
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
         """Start without pending writes."""
-        super().__init__(hass, entry_id)
+        super().__init__(hass, entry.entry_id)
+        self._entry = entry
         self._sims: dict[str, PendingWrites] = {}
         self.bulk_edits: dict[str, BulkEdit] = {}
 
     async def async_load(self) -> str | None:
         """Load the file; return the new name of a file that cannot be read and was set aside."""
         try:
-            if (stored := await self._store.async_load()) is None:
+            if (stored := await self._async_load_stored()) is None:
                 return None
             account: Mapping[str, Any] = _ACCOUNT_WRITES(stored)
         except UNREADABLE as err:
@@ -283,6 +346,35 @@ class PendingWritesStore(AccountStore):
         """Forget a SIM that was removed."""
         if self._sims.pop(iccid, None) is not None:
             self.async_schedule_save()
+
+    async def async_save_request(self) -> None:
+        """Save a request that is about to be sent; raise if it is not on the disk."""
+        if not await self.async_save():
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="cannot_be_saved",
+                translation_placeholders={"account": self._entry.title},
+            )
+
+    @callback
+    @override
+    def _async_saved(self) -> None:
+        """Clear the repair issue for a file that cannot be written."""
+        super()._async_saved()
+        async_clear_issue(self._hass, Issue.CANNOT_SAVE, self._entry.entry_id, "pending_writes")
+
+    @callback
+    @override
+    def _async_save_failed(self) -> None:
+        """Create that repair issue, and try again later."""
+        super()._async_save_failed()
+        async_raise_issue(
+            self._hass,
+            Issue.CANNOT_SAVE,
+            self._entry.entry_id,
+            "pending_writes",
+            {"account": self._entry.title, "file": self._store.path},
+        )
 
     @override
     async def async_remove(self) -> None:
@@ -322,7 +414,7 @@ class SnapshotStore(AccountStore):
     async def async_load(self) -> None:
         """Load the file; one that cannot be read is ignored, as it can all be read again."""
         with suppress(*UNREADABLE):
-            stored = await self._store.async_load()
+            stored = await self._async_load_stored()
             self._stored = stored if isinstance(stored, dict) else {}
 
     @callback
@@ -374,7 +466,7 @@ class HistoryStore(AccountStore):
     async def async_load(self) -> None:
         """Load the file; of one that cannot be read the snapshots have most."""
         with suppress(*UNREADABLE):
-            stored = await self._store.async_load()
+            stored = await self._async_load_stored()
             self._stored = stored if isinstance(stored, dict) else {}
 
     @callback

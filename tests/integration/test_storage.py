@@ -15,6 +15,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.setup import async_setup_component
@@ -285,14 +286,15 @@ async def test_damaged_reads(hass: HomeAssistant, set_up: SetUp, folder: Path, d
 async def test_memory_that_cannot_be_renamed(
     hass: HomeAssistant, set_up: SetUp, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A damaged file that cannot be set aside is not overwritten."""
+    """A damaged file that cannot be set aside is not overwritten, so nothing is sent that could be lost."""
     entry = await set_up(ICCID)
     file = folder / f"{DOMAIN}.{entry.entry_id}"
     await restart(hass, entry, lambda: file.write_bytes(b"[]"))
     monkeypatch.setattr(storage, "_set_aside", Mock(side_effect=PermissionError))
 
     await restart(hass, entry, lambda: file.write_bytes(b"[1]"))
-    await send_sms(hass, entry, ICCID)
+    with pytest.raises(HomeAssistantError, match="Nothing was sent for demo-client"):
+        await send_sms(hass, entry, ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
 
     assert file.read_bytes() == b"[1]"

@@ -14,6 +14,7 @@ from .const import (
 from .exceptions import (
     Evidence,
     IotPortalAuthenticationError,
+    IotPortalCancelledError,
     IotPortalConnectionError,
     IotPortalError,
     IotPortalInputError,
@@ -53,6 +54,7 @@ __all__ = [
     "Device",
     "Evidence",
     "IotPortalAuthenticationError",
+    "IotPortalCancelledError",
     "IotPortalClient",
     "IotPortalConnectionError",
     "IotPortalError",

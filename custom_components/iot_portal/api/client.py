@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
-from .connection import Body, address_fault, send_once, translated_errors
+from .connection import Body, address_fault, marked_cancellation, send_once, translated_errors
 from .const import SMS_API_VERSION
 from .exceptions import (
     Evidence,
@@ -64,7 +64,8 @@ class IotPortalClient:
 
     Methods raise no other errors than IotPortalError. Reads are repeated at most twice after a
     transient error. Writes are sent at most once: when the answer is lost they raise
-    IotPortalOutcomeUnknownError.
+    IotPortalOutcomeUnknownError. One that is cancelled after it may have been sent raises
+    IotPortalCancelledError.
     """
 
     def __init__(
@@ -341,6 +342,7 @@ class IotPortalClient:
         with translated_errors(content):
             async with (
                 self.pacer.slot(),
+                marked_cancellation(method, content),
                 session.request(
                     method,
                     url,

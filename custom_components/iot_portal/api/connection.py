@@ -1,7 +1,8 @@
 """Rules and errors of the connection to the portal."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 import re
@@ -23,7 +24,12 @@ from aiohttp import (
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from .exceptions import IotPortalConnectionError, IotPortalError, IotPortalTimeoutError
+from .exceptions import (
+    IotPortalCancelledError,
+    IotPortalConnectionError,
+    IotPortalError,
+    IotPortalTimeoutError,
+)
 
 MAX_HOST_LENGTH: Final = 253
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -125,6 +131,17 @@ def translated_errors(body: Body | None) -> Iterator[None]:
         # aiohttp, its parsers and the resolver raise more than they document.
         msg = f"the answer could not be read: {type(err).__name__}"
         raise IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body)) from err
+
+
+@asynccontextmanager
+async def marked_cancellation(method: str, body: Body | None) -> AsyncIterator[None]:
+    """Raise IotPortalCancelledError if a write is cancelled within the context after it may have been sent."""
+    try:
+        yield
+    except asyncio.CancelledError as err:
+        if method == "PUT" and _may_have_arrived(body):
+            raise IotPortalCancelledError(*err.args) from err
+        raise
 
 
 async def send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -1,5 +1,6 @@
 """Errors of the IoT Portal client."""
 
+import asyncio
 from enum import IntEnum
 
 
@@ -31,6 +32,10 @@ class IotPortalTimeoutError(IotPortalConnectionError):
 
 class IotPortalOutcomeUnknownError(IotPortalError):
     """A write was sent but no answer was received, so it may have been carried out."""
+
+
+class IotPortalCancelledError(asyncio.CancelledError):
+    """The caller of a write was cancelled after it may have been sent."""
 
 
 class Evidence(IntEnum):
