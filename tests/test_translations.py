@@ -14,6 +14,7 @@ import yaml
 
 from custom_components.iot_portal import config_flow, event, services, sim_flow
 from custom_components.iot_portal.api import SimStatus, SmsStatus
+from custom_components.iot_portal.api.pacing import PauseReason
 from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.iot_portal.button import BUTTONS
 from custom_components.iot_portal.const import DATA_UNITS, PLAN_UNITS
@@ -168,6 +169,14 @@ def test_attributes() -> None:
     ]
     pending = TEXTS["entity"]["binary_sensor"]["change_pending"]["state_attributes"]
     assert pending.keys() == keys(requested)
+    (pause,) = [
+        node
+        for node in ast.walk(TREES["binary_sensor"])
+        if isinstance(node, ast.FunctionDef) and node.name == "_pause"
+    ]
+    portal = TEXTS["entity"]["binary_sensor"]["portal"]["state_attributes"]
+    assert portal.keys() == keys(pause)
+    assert portal["pause_reason"]["state"].keys() == set(PauseReason)
     (cycle,) = [
         node
         for node in ast.walk(TREES["sensor"])
@@ -179,7 +188,7 @@ def test_attributes() -> None:
 
 def test_exceptions() -> None:
     """Every error has a text with its placeholders, and no text is unused."""
-    shared = {"subject", "error"}
+    shared = {"subject", "error", "until"}
     brings: dict[str, set[str]] = {key: shared for _, key in _TRANSLATION_KEYS}
     brings["portal_error"] = shared
     for call in calls("translated_errors"):
@@ -318,7 +327,7 @@ def test_flow_gaps() -> None:
         )
     )
     # Failures and aborts provide their own, and Home Assistant adds the account at a reauthentication.
-    filled |= {"iccid", "reason", "count", "name"}
+    filled |= {"iccid", "reason", "until", "count", "name"}
 
     for part in ("config", "config_subentries", "options"):
         assert placeholders(*(text for _, text in flat(TEXTS[part]))) <= filled

@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntryChange,
+    ConfigEntryState,
+)
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, Platform
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
@@ -19,7 +26,7 @@ from .api import (
     IotPortalInputError,
 )
 from .bulk_edit import BulkEdits
-from .client_factory import async_create_client
+from .client_factory import async_create_client, async_end_pause
 from .config_flow import IotPortalConfigFlow
 from .const import DOMAIN, SUBENTRY_TYPE_SIM
 from .coordinator import IotPortalSimCoordinator
@@ -52,6 +59,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the actions and the dashboard, and report accounts that Home Assistant refuses to start."""
     async_setup_services(hass)
     await async_setup_dashboard(hass)
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, partial(_async_state_changed, hass))
     for entry in hass.config_entries.async_entries(DOMAIN):
         if entry.version > IotPortalConfigFlow.VERSION:
             async_raise_issue(
@@ -66,6 +74,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
                 },
             )
     return True
+
+
+@callback
+def _async_state_changed(
+    hass: HomeAssistant, _: ConfigEntryChange, entry: IotPortalConfigEntry
+) -> None:
+    """Start an account afresh that a person has unloaded; Home Assistant's own set-up retries do not unload it."""
+    if entry.domain == DOMAIN and entry.state is ConfigEntryState.NOT_LOADED:
+        async_end_pause(hass, entry.data)
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:

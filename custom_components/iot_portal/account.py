@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
@@ -23,6 +24,7 @@ from .api import (
     IotPortalResponseError,
     is_activated,
 )
+from .api.pacing import PauseReason
 from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
 from .event_feed import EventFeed
 from .evidence import ENOUGH_MISSING, MISSING_ALONE_FOR, MISSING_FOR, WeakEvidence
@@ -46,6 +48,14 @@ UPDATE_DELAY: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pause:
+    """A pause that the portal asked for: nothing is sent for the account until it ends."""
+
+    until: datetime
+    reason: PauseReason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AccountData:
     """An account at a glance; `data_used` is bytes since the billing cycle of each SIM began."""
 
@@ -54,6 +64,7 @@ class AccountData:
     data_used: int | None = None
     requests_per_hour: int = 0
     is_connected: bool = True
+    pause: Pause | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -101,9 +112,14 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self._allowed_endpoints: set[Endpoint] = set()
         self._reported_interval: float | None = None
         self._cancel_update: CALLBACK_TYPE | None = None
+        self._pause: Pause | None = None
+        self._cancel_pause_end: CALLBACK_TYPE | None = None
         super().__init__(hass, LOGGER, config_entry=entry, name=f"{DOMAIN} {entry.title}")
         self.data = AccountData()
         entry.async_on_unload(self._async_cancel_update)
+        entry.async_on_unload(client.pacer.listen_to_pauses(self._async_pause_changed))
+        entry.async_on_unload(self._async_forget_pause)
+        self._async_keep_pause()
 
     @property
     def is_large(self) -> bool:
@@ -311,7 +327,35 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
             data_used=sum(used) if used else None,
             requests_per_hour=self.client.pacer.requests_in_last_hour,
             is_connected=self.is_connected,
+            pause=self._pause,
         )
+
+    @callback
+    def _async_pause_changed(self, *_: object) -> None:
+        """Show the pause that has begun or ended."""
+        self._async_keep_pause()
+        self.async_update()
+
+    @callback
+    def _async_keep_pause(self) -> None:
+        """Keep the pause of the pacer by the wall clock, and schedule an update at its end."""
+        self._async_forget_pause()
+        pacer = self.client.pacer
+        seconds = pacer.seconds_paused
+        if not seconds or pacer.pause_reason is None:
+            return
+        until = dt_util.utcnow() + timedelta(seconds=ceil(seconds))
+        self._pause = Pause(until=until.replace(microsecond=0), reason=pacer.pause_reason)
+        job = HassJob(self._async_pause_changed, cancel_on_shutdown=True)
+        self._cancel_pause_end = async_call_later(self.hass, seconds, job)
+
+    @callback
+    def _async_forget_pause(self) -> None:
+        """Forget the pause that has ended or changed."""
+        self._pause = None
+        if self._cancel_pause_end is not None:
+            self._cancel_pause_end()
+            self._cancel_pause_end = None
 
     @callback
     def _async_cancel_update(self) -> None:

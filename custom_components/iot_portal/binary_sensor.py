@@ -52,6 +52,7 @@ class IotPortalAccountBinarySensorEntityDescription(BinarySensorEntityDescriptio
     """Describes a binary sensor of an account."""
 
     is_on_fn: Callable[[AccountData], bool]
+    attributes_fn: Callable[[AccountData], dict[str, Any]]
 
 
 def _requested_status(writes: PendingWrites) -> dict[str, Any] | None:
@@ -61,6 +62,14 @@ def _requested_status(writes: PendingWrites) -> dict[str, Any] | None:
     return {
         "requested_status": normalize_status(request.status),
         "requested_at": request.requested_at,
+    }
+
+
+def _pause(data: AccountData) -> dict[str, Any]:
+    """Return until when and why nothing is sent, without values while there is no pause."""
+    return {
+        "paused_until": data.pause.until if data.pause else None,
+        "pause_reason": data.pause.reason if data.pause else None,
     }
 
 
@@ -91,6 +100,7 @@ ACCOUNT_BINARY_SENSORS = (
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         entity_category=EntityCategory.DIAGNOSTIC,
         is_on_fn=lambda data: data.is_connected,
+        attributes_fn=_pause,
     ),
 )
 
@@ -138,3 +148,9 @@ class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):
     def is_on(self) -> bool:
         """Return the state."""
         return self.entity_description.is_on_fn(self.coordinator.data)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any]:
+        """Return the attributes."""
+        return self.entity_description.attributes_fn(self.coordinator.data)

@@ -14,7 +14,7 @@ from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add
 from .models import SimData
 from .runtime_data import IotPortalConfigEntry
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,14 @@ def async_get_sessions(hass: HomeAssistant) -> tuple[ClientSession, ClientSessio
     return session, write_session
 
 
+@callback
+def async_end_pause(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
+    """Call off the pause of the account in the data of an entry, which a person has unloaded."""
+    pacers = hass.data.get(_PACERS)
+    if pacers is not None and (pacer := pacers.get(_account(data))) is not None:
+        pacer.start_afresh()
+
+
 def _account(data: Mapping[str, Any]) -> _Account:
     """Return what identifies an account, which the portal counts requests by."""
     return data[CONF_BASE_URL], data.get(CONF_CLIENT_ID) or data[CONF_API_TOKEN]

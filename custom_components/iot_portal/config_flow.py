@@ -58,7 +58,7 @@ from .const import (
     POLL_INTERVALS,
     SUBENTRY_TYPE_SIM,
 )
-from .errors import form_error_key
+from .errors import form_error_key, form_error_placeholders
 from .models import has_whole_cycle
 from .runtime_data import IotPortalConfigEntry
 from .sim_flow import (
@@ -168,12 +168,13 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> tuple[ConfigFlowResult | None, dict[str, str]]:
         """Return the form to show, or the data of an account that has logged in."""
         errors: dict[str, str] = {}
-        reason = ""
+        failure: IotPortalError | None = None
         if user_input is not None:
             data, error = _read_account(user_input)
             if error is None:
                 self._abort_if_account_exists(_account_id(data))
-                error, reason = await self._try_login(data)
+                failure = await self._try_login(data)
+                error = None if failure is None else form_error_key(failure)
             if error is None:
                 await self.async_set_unique_id(_account_id(data))
                 return None, data
@@ -184,7 +185,7 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
                 _account_schema(suggested or {}), suggested
             ),
             errors=errors,
-            description_placeholders={"reason": reason},
+            description_placeholders=form_error_placeholders(failure),
         )
         return form, {}
 
@@ -228,29 +229,32 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Ask for the secret that was refused."""
         errors: dict[str, str] = {}
-        reason = ""
+        failure: IotPortalError | None = None
         entry = self._get_reauth_entry()
         secret = CONF_API_TOKEN if CONF_API_TOKEN in entry.data else CONF_SECRET_KEY
         if user_input is not None:
             data = {**entry.data, **user_input}
-            error, reason = await self._try_login(data)
-            if error is None:
+            failure = await self._try_login(data)
+            if failure is None:
                 return self._reload_with(entry, data)
-            errors["base"] = error
+            errors["base"] = form_error_key(failure)
         return self.async_show_form(
             step_id="reauth_confirm",
             data_schema=vol.Schema({vol.Required(secret): _SECRET}),
             errors=errors,
-            description_placeholders={"reason": reason, "portal": entry.data[CONF_BASE_URL]},
+            description_placeholders={
+                **form_error_placeholders(failure),
+                "portal": entry.data[CONF_BASE_URL],
+            },
         )
 
-    async def _try_login(self, data: Mapping[str, Any]) -> tuple[str | None, str]:
-        """Log in; return the key of an error and the portal's message, or None."""
+    async def _try_login(self, data: Mapping[str, Any]) -> IotPortalError | None:
+        """Log in, and return the error if it fails."""
         try:
             await async_create_client(self.hass, data).login()
         except IotPortalError as err:
-            return form_error_key(err), str(err)
-        return None, ""
+            return err
+        return None
 
 
 class IotPortalOptionsFlow(OptionsFlow):

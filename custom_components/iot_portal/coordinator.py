@@ -3,11 +3,11 @@
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, override
+from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import (
     REQUEST_REFRESH_DEFAULT_COOLDOWN,
@@ -20,6 +20,7 @@ from homeassistant.util import dt as dt_util
 from .account import IotPortalAccount
 from .api import (
     IotPortalAuthenticationError,
+    IotPortalBusyError,
     IotPortalClient,
     IotPortalError,
     IotPortalRateLimitError,
@@ -42,6 +43,9 @@ from .sim_reader import SimReader
 from .sms import SmsMessages
 from .status_requests import StatusRequests
 from .storage import PendingWritesStore
+
+# In seconds; a poll is not repeated sooner, whatever the portal says.
+MIN_RETRY_AFTER: Final = 60
 
 
 def _background_debouncer(hass: HomeAssistant) -> Debouncer[Coroutine[Any, Any, None]]:
@@ -74,6 +78,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.has_been_read = False
         self._is_recalled = False
         self._next_priority = Priority.FIRST_READ
+        # What a person has asked for is still to be read after a failure.
+        self._must_read_all = False
+        self._busy: IotPortalBusyError | None = None
         super().__init__(
             hass,
             LOGGER,
@@ -147,18 +154,19 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         # After the first read the entities become available, even if the portal reports what an earlier run read.
         self.always_update = not self.has_been_read
         requested, self._next_priority = self._next_priority, Priority.POLL
+        self._must_read_all |= requested is Priority.USER
         known = self.data
         reader = SimReader(
-            self.client, self.iccid, known.invalidate() if requested is Priority.USER else known
+            self.client, self.iccid, known.invalidate() if self._must_read_all else known
         )
         try:
             with priority(requested):
                 data = await self._async_read(reader)
+        except IotPortalBusyError as err:
+            self._raise_if_removed()
+            return self._keep_data(err)
         except IotPortalError as err:
             self._raise_if_removed()
-            if requested is Priority.USER:
-                # The next poll reads everything instead.
-                self._next_priority = requested
             self.data = replace(self.data, failing=reader.failing(is_sim_read=False))
             self.account.async_record_endpoints(reader.answered, reader.failures)
             raise self._handle_error(err) from err
@@ -166,6 +174,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if self.data.status != known.status:
             # It was read by itself meanwhile; this read may have begun before it changed.
             data = replace(data, status=self.data.status)
+        self._must_read_all = False
         await self._apply_read(replace(data, failing=reader.failing(is_sim_read=True)))
         self.account.async_record_endpoints(reader.answered, reader.failures)
         self._handle_success(reader)
@@ -187,6 +196,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             self.last_update_success = False
             raise UpdateFailed
 
+    def _keep_data(self, err: IotPortalBusyError) -> SimData:
+        """Return the data as it was, for a read that a person has asked for and that was not sent."""
+        self._busy = err
+        self._schedule_next_poll()
+        if not self.last_update_success:
+            raise UpdateFailed(**translate(err, self.title)) from err
+        return self.data
+
     def _handle_error(self, err: IotPortalError) -> UpdateFailed | ConfigEntryAuthFailed:
         """Return the error for Home Assistant, and schedule the next poll."""
         if self.account.async_record_failure(self, err):
@@ -196,6 +213,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if isinstance(err, IotPortalAuthenticationError) and err.is_strong:
             return ConfigEntryAuthFailed(**translate(err, self.config_entry.title))
         retry_after = err.retry_after if isinstance(err, IotPortalRateLimitError) else None
+        if retry_after is not None:
+            # Zero seconds, or a date in the past, would poll without end.
+            retry_after = max(retry_after, MIN_RETRY_AFTER)
         return UpdateFailed(**translate(err, self.title), retry_after=retry_after)
 
     def _handle_success(self, reader: SimReader) -> None:
@@ -270,9 +290,12 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             self.async_update_listeners()
 
     async def async_read_now(self) -> None:
-        """Read everything for a person."""
+        """Read everything for a person, who does not wait for a poll under way."""
         self._next_priority = Priority.USER
-        await self.async_request_refresh()
+        self._busy = None
+        await self.async_refresh()
+        if self._busy is not None:
+            raise HomeAssistantError(**translate(self._busy, self.title)) from self._busy
 
     @override
     async def async_read_soon(self) -> None:

@@ -60,6 +60,7 @@ def _describe_account(account: IotPortalAccount) -> dict[str, Any]:
     return {
         "is_connected": account.data.is_connected,
         "last_error": account.last_error,
+        "pause": asdict(account.data.pause) if account.data.pause else None,
         "requests_in_last_hour": account.client.pacer.requests_in_last_hour,
         "poll_interval": account.schedule.interval,
         "bulk_edits_without_report": len(account.pending_writes.bulk_edits),

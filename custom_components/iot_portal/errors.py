@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from math import ceil
 from typing import TypedDict
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util import dt as dt_util
 
 from .api import (
     IotPortalAuthenticationError,
+    IotPortalBusyError,
     IotPortalConnectionError,
     IotPortalError,
     IotPortalInputError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
+    IotPortalPausedError,
     IotPortalRateLimitError,
 )
 from .api.gsm import sms_length
@@ -25,6 +30,8 @@ from .reauthentication import async_record_refused_login
 # The first class that matches decides.
 _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
     (IotPortalAuthenticationError, "authentication_failed"),
+    (IotPortalPausedError, "portal_paused"),
+    (IotPortalBusyError, "too_many_waiting"),
     (IotPortalConnectionError, "cannot_connect"),
     (IotPortalInputError, "cannot_be_sent"),
     (IotPortalNotFoundError, "not_found"),
@@ -57,9 +64,18 @@ def translate(
         "translation_placeholders": {
             "subject": subject,
             "error": str(err).rstrip(". "),
+            "until": _paused_until(err),
             **placeholders,
         },
     }
+
+
+def _paused_until(err: IotPortalError) -> str:
+    """Return the local time at which a pause of the portal ends, nothing for other errors."""
+    if not isinstance(err, IotPortalPausedError):
+        return ""
+    until = dt_util.utcnow() + timedelta(seconds=ceil(err.seconds))
+    return dt_util.as_local(until).strftime("%H:%M:%S")
 
 
 @contextmanager
@@ -104,8 +120,19 @@ def form_error_key(err: IotPortalError) -> str:
     match err:
         case IotPortalAuthenticationError():
             return "invalid_auth"
+        case IotPortalPausedError():
+            return "portal_paused"
+        case IotPortalBusyError():
+            return "too_many_waiting"
         case IotPortalConnectionError():
             return "cannot_connect"
         case IotPortalRateLimitError():
             return "rate_limited"
     return "portal_error"
+
+
+def form_error_placeholders(err: IotPortalError | None) -> dict[str, str]:
+    """Return what the messages of a form say about an error, nothing without one."""
+    if err is None:
+        return {"reason": "", "until": ""}
+    return {"reason": str(err), "until": _paused_until(err)}

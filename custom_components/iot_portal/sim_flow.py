@@ -56,7 +56,7 @@ from .const import (
     PLAN_UNITS,
     SUBENTRY_TYPE_SIM,
 )
-from .errors import form_error_key
+from .errors import form_error_key, form_error_placeholders
 from .models import SimData, has_whole_cycle, merge_options
 from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
@@ -75,6 +75,8 @@ ICCID_PREFIX: Final = "89"
 # Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
 # ended at once would leave it waiting for ever.
 MIN_PROGRESS_SECONDS: Final = 1.0
+# At the lowest rate that can be set, the last of so many still starts in time.
+LOOK_UPS_AT_ONCE: Final = 12
 
 BILLING_DAY_SELECTOR = NumberSelector(
     NumberSelectorConfig(min=1, max=31, mode=NumberSelectorMode.BOX)
@@ -148,7 +150,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
         self._form = "user"
         self._typed = ""
         self._error = ""
-        self._failure = {"iccid": "", "reason": ""}
+        self._failure = {"iccid": "", **form_error_placeholders(None)}
         self._found: dict[str, FoundSim] = {}
         # The ICCIDs of the checks so far: those that need no correction, and those that do.
         self._settled: list[str] = []
@@ -285,13 +287,16 @@ class SimSubentryFlow(ConfigSubentryFlow):
     async def _look_up_all(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
         """Look all SIMs up at the pace of the client; return the next step."""
         looked_up = count(1)
+        # A person's request has to start in time, counted from its turn.
+        turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
 
         async def look_up(iccid: str) -> None:
-            await self._look_up(entry, iccid)
+            async with turns:
+                await self._look_up(entry, iccid)
             self.async_update_progress(next(looked_up) / len(iccids))
 
         # Ahead of all polls, but an SMS that is sent meanwhile must not wait for hundreds of these.
-        with suppress(IotPortalError), priority(Priority.CONFIRMATION):
+        with suppress(IotPortalError), priority(Priority.LOOK_UP):
             async with asyncio.TaskGroup() as group:
                 for iccid in iccids:
                     group.create_task(look_up(iccid))
@@ -303,7 +308,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
             found = await _find_sim(entry.runtime_data.account.client, iccid)
         except IotPortalError as err:
             self._error = form_error_key(err)
-            self._failure = {"iccid": iccid, "reason": str(err)}
+            self._failure = {"iccid": iccid, **form_error_placeholders(err)}
             if isinstance(err, IotPortalAuthenticationError):
                 async_record_refused_login(self.hass, entry, err)
             raise

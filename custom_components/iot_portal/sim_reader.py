@@ -9,6 +9,7 @@ from homeassistant.util import dt as dt_util
 
 from .api import (
     IotPortalAuthenticationError,
+    IotPortalBusyError,
     IotPortalClient,
     IotPortalError,
     IotPortalNotAvailableError,
@@ -122,7 +123,8 @@ class SimReader:
         """Return what an endpoint answers, or None when it alone cannot be read."""
         try:
             return await self._unless_refused(endpoint, read)
-        except IotPortalAuthenticationError:
+        except IotPortalAuthenticationError, IotPortalBusyError:
+            # They concern every endpoint.
             raise
         except IotPortalError as err:
             LOGGER.debug("%s of %s could not be read: %s", endpoint, self._iccid, err)

@@ -13,7 +13,7 @@ from .api import SimStatus, is_activated
 from .entity import IotPortalSimEntity, IotPortalSimEntityDescription, async_add_sim_entities
 from .runtime_data import IotPortalConfigEntry
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     """Return the state of all accounts together."""
     entries: list[IotPortalConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     accounts = [entry.runtime_data.account for entry in entries]
+    pauses = [account.data.pause for account in accounts]
     urls = {entry.data[CONF_BASE_URL] for entry in hass.config_entries.async_entries(DOMAIN)}
     return {
         "can_reach_portal": _async_check(hass, urls or {PRODUCTION_URL}),
@@ -30,6 +31,7 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
         "requests_per_hour": sum(
             pacer.requests_in_last_hour for pacer in {account.client.pacer for account in accounts}
         ),
+        "paused_until": max((pause.until for pause in pauses if pause), default="-"),
         "poll_intervals": _minutes(account.schedule.interval for account in accounts),
         "last_error": next((error for account in accounts if (error := account.last_error)), None),
     }

@@ -43,7 +43,11 @@ def make_client(
     """Return a factory of clients with short timeouts."""
 
     def make(
-        credentials: Credentials = CREDENTIALS, *, base_url: str = portal.url, timeout: float = 5
+        credentials: Credentials = CREDENTIALS,
+        *,
+        base_url: str = portal.url,
+        timeout: float = 5,
+        poll_timeout: float = 5,
     ) -> IotPortalClient:
         return IotPortalClient(
             session,
@@ -52,6 +56,7 @@ def make_client(
             write_session=write_session,
             pacer=UnlimitedPacer(),
             timeout=timeout,
+            poll_timeout=poll_timeout,
             retry_wait=0.01,
         )
 

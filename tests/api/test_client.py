@@ -27,10 +27,13 @@ from custom_components.iot_portal.api import (
     IotPortalResponseError,
     IotPortalTimeoutError,
 )
+from custom_components.iot_portal.api.pacing import Priority, priority
 from mock_portal import MockPortal
 
 from .conftest import ICCID, MakeClient
 
+# Longer than a test may take, in seconds.
+NEVER = 1000
 UNKNOWN_ICCID = "8931000000000000000"
 
 
@@ -264,10 +267,9 @@ async def test_connection_timeout(make_client: MakeClient) -> None:
     assert not raised.value.may_have_arrived
 
 
-@pytest.mark.parametrize("kind", ["hang", "reset_before_read", "reset_after_read", "slow_drip"])
-async def test_read_without_answer(make_client: MakeClient, portal: MockPortal, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["reset_before_read", "reset_after_read", "truncated_body"])
+async def test_read_without_answer(client: IotPortalClient, portal: MockPortal, kind: str) -> None:
     """A read whose answer is lost twice is repeated and succeeds."""
-    client = make_client(timeout=0.5)
     await client.login()
     portal.faults.add(kind, route="ctdUsage", times=2)
 
@@ -275,15 +277,30 @@ async def test_read_without_answer(make_client: MakeClient, portal: MockPortal, 
     portal.journal.assert_called("GET", f"/ctdUsage/{ICCID}", times=3)
 
 
-async def test_read_gives_up(make_client: MakeClient, portal: MockPortal) -> None:
+async def test_read_gives_up(client: IotPortalClient, portal: MockPortal) -> None:
     """A read is repeated at most twice."""
-    client = make_client(timeout=0.3)
     await client.login()
-    portal.faults.add("hang", route="ctdUsage")
+    portal.faults.add("reset_after_read", route="ctdUsage")
 
-    with pytest.raises(IotPortalTimeoutError):
+    with pytest.raises(IotPortalConnectionError):
         await client.get_usage(ICCID)
     portal.journal.assert_called("GET", f"/ctdUsage/{ICCID}", times=3)
+
+
+@pytest.mark.parametrize("kind", ["hang", "slow_drip"])
+@pytest.mark.parametrize("importance", Priority)
+async def test_timeout(
+    make_client: MakeClient, portal: MockPortal, importance: Priority, kind: str
+) -> None:
+    """A read is not repeated after a timeout, which is shorter where no person waits."""
+    waits = importance in (Priority.USER, Priority.LOOK_UP)
+    client = make_client(timeout=0.3 if waits else NEVER, poll_timeout=NEVER if waits else 0.3)
+    await client.login()
+    portal.faults.add(kind, route="ctdUsage")
+
+    with priority(importance), pytest.raises(IotPortalTimeoutError):
+        await client.get_usage(ICCID)
+    portal.journal.assert_called_once("GET", f"/ctdUsage/{ICCID}")
 
 
 @pytest.mark.parametrize("kind", ["hang", "reset_after_read", "truncated_body", "oversized_body"])
@@ -336,19 +353,18 @@ async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None
     [
         (None, None, None),
         ("7", 7, 7),
-        ("999999999", 86400, 86400),
+        ("999999999", 3600, 3600),
         ("soon", None, None),
-        (format_datetime(datetime.now(UTC) + timedelta(minutes=9), usegmt=True), 400, 540),
         (format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True), 0, 0),
         ("Thu, 26 Nov 2020 03:30:22 -0000", 0, 0),
         ("Thu, 99 Foo 99999 99:99:99 GMT", None, None),
         ("0.493", None, None),
         ("-3", None, None),
-        ("9" * 400, 86400, 86400),
+        ("9" * 400, 3600, 3600),
         ("", None, None),
     ],
     ids=[
-        *("none", "seconds", "too long", "nonsense", "date", "past date"),
+        *("none", "seconds", "too long", "nonsense", "past date"),
         *("no zone", "impossible date", "fraction", "negative", "huge", "empty"),
     ],
 )
@@ -373,6 +389,24 @@ async def test_rate_limit(
         assert retry_after is not None
         assert least <= retry_after <= most
     portal.journal.assert_called_once("GET", f"/ctdUsage/{ICCID}")
+
+
+@pytest.mark.parametrize(
+    ("until", "least", "most"),
+    [(timedelta(minutes=9), 500, 540), (timedelta(days=400), 3600, 3600)],
+    ids=["soon", "far away"],
+)
+async def test_rate_limit_until(
+    client: IotPortalClient, portal: MockPortal, until: timedelta, least: float, most: float
+) -> None:
+    """A date in Retry-After is read as the seconds until then, an hour at most."""
+    date = format_datetime(datetime.now(UTC) + until, usegmt=True)
+    portal.faults.add("status", route="ctdUsage", status=503, headers={"Retry-After": date})
+
+    with pytest.raises(IotPortalRateLimitError) as raised:
+        await client.get_usage(ICCID)
+
+    assert least <= (raised.value.retry_after or 0) <= most
 
 
 @pytest.mark.parametrize(

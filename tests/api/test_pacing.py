@@ -11,6 +11,7 @@ from custom_components.iot_portal.api.pacing import (
     DEFAULT_PAUSE,
     RECOVERY_SECONDS,
     Pacer,
+    PauseReason,
     Priority,
     priority,
 )
@@ -222,6 +223,79 @@ async def test_repeated_back_off(loop: FakeLoop) -> None:
 
     assert requests.names == ["patient"]
     assert pacer.rate == 0.2
+
+
+async def test_shorter_pause(loop: FakeLoop) -> None:
+    """Of two pauses the one that ends later counts, whichever was asked for last."""
+    pacer = Pacer(loop=loop)
+    requests = Requests(pacer, loop)
+    pacer.back_off(60, PauseReason.UNAVAILABLE)
+    await loop.advance(10)
+    pacer.back_off(None, PauseReason.TOO_MANY_REQUESTS)
+    requests.ask("patient")
+
+    assert (pacer.seconds_paused, pacer.pause_reason) == (50, PauseReason.UNAVAILABLE)
+    await loop.advance(49)
+    assert requests.started == []
+    await loop.advance(2)
+    assert requests.names == ["patient"]
+    assert pacer.seconds_paused == 0
+
+
+async def test_start_afresh(loop: FakeLoop) -> None:
+    """After a reload nothing of a pause is left: requests start at once and at the full rate."""
+    pacer = Pacer(rate=4, max_concurrent=3, loop=loop)
+    requests = Requests(pacer, loop, seconds=0.3)
+    pacer.back_off(3600)
+    for number in range(40):
+        requests.ask(str(number))
+    await loop.advance(1)
+    assert requests.started == []
+
+    pacer.start_afresh()
+    await loop.advance(5)
+
+    assert pacer.seconds_paused == 0
+    assert (pacer.rate, pacer.max_concurrent) == (4, 3)
+    assert 15 <= len(requests.started) <= 20
+    await requests.end()
+
+
+async def test_pauses_are_told(loop: FakeLoop) -> None:
+    """Whoever listens hears of a pause that begins, grows or is called off, until he stops listening."""
+    pacer = Pacer(loop=loop)
+    told: list[float] = []
+    stop = pacer.listen_to_pauses(lambda: told.append(pacer.seconds_paused))
+
+    pacer.back_off(5)
+    pacer.back_off(3)
+    pacer.back_off(60)
+    pacer.start_afresh()
+    stop()
+    pacer.back_off(7)
+
+    assert told == [5, 60, 0]
+
+
+async def test_last_place(loop: FakeLoop) -> None:
+    """One place is left to people; a limit of one applies to all."""
+    pacer = Pacer(rate=10, max_concurrent=3, loop=loop)
+    requests = Requests(pacer, loop, seconds=100)
+    others = [importance for importance in Priority if importance is not Priority.USER]
+    for importance in others:
+        requests.ask(importance.name, importance)
+    await loop.advance(5)
+    assert requests.names == ["LOOK_UP", "CONFIRMATION"]
+
+    for number in range(3):
+        requests.ask(f"user {number}")
+    await loop.advance(5)
+    assert requests.names[2:] == ["user 0"]
+
+    requests.cancel("LOOK_UP")
+    await loop.advance(1)
+    assert requests.names[3:] == ["user 1"]
+    await requests.end()
 
 
 async def test_cancelled_while_waiting(loop: FakeLoop) -> None:

@@ -26,13 +26,17 @@ class WallClock:
         """Set the wall clock forward or back; timers do not notice."""
         self._offset += time
 
-    async def wait(self, time: timedelta) -> None:
+    async def advance(self, time: timedelta) -> None:
         """Advance both clocks; each timer that is due fires once."""
         self.jump(time)
         self._passed += time.total_seconds()
         # The loop checks its timers once an iteration.
         for _ in range(3):
             await asyncio.sleep(0)
+
+    async def wait(self, time: timedelta) -> None:
+        """Advance both clocks, and wait for what follows."""
+        await self.advance(time)
         await self._hass.async_block_till_done(wait_background_tasks=True)
 
     def _utcnow(self) -> datetime:

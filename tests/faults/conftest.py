@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, override
 
-from aiohttp import ClientTimeout
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
@@ -28,8 +27,8 @@ from .rules import LONG
 
 __all__ = ["account", "all_entities", "integration", "portal", "set_up"]
 
-IMPATIENCE = ClientTimeout(total=0.25)
-PATIENCE = ClientTimeout(total=30)
+IMPATIENCE = 0.25
+PATIENCE = 30
 PLATFORMS = ("binary_sensor", "button", "event", "notify", "sensor", "switch", "webhook")
 
 
@@ -59,7 +58,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
                 fault.route == path[0] and (fault.kind is FaultKind.HANG or fault.seconds == LONG)
                 for fault in portal.faults
             )
-            self._timeout = IMPATIENCE if gets_no_answer else PATIENCE
+            self._timeout = self._poll_timeout = IMPATIENCE if gets_no_answer else PATIENCE
             return await super()._send(method, path, *args)
 
     monkeypatch.setattr(client_factory, "IotPortalClient", ImpatientClient)

@@ -134,6 +134,26 @@ async def test_portal_goes_away_and_comes_back(
     assert {state_of(hass, iccid, "status") for iccid in fleet} == {"activated"}
 
 
+async def test_outage_makes_no_sim_wait(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    fleet: list[str],
+) -> None:
+    """After an outage of many polls every SIM is read within one."""
+    await set_up(*fleet)
+    portal.faults.add("status", status=500)
+    for _ in range(10):
+        await poll(hass, freezer)
+    portal.faults.clear()
+    portal.journal.clear()
+
+    await poll(hass, freezer)
+
+    assert {state_of(hass, iccid, "status") for iccid in fleet} == {"activated"}
+
+
 async def test_portal_comes_back_without_the_sim(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
@@ -513,6 +533,7 @@ async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPor
         "accounts": 1,
         "sims": 2,
         "requests_per_hour": requests,
+        "paused_until": "-",
         "poll_intervals": "15 min",
         "last_error": "Response",
     }

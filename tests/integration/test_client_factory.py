@@ -58,7 +58,7 @@ async def test_two_pacers(hass: HomeAssistant, other: dict[str, str]) -> None:
 async def test_dialogs_go_by_it_too(hass: HomeAssistant) -> None:
     """Log-ins of dialogs use the account's pacer, or one with the default rate."""
     stranger = async_create_client(hass, DATA)
-    assert (stranger.pacer.rate, stranger.pacer.max_concurrent) == (4, 2)
+    assert (stranger.pacer.rate, stranger.pacer.max_concurrent) == (4, 3)
 
     entry_of(hass, rate=1, max_concurrent=1)
     dialog = async_create_client(hass, DATA)

@@ -374,8 +374,8 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
         {"extends": "documented", "sims": {iccid: {} for iccid in fleet}}
     ) as portal:
         entry = await set_up(base_url=portal.url)
-        # Sequential look-ups would exceed the test's time limit.
-        portal.faults.add("delay", route="GetDevice", seconds=0.5)
+        # So that those at the same time overlap.
+        portal.faults.add("delay", route="GetDevice", seconds=0.05)
         mistyped = fleet[0].replace("8931", "8913")
 
         result = await add_sims(hass, entry.entry_id, "\n".join([mistyped, *fleet[1:]]))

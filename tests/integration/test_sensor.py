@@ -1,5 +1,6 @@
 """The sensors of a SIM, and when they change."""
 
+from datetime import timedelta
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.iot_portal.const import (
     DEVICE_INTERVAL,
@@ -84,6 +86,46 @@ async def test_status_of_another_network(
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, ICCID, "status") == "Half open"
+
+
+async def test_session_that_is_not_found_for_a_while(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The last session stays the last one while the portal does not find it."""
+    await set_up(ICCID)
+    ended = state_of(hass, ICCID, "session_ended")
+    assert ended not in (STATE_UNAVAILABLE, STATE_UNKNOWN)
+    portal.faults.add("status", route="sessionInfo", status=404, body={"errorCode": "900100"})
+
+    await hass.services.async_call(
+        "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert portal.journal.find("GET", f"/sessionInfo/{ICCID}")[-1].status == 404
+    assert state_of(hass, ICCID, "session_ended") == ended
+
+
+@pytest.mark.parametrize("seconds", ["0", "1"])
+async def test_pause_without_length(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    seconds: str,
+) -> None:
+    """A portal that asks for a pause of no time is not polled over and over."""
+    await set_up(ICCID)
+    portal.faults.add("status", status=429, headers={"Retry-After": seconds})
+    await poll(hass, freezer)
+    portal.journal.clear()
+
+    for _ in range(10):
+        freezer.tick(timedelta(seconds=5))
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert not list(portal.journal)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from .exceptions import (
     IotPortalOutcomeUnknownError,
     IotPortalRateLimitError,
     IotPortalResponseError,
+    IotPortalTimeoutError,
 )
 from .models import (
     Credentials,
@@ -41,7 +42,7 @@ from .models import (
     sms_ids,
     status_word,
 )
-from .pacing import Pacer
+from .pacing import Pacer, PauseReason, is_for_person, seconds_to_start, start_in_time
 from .responses import MAX_MESSAGE_LENGTH, Response, unreadable_answer
 from .values import Json
 
@@ -51,6 +52,8 @@ MIN_TOKEN_LIFE: Final = 30 * 60
 # Seconds after refused credentials, unless the portal itself refused them.
 FIRST_LOGIN_WAIT: Final = 60
 MAX_LOGIN_WAIT: Final = 60 * 60
+# Seconds that a log-in is given at least, however long it has waited.
+MIN_LOGIN_TIMEOUT: Final = 1
 
 _LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
 _TRANSIENT_STATUSES: Final = {500, 502, 504}
@@ -77,13 +80,15 @@ class IotPortalClient:
         write_session: ClientSession | None = None,
         pacer: Pacer | None = None,
         timeout: float = 30,
+        poll_timeout: float = 10,
         retry_wait: float = 1,
     ) -> None:
-        """Create a client without a request; `timeout` and `retry_wait` are in seconds.
+        """Create a client without a request; `timeout`, `poll_timeout` and `retry_wait` are in seconds.
 
         Writes and log-ins go through `write_session`, whose connector keeps no connection (`force_close`): a server
         may close a kept one at any moment, also while a write is on its way. Without it they share `session`.
-        Clients of one account share a pacer. The timeout starts when the pacer has let the request go.
+        Clients of one account share a pacer. The timeout, `poll_timeout` where no person waits, starts when the pacer
+        has let the request go.
         """
         self._session = session
         self._write_session = write_session or session
@@ -92,8 +97,8 @@ class IotPortalClient:
         self._base_url = URL(base_url)
         self._credentials = credentials
         self.pacer = pacer or Pacer()
-        # The shorter limit for connecting tells a write that was never sent from one without an answer.
-        self._timeout = ClientTimeout(total=timeout, connect=timeout / 2)
+        self._timeout = timeout
+        self._poll_timeout = poll_timeout
         self._retry_wait = retry_wait
         self._token: str | None = None
         self._login_error: IotPortalAuthenticationError | None = None
@@ -105,7 +110,8 @@ class IotPortalClient:
     async def login(self) -> None:
         """Log in and keep the token; also try credentials again that were refused before."""
         self._login_error = None
-        await self._renew_token(rejected=self._token)
+        with start_in_time():
+            await self._renew_token(rejected=self._token)
 
     async def get_usage(self, iccid: str) -> Usage:
         """Return the usage of a SIM since the start of its billing cycle."""
@@ -189,25 +195,27 @@ class IotPortalClient:
     async def _read(self, *path: str, types: tuple[type, ...] = (Mapping, list)) -> Json:
         """Send a read and return the answer, if it has one of the types; repeat it after a transient error."""
         attempt = 1
-        while True:
-            try:
-                answer = await self._request("GET", path)
-            except IotPortalError as err:
-                if attempt >= READ_ATTEMPTS or not _is_transient(err):
-                    err.attempts = attempt
-                    raise
-            else:
-                if not isinstance(answer, types):
-                    raise unreadable_answer()
-                return answer
-            await asyncio.sleep(self._retry_wait * attempt * uniform(0.5, 1.5))  # noqa: S311
-            attempt += 1
+        with start_in_time():
+            while True:
+                try:
+                    answer = await self._request("GET", path)
+                except IotPortalError as err:
+                    if attempt >= READ_ATTEMPTS or not _is_transient(err):
+                        err.attempts = attempt
+                        raise
+                else:
+                    if not isinstance(answer, types):
+                        raise unreadable_answer()
+                    return answer
+                await asyncio.sleep(self._retry_wait * attempt * uniform(0.5, 1.5))  # noqa: S311
+                attempt += 1
 
     async def _write(
         self, body: Mapping[str, Json], *path: str, iccids: Sequence[str] | None = None
     ) -> Json:
         """Send a write, once, and return the answer, which must not be about other SIMs than those."""
-        answer = await self._request("PUT", path, body)
+        with start_in_time():
+            answer = await self._request("PUT", path, body)
         if iccids is not None and is_about_others(answer, iccids):
             msg = "the answer is about another SIM"
             raise IotPortalOutcomeUnknownError(msg)
@@ -242,7 +250,9 @@ class IotPortalClient:
         Repeated attempts may lock the account: credentials that the portal itself refused are not sent again, and
         those that something else refused only after growing intervals.
         """
-        async with self._login_lock:
+        async with self.pacer.bounded_wait():
+            await self._login_lock.acquire()
+        try:
             if (error := self._login_error) is not None and not self._may_log_in(error):
                 raise IotPortalAuthenticationError(
                     error.message, status=error.status, code=error.code, evidence=error.evidence
@@ -258,6 +268,8 @@ class IotPortalClient:
                 self._login_failures = 0
                 self._logged_in_at = asyncio.get_running_loop().time()
             return self._token
+        finally:
+            self._login_lock.release()
 
     @property
     def _is_token_old(self) -> bool:
@@ -317,7 +329,7 @@ class IotPortalClient:
             return response.answer
         error = response.as_error(secrets=(*self._credentials.secrets, self._token, token))
         if isinstance(error, IotPortalRateLimitError):
-            self.pacer.back_off(error.retry_after)
+            self.pacer.back_off(error.retry_after, _pause_reason(error))
         if method == "PUT" and not response.is_refusal:
             if isinstance(error, IotPortalAuthenticationError) and token == self._token:
                 self._token = None
@@ -348,12 +360,20 @@ class IotPortalClient:
                     url,
                     data=content,
                     headers=headers,
-                    timeout=self._timeout,
+                    timeout=self._client_timeout(is_login=token is None),
                     allow_redirects=False,
                     middlewares=(send_once,),
                 ) as response,
             ):
                 return await Response.read(response)
+
+    def _client_timeout(self, *, is_login: bool) -> ClientTimeout:
+        """Return the timeout of a request that starts now; a log-in ends in time for the request that needs it."""
+        seconds = self._timeout if is_for_person() else self._poll_timeout
+        if is_login and (left := seconds_to_start()) is not None:
+            seconds = min(seconds, max(left, MIN_LOGIN_TIMEOUT))
+        # The shorter limit for connecting tells a write that was never sent from one without an answer.
+        return ClientTimeout(total=seconds, connect=seconds / 2)
 
     def _url(self, path: Sequence[str]) -> URL:
         """Return the URL of a request; refuse parts that could change its path."""
@@ -379,7 +399,15 @@ def _is_vague(err: IotPortalResponseError) -> bool:
 
 
 def _is_transient(err: IotPortalError) -> bool:
-    """Return whether a read may succeed when it is repeated at once."""
+    """Return whether a read may succeed when it is repeated at once; after a timeout it would only take a place."""
+    if isinstance(err, IotPortalTimeoutError):
+        return False
     return isinstance(err, IotPortalConnectionError) or (
         type(err) is IotPortalResponseError and err.status in _TRANSIENT_STATUSES
     )
+
+
+def _pause_reason(err: IotPortalRateLimitError) -> PauseReason:
+    """Return why the portal asks for a pause."""
+    is_unavailable = err.status == 503  # noqa: PLR2004
+    return PauseReason.UNAVAILABLE if is_unavailable else PauseReason.TOO_MANY_REQUESTS

@@ -14,6 +14,19 @@ class IotPortalInputError(IotPortalError):
     """The request is invalid and was not sent."""
 
 
+class IotPortalBusyError(IotPortalError):
+    """The request would have waited too long behind others and was not sent."""
+
+
+class IotPortalPausedError(IotPortalBusyError):
+    """The request was not sent because the portal asked for a pause, which ends in `seconds`."""
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        """Store the message and the seconds until the pause ends."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class IotPortalConnectionError(IotPortalError):
     """The connection to the portal could not be established, or broke.
 

@@ -5,13 +5,17 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 import heapq
 from itertools import count
 from typing import Final, Protocol
 
+from .exceptions import IotPortalBusyError, IotPortalPausedError
+
 DEFAULT_RATE: Final = 4.0
-DEFAULT_MAX_CONCURRENT: Final = 2
+DEFAULT_MAX_CONCURRENT: Final = 3
+# What a person asks for starts within so many seconds, or fails.
+MAX_WAIT: Final = 30.0
 
 # Backing off goes no lower than this, in requests a second.
 MIN_RATE: Final = 0.2
@@ -28,12 +32,23 @@ class Priority(IntEnum):
     """Order in which waiting requests are sent; the lowest value goes first."""
 
     USER = 0
-    CONFIRMATION = 1
-    FIRST_READ = 2
-    POLL = 3
+    # Many at once in a dialog, where a person waits for them.
+    LOOK_UP = 1
+    CONFIRMATION = 2
+    FIRST_READ = 3
+    POLL = 4
+
+
+class PauseReason(StrEnum):
+    """Why the portal asked for a pause."""
+
+    TOO_MANY_REQUESTS = "too_many_requests"
+    UNAVAILABLE = "unavailable"
 
 
 _PRIORITY: ContextVar[Priority] = ContextVar("iot_portal_priority", default=Priority.USER)
+# The time of the monotonic clock by which the request has to start, its log-in included.
+_START_BY: ContextVar[float | None] = ContextVar("iot_portal_start_by", default=None)
 
 
 @contextmanager
@@ -44,6 +59,30 @@ def priority(value: Priority) -> Iterator[None]:
         yield
     finally:
         _PRIORITY.reset(token)
+
+
+def is_for_person() -> bool:
+    """Return whether a person waits for the requests of this context."""
+    return _PRIORITY.get() <= Priority.LOOK_UP
+
+
+@contextmanager
+def start_in_time() -> Iterator[None]:
+    """Bound how long a person's request within the context waits in all, with its log-in and its repetitions."""
+    if not is_for_person():
+        yield
+        return
+    token = _START_BY.set(asyncio.get_running_loop().time() + MAX_WAIT)
+    try:
+        yield
+    finally:
+        _START_BY.reset(token)
+
+
+def seconds_to_start() -> float | None:
+    """Return the seconds within which the request has to start, None without a bound."""
+    start_by = _START_BY.get()
+    return None if start_by is None else start_by - asyncio.get_running_loop().time()
 
 
 class TimerHandle(Protocol):
@@ -85,8 +124,9 @@ class LastHourCounter:
 class Pacer:
     """Starts at most `rate` requests a second and keeps at most `max_concurrent` of them in flight.
 
-    Within a priority first come is first served. A rate limit error halves the rate and allows one
-    request at a time, until the limits are restored step by step. Waiting requests may be cancelled.
+    Within a priority first come is first served. The last place is for what a person does. A rate limit error halves
+    the rate and allows one request at a time, until the limits are restored step by step. Waiting requests may be
+    cancelled.
     """
 
     def __init__(
@@ -105,6 +145,10 @@ class Pacer:
         self._in_flight = 0
         self._next_start = 0.0
         self._recover_at = 0.0
+        self._paused_until = 0.0
+        self.pause_reason: PauseReason | None = None
+        self._bounds: set[asyncio.Timeout] = set()
+        self._pause_listeners: list[Callable[[], None]] = []
         self._timer_handle: TimerHandle | None = None
         self._requests = LastHourCounter()
 
@@ -120,9 +164,103 @@ class Pacer:
         """Return how many requests were sent within the last hour."""
         return self._requests.total(self._running_loop.time())
 
+    @property
+    def seconds_paused(self) -> float:
+        """Return the seconds until the pause ends that the portal asked for, 0 without one."""
+        return max(0.0, self._paused_until - self._running_loop.time())
+
+    def listen_to_pauses(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call the listener when a pause begins, changes or is called off, not when its time is over.
+
+        Return how to stop that.
+        """
+        self._pause_listeners.append(listener)
+        return lambda: self._pause_listeners.remove(listener)
+
+    @asynccontextmanager
+    async def bounded_wait(self) -> AsyncIterator[None]:
+        """Raise IotPortalBusyError where the context would keep a person's request waiting too long."""
+        start_by = _START_BY.get()
+        if start_by is None:
+            yield
+            return
+        if max(self._running_loop.time(), self._paused_until) >= start_by:
+            raise self._busy_error()
+        try:
+            async with asyncio.timeout_at(start_by) as bound:
+                self._bounds.add(bound)
+                try:
+                    yield
+                finally:
+                    self._bounds.discard(bound)
+        except TimeoutError as err:
+            raise self._busy_error() from err
+
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Wait until a request may start, and hold its slot until the context ends."""
+        async with self.bounded_wait():
+            await self._take_slot()
+        self.record_request()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def record_request(self) -> None:
+        """Count a request that is sent now."""
+        self._requests.add(self._running_loop.time())
+
+    def back_off(
+        self, retry_after: float | None, reason: PauseReason = PauseReason.TOO_MANY_REQUESTS
+    ) -> None:
+        """Slow down after a rate limit error; `retry_after` is in seconds."""
+        now = self._running_loop.time()
+        until = now + (DEFAULT_PAUSE if retry_after is None else retry_after)
+        self.rate = max(self.rate / 2, min(MIN_RATE, self.full_rate))
+        self.max_concurrent = 1
+        self._next_start = max(self._next_start, until)
+        self._recover_at = self._next_start + RECOVERY_SECONDS
+        # An error that comes later may ask for less; it does not shorten the pause.
+        if until > self._paused_until:
+            self._paused_until, self.pause_reason = until, reason
+            self._fail_those_too_late(now)
+            self._pause_changed()
+
+    def start_afresh(self) -> None:
+        """Call a pause off and restore the limits, as a person has reloaded the account."""
+        now = self._running_loop.time()
+        self.rate, self.max_concurrent = self.full_rate, self._full_max_concurrent
+        self._next_start = min(self._next_start, now + SPACING_MARGIN / self.rate)
+        self._paused_until = now
+        self._dispatch()
+        self._pause_changed()
+
+    def _fail_those_too_late(self, now: float) -> None:
+        """End the waits of people's requests that cannot start in time because of the pause."""
+        for bound in self._bounds:
+            start_by = bound.when()
+            if not bound.expired() and start_by is not None and start_by <= self._paused_until:
+                bound.reschedule(now)
+
+    def _pause_changed(self) -> None:
+        """Call the listeners."""
+        for listener in self._pause_listeners:
+            listener()
+
+    def _busy_error(self) -> IotPortalBusyError:
+        """Return the error for a request that waits too long."""
+        if seconds := self.seconds_paused:
+            return IotPortalPausedError("the portal asked for a pause", seconds=seconds)
+        return IotPortalBusyError("too many requests are waiting")
+
+    @property
+    def _running_loop(self) -> EventLoop:
+        """Return the event loop, which is not known before the first request."""
+        return self._loop or asyncio.get_running_loop()
+
+    async def _take_slot(self) -> None:
+        """Wait until a request may start."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (_PRIORITY.get(), next(self._sequence), future))
         self._dispatch()
@@ -134,40 +272,25 @@ class Pacer:
             else:
                 self._release()
             raise
-        self.record_request()
-        try:
-            yield
-        finally:
-            self._release()
 
-    def record_request(self) -> None:
-        """Count a request that is sent now."""
-        self._requests.add(self._running_loop.time())
-
-    def back_off(self, retry_after: float | None) -> None:
-        """Slow down after a rate limit error; `retry_after` is in seconds."""
-        now = self._running_loop.time()
-        pause = DEFAULT_PAUSE if retry_after is None else retry_after
-        self.rate = max(self.rate / 2, min(MIN_RATE, self.full_rate))
-        self.max_concurrent = 1
-        self._next_start = max(self._next_start, now + pause)
-        self._recover_at = self._next_start + RECOVERY_SECONDS
-
-    @property
-    def _running_loop(self) -> EventLoop:
-        """Return the event loop, which is not known before the first request."""
-        return self._loop or asyncio.get_running_loop()
+    def _has_place(self) -> bool:
+        """Return whether the first of the waiting requests has a place; the last one is for what a person does."""
+        places = self.max_concurrent
+        if self._waiting[0][0] is not Priority.USER:
+            places = max(places - 1, 1)
+        return self._in_flight < places
 
     def _release(self) -> None:
         """Give a slot back."""
         self._in_flight -= 1
-        self._dispatch()
+        # The answer may ask for a pause, so the next request starts once it has been looked at.
+        asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         """Start as many waiting requests as the limits allow, and schedule the next call."""
         now = self._running_loop.time()
         self._recover(now)
-        while self._waiting and self._in_flight < self.max_concurrent:
+        while self._waiting and self._has_place():
             if not self._waiting[0][2].done():
                 if now < self._next_start:
                     break
@@ -178,7 +301,7 @@ class Pacer:
         if self._timer_handle is not None:
             self._timer_handle.cancel()
             self._timer_handle = None
-        if self._waiting and self._in_flight < self.max_concurrent:
+        if self._waiting and self._has_place():
             self._timer_handle = self._running_loop.call_at(self._next_start, self._dispatch)
 
     def _recover(self, now: float) -> None:

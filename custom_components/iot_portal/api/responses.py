@@ -31,7 +31,7 @@ from .values import Json
 MAX_BODY_BYTES: Final = 1024 * 1024
 UNREADABLE: Final = "the answer is not one of the portal's; is this its address?"
 MAX_MESSAGE_LENGTH: Final = 200
-MAX_RETRY_AFTER: Final = 24 * 60 * 60
+MAX_RETRY_AFTER: Final = 60 * 60
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**63 - 1
 MIN_ERROR_CODE_LENGTH: Final = len(ErrorCode.NO_ACTIVE_SESSION)

@@ -1,0 +1,334 @@
+"""What a person sees while the portal asks for a pause or many requests wait, by a clock that the test advances."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_ON
+from homeassistant.core import HomeAssistant, State
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.script import Script
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import get_system_health_info
+
+from custom_components.iot_portal import client_factory
+from custom_components.iot_portal.api.pacing import Pacer
+from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.diagnostics import async_get_config_entry_diagnostics
+from mock_portal import MockPortal
+from tests.faults.clock import WallClock
+
+from .conftest import ICCID, OTHER_ICCID, SetUp
+from .helpers import (
+    device_id,
+    open_sim_dialog,
+    request_status_change,
+    send_sms,
+    state_of,
+    submit_sim_form_to_end,
+)
+
+A_DAY = {"Retry-After": "86400"}
+A_POLL = timedelta(minutes=23)
+PORTAL = "binary_sensor.demo_client_portal"
+REFRESH = f"button.sim_{ICCID}_refresh"
+SENDERS = {ICCID: f"notify.sim_{ICCID}_sms", OTHER_ICCID: f"notify.sim_{OTHER_ICCID}_sms"}
+
+
+@pytest.fixture(autouse=True)
+def pacer(integration: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pace the requests as usual, but fast enough for a test."""
+    monkeypatch.setattr(
+        client_factory,
+        "Pacer",
+        lambda max_concurrent=3, **_: Pacer(rate=200, max_concurrent=max_concurrent),
+    )
+
+
+@pytest.fixture(autouse=True)
+def clock(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    """Return the clock."""
+    hass.loop.set_debug(False)
+    return WallClock(hass, monkeypatch)
+
+
+def portal_state(hass: HomeAssistant) -> State:
+    """Return the state of the entity Portal."""
+    state = hass.states.get(PORTAL)
+    assert state is not None
+    return state
+
+
+async def pause(hass: HomeAssistant, portal: MockPortal, clock: WallClock, **headers: str) -> None:
+    """Let the portal ask one poll for a pause; it is well again afterwards."""
+    fault = portal.faults.add("status", status=503, headers=headers or A_DAY, times=1)
+    await clock.advance(A_POLL)
+    await until(lambda: fault.fired)
+    await until(lambda: portal_state(hass).attributes["paused_until"])
+    portal.journal.clear()
+
+
+async def pass_time(hass: HomeAssistant, clock: WallClock, time: timedelta) -> None:
+    """Advance the time in steps, so that an idle connection ends before it is used, and wait for what follows."""
+    end = dt_util.utcnow() + time
+    while (left := end - dt_util.utcnow()) > timedelta():
+        await clock.advance(min(left, timedelta(minutes=5)))
+        await asyncio.sleep(0.005)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def until(condition: Any) -> None:
+    """Wait for something that needs a socket."""
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise TimeoutError
+
+
+async def press(hass: HomeAssistant, entity_id: str = REFRESH) -> None:
+    """Press a button."""
+    await hass.services.async_call("button", "press", {"entity_id": entity_id}, blocking=True)
+
+
+async def notify(hass: HomeAssistant, iccid: str) -> None:
+    """Send an SMS by the entity of a SIM."""
+    await hass.services.async_call(
+        "notify",
+        "send_message",
+        {"entity_id": SENDERS[iccid], "message": "Hello"},
+        blocking=True,
+    )
+
+
+async def test_paused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """After "not before tomorrow" an SMS fails at once and says until when; after an hour all goes on by itself."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    assert await async_setup_component(hass, "system_health", {})
+    assert portal_state(hass).attributes["paused_until"] is None
+    await pause(hass, portal, clock)
+
+    with pytest.raises(HomeAssistantError) as raised:
+        await send_sms(hass, entry)
+
+    until_when = portal_state(hass).attributes["paused_until"]
+    hour = timedelta(hours=1)
+    assert timedelta(seconds=-5) < until_when - dt_util.utcnow() - hour < timedelta(seconds=5)
+    assert str(raised.value) == (
+        f"Nothing was sent for SIM {OTHER_ICCID}, because the IoT Portal has asked for a pause. "
+        f"Try again after {dt_util.as_local(until_when):%H:%M:%S}"
+    )
+    assert portal_state(hass).attributes["pause_reason"] == "unavailable"
+    told = await async_get_config_entry_diagnostics(hass, entry)
+    assert told["pause"] == {"until": until_when, "reason": "unavailable"}
+    assert not entry.runtime_data.account.pending_writes.of(OTHER_ICCID).sent_sms
+    assert not list(portal.journal)
+    health = await get_system_health_info(hass, DOMAIN)
+    assert await health["can_reach_portal"] == "ok"
+    assert health["paused_until"] == until_when
+
+    await pass_time(hass, clock, hour + timedelta(seconds=1))
+
+    assert portal_state(hass).attributes["paused_until"] is None
+    assert portal_state(hass).attributes["pause_reason"] is None
+    assert portal.journal.find("GET", f"/ctdUsage/{ICCID}")
+    assert portal.journal.find("GET", f"/ctdUsage/{OTHER_ICCID}")
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+    assert (await send_sms(hass, entry))["sims"][0]["sms_id"]
+
+
+async def test_refresh_while_paused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """Refresh fails at once; what is known stays available, and the next poll reads everything."""
+    await set_up(ICCID, OTHER_ICCID)
+    await pause(hass, portal, clock, **{"Retry-After": "2400"})
+    shown = state_of(hass, ICCID, "status")
+
+    with pytest.raises(HomeAssistantError, match="asked for a pause"):
+        await press(hass)
+
+    assert state_of(hass, ICCID, "status") == shown
+    assert portal_state(hass).state == STATE_ON
+    assert not list(portal.journal)
+    await pass_time(hass, clock, timedelta(hours=1))
+    assert portal.journal.find("GET", f"/GetDevice/{ICCID}")
+    assert not portal.journal.find("GET", f"/GetDevice/{OTHER_ICCID}")
+
+
+async def test_reload_while_paused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """A reload starts afresh, also where another entry of the account has to wait."""
+    entry = await set_up(ICCID)
+    other = await set_up(OTHER_ICCID)
+    await pause(hass, portal, clock)
+
+    async with asyncio.timeout(60):
+        assert await hass.config_entries.async_reload(entry.entry_id)
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert other.state is ConfigEntryState.LOADED
+    assert portal.journal.find("POST", "/Login")
+
+
+async def test_set_up_while_paused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """A set-up fails at once and says until when; its retries wait for the end, and a reload does not."""
+    first = await set_up(ICCID)
+    await pause(hass, portal, clock)
+
+    entry = await set_up(OTHER_ICCID)
+
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert "asked for a pause" in (entry.reason or "")
+    await clock.advance(timedelta(minutes=2))
+    await hass.async_block_till_done()
+    assert not list(portal.journal)
+    assert "asked for a pause" in (entry.reason or "")
+
+    # It succeeds only when the account is loaded.
+    assert await hass.config_entries.async_reload(entry.entry_id)
+
+    assert first.state is ConfigEntryState.LOADED
+    assert portal_state(hass).attributes["paused_until"] is None
+
+
+async def test_removal_while_requests_wait(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """An account whose polls wait for the end of a pause is removed at once."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await pause(hass, portal, clock)
+    await clock.advance(A_POLL)
+    before = hass.loop.time()
+
+    await hass.config_entries.async_remove(entry.entry_id)
+
+    assert hass.loop.time() - before < 5
+    await pass_time(hass, clock, timedelta(hours=2))
+    assert not list(portal.journal)
+
+
+async def test_dialogs_while_paused(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    clock: WallClock,
+    account: dict[str, str],
+) -> None:
+    """The dialogs of an account and of its SIMs say at once that nothing was sent, and until when."""
+    entry = await set_up(ICCID)
+    await pause(hass, portal, clock)
+    until_when = f"{dt_util.as_local(portal_state(hass).attributes['paused_until']):%H:%M:%S}"
+
+    flow = await entry.start_reconfigure_flow(hass)
+    asked = await hass.config_entries.flow.async_configure(
+        flow["flow_id"],
+        {
+            "environment": "custom",
+            "client_id": account["client_id"],
+            "secret_key": account["secret_key"],
+            "other": {"base_url": account["base_url"]},
+        },
+    )
+    added = await submit_sim_form_to_end(
+        hass, await open_sim_dialog(hass, entry.entry_id), OTHER_ICCID
+    )
+
+    for result in (asked, added):
+        assert result["type"] is FlowResultType.FORM
+        assert result["errors"] == {"base": "portal_paused"}
+        assert (result["description_placeholders"] or {})["until"] == until_when
+    assert not list(portal.journal)
+
+
+async def test_hanging_sim(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """While one SIM hangs in polls and for a person, an SMS to another goes out at once."""
+    await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add("hang", iccid=ICCID)
+    await clock.advance(A_POLL)
+    await until(
+        lambda: any(
+            call.iccid == ICCID for call in portal.journal.find("GET", f"/ctdUsage/{ICCID}")
+        )
+    )
+    hanging = hass.async_create_task(notify(hass, ICCID))
+    await until(lambda: portal.journal.find("PUT", f"/SendSMS/{ICCID}/1"))
+    before = hass.loop.time()
+
+    await notify(hass, OTHER_ICCID)
+
+    assert hass.loop.time() - before < 5
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+    assert not hanging.done()
+    await clock.advance(timedelta(seconds=31))
+    with pytest.raises(HomeAssistantError, match="may have been carried out"):
+        await hanging
+
+
+async def test_stopped_script(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """What a stopped script was waiting to send is never sent."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await pause(hass, portal, clock, **{"Retry-After": "25"})
+    script = Script(
+        hass,
+        cv.SCRIPT_SCHEMA(
+            [
+                {
+                    "action": f"{DOMAIN}.send_sms",
+                    "data": {"device_id": device_id(hass, entry, OTHER_ICCID), "message": "Hello"},
+                }
+            ]
+        ),
+        "Hello",
+        DOMAIN,
+    )
+    running = hass.async_create_task(script.async_run(context=None))
+    await clock.advance(timedelta(seconds=5))
+    assert not running.done()
+
+    await script.async_stop()
+    await clock.wait(timedelta(minutes=1))
+
+    assert running.done()
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+
+
+async def test_check_of_a_write_goes_ahead_of_polls(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """Where a SIM has to be read to see a requested status, that read goes ahead of the polls that wait."""
+    fleet = [f"89310800000000001{number:02}" for number in range(8)]
+    portal.load({"extends": "documented", "sims": {iccid: {} for iccid in fleet}})
+    portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
+    entry = await set_up(ICCID, *fleet, options={"max_concurrent_requests": 1})
+    await pause(hass, portal, clock, **{"Retry-After": "25"})
+    await clock.advance(timedelta(seconds=20))
+    assert not list(portal.journal)
+
+    requested = hass.async_create_task(request_status_change(hass, entry))
+    await clock.advance(timedelta(seconds=10))
+    await requested
+
+    asked = [call.iccid for call in portal.journal]
+    assert asked[0] == ICCID
+    assert portal.journal.find("GET", f"/getStatus/{ICCID}")
+    # One read belongs to its own poll, which waits like the others.
+    reads = [number for number, iccid in enumerate(asked) if iccid == ICCID]
+    last_poll = max(number for number, iccid in enumerate(asked) if iccid in fleet)
+    assert len(reads) >= 4
+    assert reads[2] < len(asked) / 2
+    assert last_poll > reads[-1]
