@@ -205,7 +205,7 @@ async def test_retry_after(
 ) -> None:
     """The account waits as long as the portal asks for, whatever has become of the write."""
     waits: list[float | None] = []
-    monkeypatch.setattr(Pacer, "back_off", lambda _, retry_after: waits.append(retry_after))
+    monkeypatch.setattr(Pacer, "back_off", lambda _, seconds, _reason: waits.append(seconds))
     portal.faults.add(
         "status", route="SendSMS", status=status, body=body, headers={"Retry-After": "7"}
     )
