@@ -46,8 +46,8 @@ def make_client(
         credentials: Credentials = CREDENTIALS,
         *,
         base_url: str = portal.url,
-        timeout: float = 5,
-        poll_timeout: float = 5,
+        timeout: float = 30,
+        poll_timeout: float = 30,
     ) -> IotPortalClient:
         return IotPortalClient(
             session,

@@ -355,6 +355,7 @@ async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None
         ("7", 7, 7),
         ("999999999", 3600, 3600),
         ("soon", None, None),
+        (timedelta(minutes=9), 400, 540),
         (format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True), 0, 0),
         ("Thu, 26 Nov 2020 03:30:22 -0000", 0, 0),
         ("Thu, 99 Foo 99999 99:99:99 GMT", None, None),
@@ -371,11 +372,14 @@ async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None
 async def test_rate_limit(
     client: IotPortalClient,
     portal: MockPortal,
-    header: str | None,
+    header: str | timedelta | None,
     least: float | None,
     most: float | None,
 ) -> None:
     """Retry-After is read as seconds or as a date, and the read is not repeated."""
+    if isinstance(header, timedelta):
+        # Not when the tests are collected, which may be minutes before this one runs.
+        header = format_datetime(datetime.now(UTC) + header, usegmt=True)
     headers = {} if header is None else {"Retry-After": header}
     portal.faults.add("status", route="ctdUsage", status=429, headers=headers)
 
@@ -573,3 +577,35 @@ async def test_unserializable_json(
     portal.faults.add("status", route="GetDevice", status=200, body=body)
 
     assert (await client.get_device(ICCID)).raw == {"deviceID": expected}
+
+
+async def test_login_after_a_correction_at_the_portal(
+    make_client: MakeClient, portal: MockPortal
+) -> None:
+    """Logging in tries credentials again that the portal itself had refused, as a reload has to."""
+    client = make_client()
+    portal.state.accounts["demo-client"].secret_key = "another"
+    for _ in range(2):
+        with pytest.raises(IotPortalAuthenticationError):
+            await client.get_usage(ICCID)
+    assert portal.journal.logins == 1
+
+    portal.state.accounts["demo-client"].secret_key = "demo-secret"
+    await client.login()
+
+    assert await client.get_usage(ICCID)
+    assert portal.journal.logins == 2
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_login_refused_with_another_code(
+    client: IotPortalClient, portal: MockPortal, status: int
+) -> None:
+    """A code that is not about the credentials does not make them wrong, and no person is asked for them."""
+    body = {"errorMessage": "the body is not well-formed JSON", "errorCode": "10000023"}
+    portal.faults.add("status", route="Login", status=status, body=body)
+
+    with pytest.raises(IotPortalLoginError, match="not well-formed") as raised:
+        await client.login()
+
+    assert raised.value.code == "10000023"

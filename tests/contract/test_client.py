@@ -113,7 +113,7 @@ class Journey:
         self._portal = portal
         self._webhook = webhook
         self._client = IotPortalClient(
-            session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5, retry_wait=0
+            session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), retry_wait=0
         )
 
     async def run(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Journey:
         self._portal.clock.advance(60)
         is_refused = isinstance(queued, str) and queued.startswith("IotPortal")
         if not is_refused and self._portal.dialects["bulk_webhook"] != "silent":
-            await asyncio.wait_for(self._webhook.called.wait(), 5)
+            await self._webhook.called.wait()
         self._portal.clock.advance(60)
         return {
             "changed": refused or changed,
@@ -199,9 +199,7 @@ class Journey:
 
     async def _fail(self) -> dict[str, Any]:
         """Make the calls that the portal refuses."""
-        wrong = IotPortalClient(
-            self._session, self._portal.url, WRONG, pacer=UnlimitedPacer(), timeout=5
-        )
+        wrong = IotPortalClient(self._session, self._portal.url, WRONG, pacer=UnlimitedPacer())
         unknown = await self._call(self._client.get_usage(UNKNOWN))
         return {
             "unknown": unknown if isinstance(unknown, str) else bool(unknown),
@@ -213,7 +211,7 @@ class Journey:
         """Read after everything that may end the life of a token: time, another log-in, many requests."""
         self._portal.clock.advance(7200)
         other = IotPortalClient(
-            self._session, self._portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5
+            self._session, self._portal.url, CREDENTIALS, pacer=UnlimitedPacer()
         )
         await self._call(other.login())
         for _ in range(101 if self._portal.dialects["token_life"] == "hundred_calls" else 1):
@@ -247,7 +245,7 @@ async def test_rate_limit(session: ClientSession, variant: str) -> None:
     """Every form of a rate limit error is recognised."""
     async with MockPortal(scenario_with({"rate_limit": variant})) as portal:
         client = IotPortalClient(
-            session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), timeout=5, retry_wait=0
+            session, portal.url, CREDENTIALS, pacer=UnlimitedPacer(), retry_wait=0
         )
 
         answers = [await result(client.get_status(USED)) for _ in range(7)]

@@ -42,7 +42,7 @@ async def test_expires_in_the_middle(
     portal.faults.add("delay", route="ctdUsage", seconds=0.2, times=25)
 
     reads = hass.async_create_task(refresh_all(entry))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(portal.journal) < 10:  # noqa: ASYNC110  a socket
             await asyncio.sleep(0)
     portal.state.revoke_tokens()

@@ -31,7 +31,7 @@ async def client(portal: OddPortal, no_waiting: None) -> AsyncIterator[IotPortal
     credentials = Credentials(client_id="an-id", secret_key="a-secret")
     async with ClientSession() as session:
         yield IotPortalClient(
-            session, portal.url, credentials, pacer=UnlimitedPacer(), timeout=5, retry_wait=0
+            session, portal.url, credentials, pacer=UnlimitedPacer(), retry_wait=0
         )
 
 

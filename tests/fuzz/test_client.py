@@ -102,7 +102,6 @@ async def raw_server(socket_enabled: None) -> AsyncIterator[tuple[RawServer, Iot
                 url,
                 Credentials(client_id="a", secret_key="b"),
                 pacer=UnlimitedPacer(),
-                timeout=5,
             ),
         )
 

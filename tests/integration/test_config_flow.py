@@ -635,7 +635,8 @@ async def test_closing_the_dialog_ends_the_check(
     await wait_for_look_ups(portal, 2)
     running = running_checks()
     flows.async_abort(flow_id)
-    ended, _ = await asyncio.wait(running, timeout=5)
+    # Less than the time-out of the requests, which would end the check too.
+    ended, _ = await asyncio.wait(running, timeout=25)
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert ended == set(running)
