@@ -132,6 +132,27 @@ async def test_pending_write_that_never_ends(
     await harness.unload()
 
 
+async def test_sms_that_is_delivered_late(
+    harness: FaultHarness, portal: MockPortal, jump: timedelta
+) -> None:
+    """After the quick checks the polls check an SMS, also one that was sent in the future of the clock."""
+    portal.state.timings.sms_seconds = 3600
+    # The documented SIM takes no SMS before it is activated.
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await harness.set_up({})
+    assert await harness.act("send_sms", {"message": "Hello"}) is None
+    harness.events.clear()
+    harness.clock.jump(jump)
+    for _ in range(10):
+        await harness.clock.wait(timedelta(minutes=2))
+
+    portal.clock.advance(3600)
+    await harness.clock.wait(A_POLL)
+
+    assert harness.events == ["delivered"]
+    await harness.unload()
+
+
 async def test_restart_with_another_clock(
     harness: FaultHarness, portal: MockPortal, jump: timedelta
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -1016,3 +1017,269 @@ async def test_refused_before_the_start(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
+
+
+async def test_action_waits_for_no_read(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
+) -> None:
+    """An action returns when its own request is answered, also when all reads of the SIM hang."""
+    entry = await set_up(ICCID)
+    portal.faults.add("hang", method="GET")
+    data = {"device_id": device_id(hass, entry, ICCID)}
+    switch = {ATTR_ENTITY_ID: f"switch.sim_{ICCID}_active"}
+
+    async with asyncio.timeout(5):
+        for domain, action, details in (
+            (DOMAIN, "request_status_change", data | {"status": "activated"}),
+            (DOMAIN, "edit_device", data | {"changes": {"simNotes": "Spare"}}),
+            (DOMAIN, "send_sms", data | {"message": "Hello"}),
+            ("switch", "turn_on", switch),
+        ):
+            await hass.services.async_call(domain, action, details, blocking=True)
+
+    assert len([call for call in portal.journal if call.method == "PUT"]) == 4
+    assert pending(hass) == STATE_ON
+    # The reads in the background end with the account.
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_edit_is_read(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """What an edit has changed is read soon after it, without the parts that it cannot have changed."""
+    entry = await set_up(ICCID)
+    portal.journal.clear()
+    data = {"device_id": device_id(hass, entry, ICCID), "changes": {"ratePlan": "Another"}}
+
+    await call_action(hass, "edit_device", data)
+
+    assert state_of(hass, ICCID, "rate_plan") == "Another"
+    assert [call.route for call in portal.journal if call.method == "GET"].count("GetDevice") == 1
+
+
+@pytest.mark.parametrize("action", ["request_status_change", "edit_device", "bulk_edit_devices"])
+@pytest.mark.parametrize("is_started", [True, False], ids=["before the first read", "not started"])
+async def test_status_before_a_restart(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    is_started: bool,
+) -> None:
+    """A change soon after a restart tells the status that was there before it."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    happened = record_events(hass, "lifecycle")
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.faults.add("status", route="ctdUsage", status=500)
+    if not is_started:
+        monkeypatch.setattr(account, "LARGE_FLEET", 1)
+        hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    data: dict[str, Any] = {"device_id": device_id(hass, entry, ICCID)}
+    data |= (
+        {"status": "activated"}
+        if action == "request_status_change"
+        else {"changes": {"status": "activated"}}
+    )
+
+    await call_action(hass, action, data)
+    portal.clock.advance(portal.state.timings.bulk_seconds + 1)
+    portal.faults.clear()
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(hours=1))
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+    assert happened[0][1]["from"] == "inventory"
+
+
+async def test_status_that_cannot_be_read(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Where the status can no longer be read, events tell the last one that was."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
+    sim = next(iter(entry.runtime_data.sims.values()))
+    sim.data = replace(sim.data, status=None)
+    portal.faults.add("status", method="GET", status=500)
+
+    await request_status_change(hass, entry, "deactivated")
+    await advance_time(hass, freezer, PATIENCE)
+    await advance_time(hass, freezer, PATIENCE)
+
+    events = dict(happened)
+    assert events["status_change_timed_out"]["from"] == "inventory"
+    assert events["status_change_timed_out"]["still"] == "inventory"
+
+
+async def test_read_before_the_start(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIM that is read before a large fleet is started tells what changed since the last run, once."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    happened = record_events(hass, "lifecycle")
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.sims[ICCID].set_status("ACTIVATED")
+    monkeypatch.setattr(account, "LARGE_FLEET", 1)
+    hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(entry.entry_id)
+    sim = next(iter(entry.runtime_data.sims.values()))
+
+    await sim.async_refresh()
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [(event, told["from"]) for event, told in happened] == [("status_changed", "inventory")]
+
+
+async def test_confirmed_before_a_crash(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
+) -> None:
+    """A status that was confirmed before a crash is not told again as a change that nobody requested."""
+    entry = await set_up(ICCID)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    happened = record_events(hass, "lifecycle")
+    key = f"{DOMAIN}.{entry.entry_id}"
+    await request_status_change(hass, entry)
+    on_disk = deepcopy({name: hass_storage.get(name) for name in hass_storage if key in name})
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage |= on_disk
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [event for event, _ in happened] == ["status_change_confirmed"]
+
+
+async def test_overdue_and_asked_for_again(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A change that has timed out has ended, so another one does not supersede it."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry)
+    await advance_time(hass, freezer, PATIENCE)
+    await advance_time(hass, freezer, PATIENCE)
+
+    await request_status_change(hass, entry, "deactivated")
+
+    assert [event for event, _ in happened] == ["status_change_timed_out"]
+
+
+async def test_overdue_before_the_start(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request before a large fleet is started ends the repair of an overdue one for good."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await request_status_change(hass, entry)
+    await advance_time(hass, freezer, PATIENCE)
+    await advance_time(hass, freezer, PATIENCE)
+    await hass.config_entries.async_unload(entry.entry_id)
+    monkeypatch.setattr(account, "LARGE_FLEET", 1)
+    hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(entry.entry_id)
+
+    await request_status_change(hass, entry, "deactivated")
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert repair(hass, entry, "status_change_timed_out") is None
+
+
+@pytest.mark.parametrize("last", ["refused", "taken"])
+async def test_three_before_the_answer(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, last: str
+) -> None:
+    """Of three requests under way each accepted one ends once, whatever becomes of the others."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "activated")
+    requests = next(iter(entry.runtime_data.sims.values())).status_requests
+    second = requests.async_record("DEACTIVATED")
+    third = requests.async_record("TEST_READY")
+
+    requests.async_roll_back(second)
+    if last == "refused":
+        requests.async_roll_back(third)
+    else:
+        requests.async_follow(third)
+    await hass.async_block_till_done()
+
+    told = [(event, attributes["requested_status"]) for event, attributes in happened]
+    assert told == ([] if last == "refused" else [("status_change_superseded", "activated")])
+    state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
+    assert state is not None
+    wanted = "activated" if last == "refused" else "test_ready"
+    assert state.attributes["requested_status"] == wanted
+
+
+async def test_answered_in_another_order(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A request that is refused after a later one was accepted still ends the one before it."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "activated")
+    requests = next(iter(entry.runtime_data.sims.values())).status_requests
+    second = requests.async_record("DEACTIVATED")
+    third = requests.async_record("TEST_READY")
+
+    requests.async_follow(third)
+    requests.async_roll_back(second)
+    await hass.async_block_till_done()
+
+    assert ("status_change_superseded", "activated") in [
+        (event, attributes["requested_status"]) for event, attributes in happened
+    ]
+
+
+async def test_sms_of_a_sim_that_is_gone(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """An SMS that is answered after its SIM was removed is not checked any more."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    sim = next(iter(entry.runtime_data.sims.values()))
+    portal.faults.add("delay", route="SendSMS", seconds=0.5)
+    write = asyncio.ensure_future(sim.sms.async_send("Hello"))
+    await wait_for_requests(portal, f"PUT /SendSMS/{ICCID}/1")
+    hass.config_entries.async_remove_subentry(entry, sim.subentry.subentry_id)
+    await hass.async_block_till_done()
+
+    sms_id = await write
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert not portal.journal.find("GET", f"/GetSMS/{sms_id}")
+
+
+async def test_unloaded_before_the_answer(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
+) -> None:
+    """What is answered after the account was unloaded does not overwrite its file."""
+    entry = await set_up(ICCID)
+    sim = next(iter(entry.runtime_data.sims.values()))
+    portal.faults.add("delay", route="SendSMS", seconds=0.5)
+    write = asyncio.ensure_future(sim.sms.async_send("Hello"))
+    await wait_for_requests(portal, f"PUT /SendSMS/{ICCID}/1")
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage[f"{DOMAIN}.{entry.entry_id}"] = {"of": "the next one"}
+
+    await write
+    await hass.async_block_till_done()
+
+    assert hass_storage[f"{DOMAIN}.{entry.entry_id}"] == {"of": "the next one"}
