@@ -10,7 +10,8 @@ REPOSITORY = Path(__file__).parent.parent
 
 # A module may only import from layers above its own.
 INTEGRATION_LINES = (
-    ("api.const", "api.exceptions", "api.gsm", "api.iccid", "api.text"),
+    ("api.const", "api.gsm", "api.iccid", "api.text"),
+    ("api.exceptions",),
     ("api.values",),
     ("api.connection", "api.models", "api.pacing"),
     ("api.responses",),

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 import logging
-import re
 from typing import Final
+
+from .api import mask_numbers
 
 DOMAIN: Final = "iot_portal"
 LOGGER: Final = logging.getLogger(__package__)
@@ -44,16 +45,11 @@ MEGABYTE: Final = 10**6
 # Plan, owner and dates of a SIM seldom change.
 DEVICE_INTERVAL: Final = timedelta(hours=6)
 
-_LONG_NUMBER: Final = re.compile(r"\d{7,}(?=\d{4})")
-
 
 def _mask_numbers(record: logging.LogRecord) -> bool:
-    """Mask all but the last 4 digits of long numbers.
-
-    Logs are pasted into forums, and SIMs without a label are titled by their ICCID.
-    """
+    """Mask long numbers: logs are pasted into forums, and people may name a SIM by its number."""
     if record.levelno > logging.DEBUG:
-        record.msg, record.args = _LONG_NUMBER.sub("…", record.getMessage()), ()
+        record.msg, record.args = mask_numbers(record.getMessage()), ()
     return True
 
 

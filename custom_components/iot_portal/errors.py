@@ -1,6 +1,6 @@
 """Errors of requests and input as translated errors of Home Assistant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
@@ -22,6 +22,7 @@ from .api import (
     IotPortalOutcomeUnknownError,
     IotPortalPausedError,
     IotPortalRateLimitError,
+    mask_numbers,
 )
 from .api.gsm import sms_length
 from .const import DOMAIN
@@ -61,13 +62,20 @@ def translate(
         "translation_domain": DOMAIN,
         "translation_key": next(keys, otherwise),
         # The translation ends with a full stop; the portal's message may have one too.
-        "translation_placeholders": {
-            "subject": subject,
-            "error": str(err).rstrip(". "),
-            "until": _paused_until(err),
-            **placeholders,
-        },
+        "translation_placeholders": _masked(
+            {
+                "subject": subject,
+                "error": str(err).rstrip(". "),
+                "until": _paused_until(err),
+                **placeholders,
+            }
+        ),
     }
+
+
+def _masked(placeholders: Mapping[str, str]) -> dict[str, str]:
+    """Return placeholders without whole numbers: Home Assistant logs the errors of automations."""
+    return {name: mask_numbers(text) for name, text in placeholders.items()}
 
 
 def _paused_until(err: IotPortalError) -> str:
@@ -111,7 +119,9 @@ def check_message(message: str) -> None:
 def invalid_input(*, key: str, **placeholders: str) -> ServiceValidationError:
     """Return the error for input that cannot be sent."""
     return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+        translation_domain=DOMAIN,
+        translation_key=key,
+        translation_placeholders=_masked(placeholders),
     )
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
+from .api import mask_numbers
 from .const import DOMAIN
 from .text import as_markdown
 
@@ -44,7 +45,7 @@ def async_raise_issue(
         translation_key=issue,
         # The page of repairs renders markdown, and a SIM is named by the portal's label.
         translation_placeholders={
-            name: text if name == "file" else as_markdown(text)
+            name: text if name == "file" else as_markdown(mask_numbers(text))
             for name, text in placeholders.items()
         },
     )

@@ -32,13 +32,16 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .api import (
+    SHOWN_DIGITS,
     Device,
     IotPortalAuthenticationError,
     IotPortalClient,
     IotPortalError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
+    mask_numbers,
     normalize_iccid,
+    shorten,
     spellings,
 )
 from .api.pacing import Priority, priority
@@ -72,6 +75,8 @@ MAX_LISTED_LENGTH: Final = 40
 # The shortest ICCID, and the country-independent digits that each begins with.
 MIN_ICCID_LENGTH: Final = 18
 ICCID_PREFIX: Final = "89"
+# What stays of the shortest ICCID without its issuer.
+MAX_TITLE_DIGITS: Final = 11
 # Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
 # ended at once would leave it waiting for ever.
 MIN_PROGRESS_SECONDS: Final = 1.0
@@ -133,11 +138,17 @@ class FoundSim:
     iccid: str
     device: Device | None = None
 
-    @property
-    def title(self) -> str:
-        """Return the portal's label, or else a name by the ICCID."""
+    def title(self, others: Iterable[str]) -> str:
+        """Return the portal's label, or else a name that no other ICCID fits; it gets into ids, logs and errors."""
         label = self.device.label if self.device is not None else None
-        return label or f"SIM {self.iccid}"
+        if label and (masked := mask_numbers(label)).strip("…0123456789"):
+            return masked
+        digits = SHOWN_DIGITS
+        while digits < MAX_TITLE_DIGITS and any(
+            other.endswith(self.iccid[-digits:]) for other in others if other != self.iccid
+        ):
+            digits += 1
+        return f"SIM {shorten(self.iccid, digits)}"
 
 
 class SimSubentryFlow(ConfigSubentryFlow):
@@ -319,6 +330,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
         """Add the SIMs: the flow itself can create one, the others are added beside it."""
         entry: IotPortalConfigEntry = self._get_entry()
         _keep_devices(entry, sims)
+        iccids = {*_iccids_present(self.hass), *(sim.iccid for sim in sims)}
         first, *others = sims
         for sim in others:
             self.hass.config_entries.async_add_subentry(
@@ -326,12 +338,12 @@ class SimSubentryFlow(ConfigSubentryFlow):
                 ConfigSubentry(
                     data=MappingProxyType({CONF_ICCID: sim.iccid}),
                     subentry_type=SUBENTRY_TYPE_SIM,
-                    title=sim.title,
+                    title=sim.title(iccids),
                     unique_id=sim.iccid,
                 ),
             )
         return self.async_create_entry(
-            title=first.title,
+            title=first.title(iccids),
             data={CONF_ICCID: first.iccid},
             unique_id=first.iccid,
             description="added",

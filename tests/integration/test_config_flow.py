@@ -21,6 +21,7 @@ from homeassistant.data_entry_flow import (
 )
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import slugify
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -32,6 +33,7 @@ from custom_components.iot_portal import client_factory, sim_flow
 from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
+from mock_portal.sim import Sim
 from tests.common import ADDRESSES_WITH_SECRETS, UNUSABLE_ADDRESSES, serving
 from tests.tls import BAD_CERTIFICATES, Authority
 
@@ -347,10 +349,52 @@ async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert {sub.unique_id: sub.title for sub in entry.subentries.values()} == {
         ICCID: "Pangea test SIM",
-        OTHER_ICCID: f"SIM {OTHER_ICCID}",
+        OTHER_ICCID: "SIM …0011",
     }
     assert state_of(hass, ICCID, "status") == "inventory"
     assert state_of(hass, OTHER_ICCID, "status") == "activated"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_unnamed_sims_with_the_same_last_digits(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, together: bool
+) -> None:
+    """A SIM without a label is named by so many of its last digits that no other SIM has the same."""
+    iccids = ["8931080000000010011", "8931080000000020011", "8931080000000031234"]
+    for iccid in iccids:
+        portal.state.add_sim(Sim(iccid=iccid))
+    entry = await set_up()
+
+    for typed in ["\n".join(iccids)] if together else iccids:
+        result = await add_sims(hass, entry.entry_id, typed)
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+
+    titles = [sub.title for sub in entry.subentries.values()]
+    first = "SIM …10011" if together else "SIM …0011"
+    assert sorted(titles) == sorted([first, "SIM …20011", "SIM …1234"])
+    assert f"sensor.{slugify(first)}_status" in hass.states.async_entity_ids()
+    assert not [state for state in hass.states.async_all() if "893108" in state.entity_id]
+
+
+@pytest.mark.parametrize(
+    ("label", "title"),
+    [
+        ("Pump house", "Pump house"),
+        (OTHER_ICCID, "SIM …0011"),
+        ("+31 97 0000 4711", "SIM …0011"),
+        (f"Pump {OTHER_ICCID}", "Pump …0011"),
+    ],
+)
+async def test_label_with_a_number(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, label: str, title: str
+) -> None:
+    """A label of the portal that holds a whole number is shortened: it gets into entity IDs and logs."""
+    portal.sims[OTHER_ICCID].device["deviceID"] = label
+    entry = await set_up()
+
+    result = await add_sims(hass, entry.entry_id, OTHER_ICCID)
+
+    assert result["title"] == title
 
 
 async def test_adding_costs_three_requests(
@@ -709,7 +753,7 @@ async def test_network_without_some_routes(
     result = await add_sims(hass, entry.entry_id, ICCID)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == f"SIM {ICCID}"
+    assert result["title"] == "SIM …3632"
 
 
 @pytest.mark.parametrize("variant", ["400", "404_html", "200_empty"])

@@ -40,7 +40,7 @@ from .models import (
     is_activated,
     sms_status,
 )
-from .text import one_line
+from .text import SHOWN_DIGITS, mask_numbers, one_line, shorten
 from .values import DataSize
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "DELIVERED_STATUSES",
     "FAILED_STATUSES",
     "PRODUCTION_URL",
+    "SHOWN_DIGITS",
     "TERMINAL_STATUSES",
     "UAT_URL",
     "AddressFault",
@@ -80,8 +81,10 @@ __all__ = [
     "is_activated",
     "is_private",
     "is_same_card",
+    "mask_numbers",
     "normalize_iccid",
     "one_line",
+    "shorten",
     "sms_status",
     "spellings",
 ]

@@ -3,11 +3,20 @@
 import asyncio
 from enum import IntEnum
 
+from .text import mask_addresses, mask_numbers
+
 
 class IotPortalError(Exception):
-    """Base class of all errors of the client; `attempts` is how many times a read was sent."""
+    """Base class of all errors of the client; `attempts` is how many times a read was sent.
+
+    An error may be logged by anybody, so long numbers in its message are masked here, in whoever's words.
+    """
 
     attempts = 1
+
+    def __init__(self, message: str) -> None:
+        """Store the message, with the last digits of long numbers only."""
+        super().__init__(mask_numbers(message))
 
 
 class IotPortalInputError(IotPortalError):
@@ -75,8 +84,8 @@ class IotPortalResponseError(IotPortalError):
         evidence: Evidence = Evidence.WEAK,
     ) -> None:
         """Store message, HTTP status, error code and evidence."""
-        super().__init__(message)
-        self.message = message
+        super().__init__(mask_addresses(message))
+        self.message = str(self)
         self.status = status
         self.code = code
         self.evidence = evidence
