@@ -88,6 +88,7 @@ BINARY_SENSORS = (
     ),
     IotPortalBinarySensorEntityDescription[PendingWrites](
         key="change_pending",
+        shows_writes=True,
         disabled_in_large_fleets=True,
         part_fn=lambda data: data.writes if data.is_known else None,
         is_on_fn=lambda writes: writes.awaited_status is not None,

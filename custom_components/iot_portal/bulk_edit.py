@@ -10,7 +10,7 @@ from uuid import uuid4
 from aiohttp.hdrs import METH_GET, METH_POST, METH_PUT
 from aiohttp.web import Request, RequestPayloadError
 from homeassistant.components import webhook
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Context, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.network import NoURLAvailableError
@@ -25,7 +25,7 @@ from .coordinator import IotPortalSimCoordinator
 from .errors import translated_errors
 from .follow_up import PATIENCE, may_have_been_sent
 from .models import BulkEditEventType, SimEvent
-from .status_requests import StatusRequests, tracked_request
+from .status_requests import StatusRequests, requested_status, tracked_request
 from .storage import BulkEdit
 
 # A report on the largest fleet has some 100 bytes for each SIM.
@@ -63,13 +63,13 @@ class BulkEdits:
             self._stop_listening(webhook_id)
 
     async def async_send(
-        self, iccids: list[str], changes: Mapping[str, Any]
+        self, iccids: list[str], changes: Mapping[str, Any], context: Context | None = None
     ) -> tuple[object, str | None]:
         """Queue the same changes of many SIMs; return the answer, and the queue id of the report.
 
         Without an external URL of Home Assistant there is no report, and None instead of the id.
         """
-        edit, url = self._new_edit(iccids)
+        edit, url = self._new_edit(iccids, context)
         if url is not None:
             self._account.pending_writes.bulk_edits[edit.webhook_id] = edit
             self._listen(edit)
@@ -77,9 +77,10 @@ class BulkEdits:
         try:
             async with tracked_request(
                 self._status_requests(iccids),
-                changes.get("status"),
+                requested_status(changes),
                 self._account.pending_writes,
                 in_bulk=True,
+                context=context,
             ):
                 with translated_errors(self._hass, entry, entry.title):
                     answer = await self._account.client.bulk_edit_devices(
@@ -91,13 +92,14 @@ class BulkEdits:
             raise
         return answer, edit.queue_id if url is not None else None
 
-    def _new_edit(self, iccids: list[str]) -> tuple[BulkEdit, str | None]:
+    def _new_edit(self, iccids: list[str], context: Context | None) -> tuple[BulkEdit, str | None]:
         """Return an edit with ids that nobody can guess, and the URL for its report."""
         edit = BulkEdit(
             queue_id=uuid4().hex,
             webhook_id=webhook.async_generate_id(),
             iccids=iccids,
             requested_at=dt_util.utcnow(),
+            context=context,
         )
         try:
             url = webhook.async_generate_url(self._hass, edit.webhook_id, allow_internal=False)
@@ -167,6 +169,7 @@ class BulkEdits:
                     "took_seconds": round(elapsed_since(edit.requested_at).total_seconds()),
                     **attributes,
                 },
+                context=edit.context,
             )
         )
 

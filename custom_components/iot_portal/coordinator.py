@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import (
@@ -77,6 +77,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.events = EventFeed(hass)
         self.has_been_read = False
         self._is_recalled = False
+        # That of the call whose effect the entities are being updated with.
+        self.context: Context | None = None
         self._next_priority = Priority.FIRST_READ
         # What a person has asked for is still to be read after a failure.
         self._must_read_all = False
@@ -244,15 +246,34 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         read = replace(read, settings=self.data.settings)
         before = self.data.history
         history, events = tell_read(before, read, dt_util.now())
-        history, status_events = self._tell_status(history, read.status)
+        history, status_events, context = self._tell_status(history, read.status)
         self.data = self._build_data(read, history)
         self.account.async_schedule_update()
+        if context is not None or status_events:
+            # Before anything else can update the entities, in another context.
+            self._async_update_in(context)
         await self._async_publish(status_events + events, before)
 
-    def _tell_status(self, history: History, status: str | None) -> tuple[History, list[SimEvent]]:
-        """End the request for a status that was read; return its history, and a change that nobody requested."""
+    def _tell_status(
+        self, history: History, status: str | None
+    ) -> tuple[History, list[SimEvent], Context | None]:
+        """End the request for a status that was read.
+
+        Return the history, a change that nobody requested, and the context of one that somebody did.
+        """
+        request = self.data.writes.awaited_status
         is_requested = self.status_requests.async_confirm(status)
-        return tell_status(history, status, is_requested=is_requested)
+        history, events = tell_status(history, status, is_requested=is_requested)
+        return history, events, request.context if request and is_requested else None
+
+    @callback
+    def _async_update_in(self, context: Context | None) -> None:
+        """Update the entities; those that show writes are in the context of the call that the change comes of."""
+        self.context = context
+        try:
+            self.async_update_listeners()
+        finally:
+            self.context = None
 
     async def _async_publish(self, events: list[SimEvent], before: History) -> None:
         """Publish what happened once it is on the disk: a crash in between loses it, but nothing is told twice.
@@ -271,10 +292,10 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if self._shutdown_requested:
             return
         before = self.data.history
-        history, events = self._tell_status(before, status)
+        history, events, context = self._tell_status(before, status)
         self.data = replace(self.data, status=status, history=history)
         self.account.async_schedule_update()
-        self.async_update_listeners()
+        self._async_update_in(context)
         if history.told != before.told:
             self.config_entry.async_create_task(
                 self.hass, self._async_publish(events, before), f"{DOMAIN} events of {self.title}"
@@ -282,20 +303,27 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
 
     @callback
     @override
-    def async_writes_changed(self) -> None:
-        """Save the pending writes, and update the entities that show them."""
+    def async_writes_changed(self, context: Context | None = None) -> None:
+        """Save the pending writes, and update the entities that show them, in the context of the call behind it."""
         self.pending_writes.async_schedule_save()
         # A write may end after its SIM was removed.
         if not self._shutdown_requested:
-            self.async_update_listeners()
+            self._async_update_in(context)
 
     async def async_read_now(self) -> None:
-        """Read everything for a person, who does not wait for a poll under way."""
+        """Read everything for a person, who does not wait for a poll under way; raise the error if that fails."""
         self._next_priority = Priority.USER
         self._busy = None
         await self.async_refresh()
         if self._busy is not None:
             raise HomeAssistantError(**translate(self._busy, self.title)) from self._busy
+        err = self.last_exception
+        if not self.last_update_success and isinstance(err, HomeAssistantError):
+            raise HomeAssistantError(
+                translation_domain=err.translation_domain,
+                translation_key=err.translation_key,
+                translation_placeholders=err.translation_placeholders,
+            ) from err
 
     @override
     async def async_read_soon(self) -> None:
@@ -303,9 +331,11 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self._next_priority = Priority.CONFIRMATION
         await self.async_refresh()
 
-    async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
+    async def async_edit_device(
+        self, changes: Mapping[str, Any], context: Context | None = None
+    ) -> object:
         """Change fields of the SIM, and return the portal's answer; their effect is read in the background."""
-        answer = await self.status_requests.async_edit_device(changes)
+        answer = await self.status_requests.async_edit_device(changes, context)
         # What was changed may be in the part that is read seldom.
         self.data = replace(self.data, device_read_at=None)
         self.config_entry.async_create_background_task(

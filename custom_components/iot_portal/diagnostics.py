@@ -76,14 +76,19 @@ def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
         "last_update_success": sim.last_update_success,
         "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
         "failing_routes": {endpoint: asdict(failure) for endpoint, failure in data.failing.items()},
-        "status_request": asdict(request) if request else None,
-        "last_sms": _shape(asdict(last_sms)) if last_sms else None,
+        "status_request": asdict(request, dict_factory=_without_user) if request else None,
+        "last_sms": _shape(asdict(last_sms, dict_factory=_without_user)) if last_sms else None,
         "sms_list_is_complete": sim.sms.is_list_complete,
         "status": data.status,
         "usage": _shape(data.usage.raw if data.usage else {}),
         "session": _shape(data.session.raw if data.session else {}),
         "device": _shape(data.device.raw if data.device else {}),
     }
+
+
+def _without_user(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a write without the context, which names the user."""
+    return {name: value for name, value in fields if name != "context"}
 
 
 def _shape(raw: Any) -> dict[str, Any]:

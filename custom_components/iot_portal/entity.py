@@ -25,6 +25,7 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
 
     part_fn: Callable[[SimData], PartT | None]
     disabled_in_large_fleets: bool = False
+    shows_writes: bool = False
 
     def has_part(self, data: SimData) -> bool:
         """Return whether the part is there."""
@@ -122,6 +123,20 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
         self._attr_device_info = sim_device(coordinator)
         if description.disabled_in_large_fleets and coordinator.account.is_large:
             self._attr_entity_registry_enabled_default = False
+        if description.shows_writes:
+            # The first SMS, for one, adds the entity that shows it.
+            self._context = coordinator.context
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Write the state; what comes of a call is in its context, and nothing else."""
+        if self.entity_description.shows_writes:
+            self._context = self.coordinator.context
+            self._context_set = None
+        super()._handle_coordinator_update()
+        if self.entity_description.shows_writes:
+            self._context = None
 
     @property
     @override

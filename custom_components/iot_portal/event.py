@@ -108,4 +108,6 @@ class IotPortalEvent(EventEntity):
         """Show an event of one of the entity's types."""
         if event.event_type in self.event_types:
             self._trigger_event(event.event_type.value, dict(event.attributes))
+            self._context = event.context
             self.async_write_ha_state()
+            self._context = None

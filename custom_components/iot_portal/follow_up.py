@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import HassJob, HomeAssistant, callback
+from homeassistant.core import Context, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 
 from .api import IotPortalCancelledError, IotPortalClient, IotPortalOutcomeUnknownError
@@ -78,8 +78,8 @@ class TrackedSim(ABC):
         """Read the SIM to see the effect of a write."""
 
     @abstractmethod
-    def async_writes_changed(self) -> None:
-        """Save the pending writes, and update the entities that show them."""
+    def async_writes_changed(self, context: Context | None = None) -> None:
+        """Save the pending writes, and update the entities that show them, in the context of the call behind it."""
 
 
 class FollowUp:

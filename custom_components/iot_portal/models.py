@@ -7,6 +7,8 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from homeassistant.core import Context
+
 from .api import Device, Session, SimStatus, Usage, is_activated
 from .const import (
     CONF_ALLOWANCE,
@@ -76,10 +78,11 @@ class BulkEditEventType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimEvent:
-    """Something that happened to a SIM, or to a bulk edit of SIMs."""
+    """Something that happened to a SIM, or to a bulk edit of SIMs; `context` is that of the call it comes of."""
 
     event_type: SimEventType | SmsEventType | BulkEditEventType
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    context: Context | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,7 +224,8 @@ class StatusRequest:
     """A requested status that the portal has not reported yet; overdue once it was given up.
 
     `replaces` is the request before it, until it is known whether the portal accepts this one. That may replace
-    another itself, as long as it is not answered either.
+    another itself, as long as it is not answered either. `context` is that of the call that requested it, whose user is
+    shown with all that comes of it.
     """
 
     status: str
@@ -230,6 +234,7 @@ class StatusRequest:
     is_overdue: bool = False
     in_bulk: bool = False
     replaces: StatusRequest | None = None
+    context: Context | None = None
 
     def is_met_by(self, status: str | None) -> bool:
         """Return whether a status is the requested one; networks have several words for activated."""
@@ -265,6 +270,7 @@ class SentSms:
     sms_id: str | None = None
     status: str | None = None
     has_ended: bool = False
+    context: Context | None = None
 
 
 @dataclass(kw_only=True, slots=True)

@@ -51,4 +51,4 @@ class IotPortalNotifier(IotPortalSimEntity, NotifyEntity):
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send the message as an SMS."""
-        await self.coordinator.sms.async_send(message)
+        await self.coordinator.sms.async_send(message, self._context)

@@ -204,6 +204,7 @@ DEVICE_SENSORS = (
 SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     IotPortalSensorEntityDescription[str](
         key="status",
+        shows_writes=True,
         device_class=SensorDeviceClass.ENUM,
         options=[status.lower() for status in SimStatus],
         part_fn=lambda data: data.status,
@@ -215,6 +216,7 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     *DEVICE_SENSORS,
     DetailDescription[SentSms](
         key="last_sms_status",
+        shows_writes=True,
         device_class=SensorDeviceClass.ENUM,
         options=list(SmsStatus),
         entity_registry_enabled_default=False,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from homeassistant.core import callback
+from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
@@ -69,10 +69,10 @@ class SmsMessages:
             follow_up.stop()
         self._follow_ups.clear()
 
-    async def async_send(self, message: str) -> str | None:
+    async def async_send(self, message: str, context: Context | None = None) -> str | None:
         """Send an SMS to the SIM and return its id, or None where the portal does not tell it."""
         check_message(message)
-        sms = SentSms(sent_at=dt_util.utcnow())
+        sms = SentSms(sent_at=dt_util.utcnow(), context=context)
         self._sim.data.writes.sent_sms.append(sms)
         try:
             await self._sim.pending_writes.async_save_request()
@@ -83,7 +83,7 @@ class SmsMessages:
                 self._end(sms, SmsEventType.UNCONFIRMED)
             else:
                 self._sim.data.writes.sent_sms.remove(sms)
-                self._sim.async_writes_changed()
+                self._sim.async_writes_changed(context)
             raise
         sms = self._update(sms, sms_id=sms_id)
         try:
@@ -194,7 +194,7 @@ class SmsMessages:
         updated = replace(sms, **changes)
         sent[sent.index(sms)] = updated
         sent[:] = [kept for kept in sent if not kept.has_ended or kept is sent[-1]]
-        self._sim.async_writes_changed()
+        self._sim.async_writes_changed(sms.context)
         return updated
 
     def _end(self, sms: SentSms, event_type: SmsEventType) -> None:
@@ -214,6 +214,7 @@ class SmsMessages:
                     "sent_at": sms.sent_at,
                     "took_seconds": round(elapsed_since(sms.sent_at).total_seconds()),
                 },
+                context=sms.context,
             )
         )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from homeassistant.core import callback
+from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
@@ -49,10 +49,10 @@ class StatusRequests:
         self._has_stopped = True
         self._stop_follow_up()
 
-    async def async_request(self, status: str) -> None:
+    async def async_request(self, status: str, context: Context | None = None) -> None:
         """Request a status, and check whether it is there already."""
         known = ", ".join(SimStatus)
-        async with tracked_request([self], status, self._sim.pending_writes):
+        async with tracked_request([self], status, self._sim.pending_writes, context=context):
             with self._sim.translated_errors(
                 otherwise="status_refused", status=status, known=known
             ):
@@ -62,9 +62,12 @@ class StatusRequests:
             self._sim.hass, self.async_check(), f"{DOMAIN} check of a status request"
         )
 
-    async def async_edit_device(self, changes: Mapping[str, Any]) -> object:
+    async def async_edit_device(
+        self, changes: Mapping[str, Any], context: Context | None = None
+    ) -> object:
         """Change fields of the SIM and return the portal's answer; a status among them is followed."""
-        async with tracked_request([self], changes.get("status"), self._sim.pending_writes):
+        status = requested_status(changes)
+        async with tracked_request([self], status, self._sim.pending_writes, context=context):
             with self._sim.translated_errors():
                 return await self._sim.client.edit_device(self._sim.iccid, changes)
 
@@ -89,14 +92,16 @@ class StatusRequests:
             return False
         self._stop_follow_up()
         self._clear_issue()
-        self._replace(None)
+        self._replace(None, request.context)
         if request.is_overdue:
             return False
         self._publish(SimEventType.STATUS_CHANGE_CONFIRMED, request, to=status)
         return True
 
     @callback
-    def async_record(self, status: str, *, in_bulk: bool = False) -> StatusRequest:
+    def async_record(
+        self, status: str, *, in_bulk: bool = False, context: Context | None = None
+    ) -> StatusRequest:
         """Record a request that is about to be sent, with the one that it replaces."""
         self._sim.async_recall()
         writes = self._sim.data.writes
@@ -106,6 +111,7 @@ class StatusRequests:
             requested_at=dt_util.utcnow(),
             in_bulk=in_bulk,
             replaces=writes.status_request,
+            context=context,
         )
         self._stop_follow_up()
         writes.status_request = request
@@ -120,10 +126,12 @@ class StatusRequests:
         if (pending := self._sim.data.writes.status_request) is not None:
             if pending.is_same(request):
                 before = pending.replaces
-            self._replace(pending.changed(request, lambda sent: replace(sent, replaces=None)))
+            self._replace(
+                pending.changed(request, lambda sent: replace(sent, replaces=None)), request.context
+            )
             if pending.is_same(request):
                 self._start_follow_up(replace(pending, replaces=None))
-        self._end_superseded(before, request.status)
+        self._end_superseded(before, request)
 
     @callback
     def async_roll_back(self, request: StatusRequest) -> None:
@@ -131,22 +139,23 @@ class StatusRequests:
         pending = self._sim.data.writes.status_request
         if pending is None or not pending.contains(request):
             # One that was requested later was answered first.
-            self._end_superseded(request.replaces, (pending or request).status)
+            self._end_superseded(request.replaces, pending or request)
             return
-        self._replace(pending.changed(request, lambda refused: refused.replaces))
+        self._replace(pending.changed(request, lambda refused: refused.replaces), request.context)
         awaited = self._sim.data.writes.awaited_status
         if pending.is_same(request) and awaited is not None:
             self._start_follow_up(awaited)
 
-    def _end_superseded(self, before: StatusRequest | None, status: str) -> None:
+    def _end_superseded(self, before: StatusRequest | None, by: StatusRequest) -> None:
         """Publish the end of a request that another replaced before it was fulfilled."""
-        if before is not None and not before.is_overdue and not before.is_met_by(status):
-            self._publish(SimEventType.STATUS_CHANGE_SUPERSEDED, before, superseded_by=status)
+        if before is not None and not before.is_overdue and not before.is_met_by(by.status):
+            ended = replace(before, context=by.context)
+            self._publish(SimEventType.STATUS_CHANGE_SUPERSEDED, ended, superseded_by=by.status)
 
-    def _replace(self, request: StatusRequest | None) -> None:
-        """Replace the pending request."""
+    def _replace(self, request: StatusRequest | None, context: Context | None) -> None:
+        """Replace the pending request, because of a call with that context."""
         self._sim.data.writes.status_request = request
-        self._sim.async_writes_changed()
+        self._sim.async_writes_changed(context)
 
     def _start_follow_up(self, request: StatusRequest) -> None:
         """Check the status until it is the requested one; requests in bulk are left to the polls."""
@@ -171,7 +180,7 @@ class StatusRequests:
         """Publish that the portal never reported the status."""
         self._stop_follow_up()
         self._raise_issue(request)
-        self._replace(replace(request, is_overdue=True))
+        self._replace(replace(request, is_overdue=True), request.context)
         self._publish(
             SimEventType.STATUS_CHANGE_TIMED_OUT, request, still=self._sim.data.last_known_status
         )
@@ -213,23 +222,33 @@ class StatusRequests:
                     "took_seconds": round(elapsed_since(request.requested_at).total_seconds()),
                     **{name: normalize_status(status) for name, status in statuses.items()},
                 },
+                context=request.context,
             )
         )
+
+
+def requested_status(changes: Mapping[str, Any]) -> str | None:
+    """Return the status that changes of a SIM request, if that is certain: one word under the portal's own name."""
+    status = changes.get("status")
+    return status if isinstance(status, str) else None
 
 
 @asynccontextmanager
 async def tracked_request(
     sims: Iterable[StatusRequests],
-    status: object | None,
+    status: str | None,
     store: PendingWritesStore,
     *,
     in_bulk: bool = False,
+    context: Context | None = None,
 ) -> AsyncIterator[None]:
     """Record the request for a status on the disk before it is sent; follow it unless it was not carried out."""
     recorded = (
         []
         if status is None
-        else [(sim, sim.async_record(str(status), in_bulk=in_bulk)) for sim in sims]
+        else [
+            (sim, sim.async_record(str(status), in_bulk=in_bulk, context=context)) for sim in sims
+        ]
     )
     was_sent = True
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.storage import Store
@@ -64,18 +64,31 @@ class BulkEdit:
     webhook_id: str
     iccids: list[str]
     requested_at: datetime
+    context: Context | None = None
 
 
 def dataclass_schema(kind: type[Any], fields: Mapping[Any, Any]) -> vol.Schema:
     """Return the schema that reads a dataclass; fields that a newer version added are dropped."""
     values = vol.Schema(
-        {vol.Required(name): value for name, value in fields.items()}, extra=vol.REMOVE_EXTRA
+        {
+            name if isinstance(name, vol.Optional) else vol.Required(name): value
+            for name, value in fields.items()
+        },
+        extra=vol.REMOVE_EXTRA,
     )
     return vol.Schema(vol.All(values, lambda valid: kind(**valid)))
 
 
 _INSTANT: Final = vol.All(cv.datetime, dt_util.as_utc)
-_STATUS_REQUEST_FIELDS: Final = {
+_OF_CONTEXT: Final = {
+    vol.Optional("context"): vol.Any(
+        None,
+        dataclass_schema(
+            Context, {"id": str, "parent_id": vol.Any(None, str), "user_id": vol.Any(None, str)}
+        ),
+    )
+}
+_STATUS_REQUEST_FIELDS: Final = _OF_CONTEXT | {
     "status": str,
     "previous": vol.Any(None, str),
     "requested_at": _INSTANT,
@@ -89,7 +102,8 @@ _STATUS_REQUEST: Final = dataclass_schema(
 )
 _SENT_SMS: Final = dataclass_schema(
     SentSms,
-    {
+    _OF_CONTEXT
+    | {
         "sent_at": _INSTANT,
         "sms_id": vol.Any(None, str),
         "status": vol.Any(None, str),
@@ -106,7 +120,7 @@ _PENDING_WRITES: Final = dataclass_schema(
 )
 _BULK_EDIT: Final = dataclass_schema(
     BulkEdit,
-    {"queue_id": str, "webhook_id": str, "iccids": [str], "requested_at": _INSTANT},
+    _OF_CONTEXT | {"queue_id": str, "webhook_id": str, "iccids": [str], "requested_at": _INSTANT},
 )
 _ACCOUNT_WRITES: Final = dataclass_schema(
     dict, {"sims": {str: _PENDING_WRITES}, "bulk_edits": [_BULK_EDIT]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import Platform
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -28,6 +28,9 @@ class IotPortalSwitchEntityDescription(IotPortalSimEntityDescription[str], Switc
 SWITCHES = (
     IotPortalSwitchEntityDescription(
         key="active",
+        # Kept from areas, labels, floors and voice assistants, which would reach it by accident.
+        entity_category=EntityCategory.CONFIG,
+        shows_writes=True,
         # A change costs money and takes the SIM off its network: only for those who enable it.
         entity_registry_enabled_default=False,
         part_fn=lambda data: data.status,
@@ -61,9 +64,13 @@ class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Request the status for on."""
-        await self.coordinator.status_requests.async_request(self.entity_description.on_status)
+        await self._request(self.entity_description.on_status)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Request the status for off."""
-        await self.coordinator.status_requests.async_request(self.entity_description.off_status)
+        await self._request(self.entity_description.off_status)
+
+    async def _request(self, status: SimStatus) -> None:
+        """Request a status in the context of the call."""
+        await self.coordinator.status_requests.async_request(status, self._context)

@@ -169,6 +169,15 @@ def bulk_edit_event(hass: HomeAssistant) -> dict[str, Any]:
     return dict(state.attributes)
 
 
+async def until_reported(hass: HomeAssistant, portal: MockPortal) -> None:
+    """Make the portal carry out the bulk edit and call the webhook, and wait for the event."""
+    portal.clock.advance(portal.state.timings.bulk_seconds + 1)
+    async with asyncio.timeout(10):
+        while bulk_edit_event(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket
+            await asyncio.sleep(0.02)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
 async def report_bulk_edit(
     hass: HomeAssistant, reachable: Any, path_and_queue_id: tuple[str, str], **fields: Any
 ) -> None:

@@ -40,17 +40,9 @@ from .helpers import (
     request_status_change,
     sent_bulk_edit,
     state_of,
+    until_reported,
     wait_for_requests,
 )
-
-
-async def until_reported(hass: HomeAssistant, portal: MockPortal) -> None:
-    """Make the portal carry out the bulk edit and call the webhook, and wait for the event."""
-    portal.clock.advance(portal.state.timings.bulk_seconds + 1)
-    async with asyncio.timeout(60):
-        while bulk_edit_event(hass)["event_type"] is None:  # noqa: ASYNC110  it comes over a real socket
-            await asyncio.sleep(0.02)
-    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 @pytest.mark.parametrize("webhook", ["summary", "per_sim", "get"])

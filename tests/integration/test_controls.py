@@ -2,9 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.homeassistant.exposed_entities import async_should_expose
 from homeassistant.const import (
+    ATTR_DEVICE_ID,
     ATTR_ENTITY_ID,
     SERVICE_TURN_OFF,
     SERVICE_TURN_ON,
@@ -15,6 +18,14 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    floor_registry as fr,
+    label_registry as lr,
+)
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
@@ -22,7 +33,15 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import poll, record_events, state_of, wait_for_requests, wait_for_sums
+from .helpers import call_action, poll, record_events, state_of, wait_for_requests, wait_for_sums
+
+
+def device_of(hass: HomeAssistant, entity_id: str) -> str:
+    """Return the ID of the device of an entity."""
+    entity = er.async_get(hass).async_get(entity_id)
+    assert entity is not None
+    assert entity.device_id is not None
+    return entity.device_id
 
 
 async def test_refresh(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -45,13 +64,14 @@ async def test_refresh_keeps_nobody_waiting(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
     """A refresh that the portal is slow to answer does not delay the stop of Home Assistant."""
+    assert await async_setup_component(hass, "homeassistant", {})
     await set_up(ICCID)
-    press = {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
-    await hass.services.async_call("button", "press", press, blocking=True)
+    update = {ATTR_ENTITY_ID: f"sensor.sim_{ICCID}_status"}
+    await hass.services.async_call("homeassistant", "update_entity", update, blocking=True)
     portal.faults.add("delay", route="ctdUsage", seconds=2)
     portal.journal.clear()
     # The second refresh follows some seconds after the first.
-    await hass.services.async_call("button", "press", press, blocking=True)
+    await hass.services.async_call("homeassistant", "update_entity", update, blocking=True)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=11))
     await wait_for_requests(portal, f"GET /ctdUsage/{ICCID}")
 
@@ -59,6 +79,70 @@ async def test_refresh_keeps_nobody_waiting(
         await hass.async_block_till_done()
 
     await hass.async_block_till_done(wait_background_tasks=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"kind": "status", "status": 404}, "The IoT Portal does not know SIM …3632"),
+        ({"kind": "status", "status": 500}, "with an error: HTTP status 500"),
+        ({"kind": "reset_before_read"}, "could not be reached"),
+        ({"kind": "rate_limited"}, "is asked too often"),
+    ],
+)
+async def test_refresh_fails(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fault: dict[str, Any], says: str
+) -> None:
+    """Each press that cannot read the SIM says why, as the actions do, and the next one may succeed."""
+    await set_up(ICCID)
+    press = {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}
+    for route in ("ctdUsage", "getStatus"):
+        portal.faults.add(route=route, **fault)
+
+    for _ in range(3):
+        with pytest.raises(HomeAssistantError) as raised:
+            await hass.services.async_call("button", "press", press, blocking=True)
+        assert says in str(raised.value)
+    with pytest.raises(HomeAssistantError) as raised:
+        await call_action(hass, "get_sim", {ATTR_DEVICE_ID: device_of(hass, press[ATTR_ENTITY_ID])})
+    assert says in str(raised.value)
+
+    portal.faults.clear()
+    await hass.services.async_call("button", "press", press, blocking=True)
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+
+async def test_refresh_with_a_revoked_key(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Refresh says that the key is refused, and a new one is asked for."""
+    await set_up(ICCID)
+    portal.state.accounts["demo-client"].secret_key = "another"
+    portal.state.revoke_tokens()
+
+    for _ in range(3):
+        with pytest.raises(HomeAssistantError, match="demo-client"):
+            await hass.services.async_call(
+                "button", "press", {ATTR_ENTITY_ID: f"button.sim_{ICCID}_refresh"}, blocking=True
+            )
+
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+
+
+async def test_update_entity_fails(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """Home Assistant has no error for an update that fails: the entities become unavailable."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    await set_up(ICCID)
+    portal.faults.add("status", status=500)
+    status = f"sensor.sim_{ICCID}_status"
+
+    await hass.services.async_call(
+        "homeassistant", "update_entity", {ATTR_ENTITY_ID: status}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert hass.states.is_state(status, STATE_UNAVAILABLE)
 
 
 async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -124,6 +208,68 @@ async def test_switch(
     )
     await hass.async_block_till_done(wait_background_tasks=True)
     assert hass.states.is_state(switch, STATE_OFF)
+
+
+@pytest.mark.parametrize("domain", ["switch", "homeassistant"])
+@pytest.mark.parametrize("target", ["area_id", "floor_id", "device_id", "label_id"])
+async def test_switch_is_not_reached_by_accident(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    all_entities: None,
+    domain: str,
+    target: str,
+) -> None:
+    """Turning off an area, a floor, or what has a label deactivates no SIM in it."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    await set_up(OTHER_ICCID)
+    switch = f"switch.sim_{OTHER_ICCID}_active"
+    assert hass.states.is_state(switch, STATE_ON)
+    device_id = device_of(hass, switch)
+    floor = fr.async_get(hass).async_create("Ground floor")
+    label = lr.async_get(hass).async_create("At night")
+    area = ar.async_get(hass).async_create("Pump house", floor_id=floor.floor_id)
+    dr.async_get(hass).async_update_device(device_id, area_id=area.id, labels={label.label_id})
+    targets = {
+        "area_id": area.id,
+        "floor_id": floor.floor_id,
+        "device_id": device_id,
+        "label_id": label.label_id,
+    }
+    portal.journal.clear()
+
+    await hass.services.async_call(
+        domain, SERVICE_TURN_OFF, {target: targets[target]}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    portal.journal.assert_not_called("PUT", f"/RequestStatusChange/{OTHER_ICCID}")
+    assert hass.states.is_state(switch, STATE_ON)
+
+
+async def test_switch_and_assist(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
+) -> None:
+    """Assist does not find the switch, by its name or in its area."""
+    for component in ("homeassistant", "conversation", "intent"):
+        assert await async_setup_component(hass, component, {})
+    await set_up(OTHER_ICCID)
+    switch = f"switch.sim_{OTHER_ICCID}_active"
+    area = ar.async_get(hass).async_create("Pump house")
+    dr.async_get(hass).async_update_device(
+        device_of(hass, switch), area_id=area.id, name_by_user="Pump house"
+    )
+    await hass.async_block_till_done()
+    portal.journal.clear()
+
+    for text in ("turn off Pump house active", "turn off the switches in the Pump house"):
+        await hass.services.async_call(
+            "conversation", "process", {"text": text}, blocking=True, return_response=True
+        )
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert not async_should_expose(hass, "conversation", switch)
+    assert len(portal.journal) == 0
 
 
 async def test_in_session(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
