@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import json
 from typing import Any, Final
 
+from homeassistant.auth.models import User
+from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components import websocket_api
 from homeassistant.components.frontend import add_extra_js_url
 from homeassistant.components.http.server import StaticPathConfig
@@ -125,20 +127,21 @@ async def _async_answer(
 ) -> None:
     """Send the dashboard in the language of the user who opened it."""
     language = message.get("language", hass.config.language)
-    config = await async_generate(hass, language, is_admin=connection.user.is_admin)
+    config = await async_generate(hass, language, connection.user)
     connection.send_result(message["id"], config)
 
 
-async def async_generate(hass: HomeAssistant, language: str, *, is_admin: bool) -> dict[str, Any]:
-    """Return the dashboard, with a view for each account."""
+async def async_generate(hass: HomeAssistant, language: str, user: User) -> dict[str, Any]:
+    """Return the dashboard, with a view for each account that the user may see anything of."""
     texts = await _async_texts(hass, language)
     title = texts["common.dashboard"]
     entries = hass.config_entries.async_entries(
         DOMAIN, include_ignore=False, include_disabled=False
     )
     views = [
-        AccountView(hass, entry, texts, is_admin=is_admin).view()
+        view
         for entry in sorted(entries, key=lambda entry: entry.title.casefold())
+        if (view := AccountView(hass, entry, texts, user).view()) is not None
     ]
     if not views:
         views = [_view(title, [], [[_no_sims(texts)]])]
@@ -169,14 +172,14 @@ class AccountView:
     """Builds the view of one account."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, texts: dict[str, str], *, is_admin: bool
+        self, hass: HomeAssistant, entry: ConfigEntry, texts: dict[str, str], user: User
     ) -> None:
-        """Find the entities of the account and its SIMs."""
+        """Find the entities of the account and its SIMs that the user may read."""
         self._hass = hass
         self._entry = entry
         self._texts = texts
-        self._is_admin = is_admin
-        entities = _entities(hass, entry)
+        self._user = user
+        entities = _entities(hass, entry, user)
         self._account = entities.pop(entry.entry_id, {})
         devices = dr.async_get(hass)
         self._sims = sorted(
@@ -193,8 +196,10 @@ class AccountView:
         )
         self._is_large = len(self._sims) > LARGE_FLEET
 
-    def view(self) -> dict[str, Any]:
-        """Return the view; for a large fleet it has the table only."""
+    def view(self) -> dict[str, Any] | None:
+        """Return the view, None if the user may not see it; for a large fleet it has the table only."""
+        if not self._sims and not self._account and not self._user.is_admin:
+            return None
         if not self._sims:
             sections = [[_no_sims(self._texts)]]
         elif self._is_large:
@@ -260,7 +265,7 @@ class AccountView:
             for name, keys in FACTS.items()
         }
         # Only administrators may open the page of a device.
-        link = f"/config/devices/device/{sim.device_id}" if self._is_admin else ""
+        link = f"/config/devices/device/{sim.device_id}" if self._user.is_admin else ""
         return {"name": as_html(sim.name), "link": link, **facts}
 
     def _allowances(self) -> list[Card]:
@@ -332,7 +337,8 @@ class AccountView:
 
     def _writers(self) -> Iterator[Card]:
         """Yield the user's script for sending an SMS, or else a link to the action."""
-        if self._hass.states.get(SMS_SCRIPT) is not None:
+        may_read = self._user.permissions.check_entity(SMS_SCRIPT, POLICY_READ)
+        if may_read and self._hass.states.get(SMS_SCRIPT) is not None:
             yield {
                 "type": "tile",
                 "entity": SMS_SCRIPT,
@@ -340,7 +346,7 @@ class AccountView:
                 "icon_tap_action": {"action": "more-info"},
                 **WIDE,
             }
-        elif self._is_admin:
+        elif self._user.is_admin:
             yield {
                 "type": "shortcut",
                 "label": self._texts["services.send_sms.name"],
@@ -368,11 +374,12 @@ class AccountView:
         }
 
 
-def _entities(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, dict[str, str]]:
-    """Return the entities of each SIM by its device, and those of the account by the entry."""
+def _entities(hass: HomeAssistant, entry: ConfigEntry, user: User) -> dict[str, dict[str, str]]:
+    """Return the entities that a user may read: of each SIM by its device, and of the account by the entry."""
     found: dict[str, dict[str, str]] = {}
+    may_read = user.permissions.check_entity
     for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
-        if entity.disabled or entity.hidden:
+        if entity.disabled or entity.hidden or not may_read(entity.entity_id, POLICY_READ):
             continue
         # A unique id is the ICCID of a SIM or the id of the entry, and the key.
         owner, _, key = entity.unique_id.partition("_")

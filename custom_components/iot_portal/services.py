@@ -1,9 +1,10 @@
 """Actions of the IoT Portal integration."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
 from homeassistant.core import (
     HomeAssistant,
@@ -12,8 +13,8 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv, service
+from homeassistant.exceptions import HomeAssistantError, Unauthorized, UnknownUser
+from homeassistant.helpers import config_validation as cv, entity_registry as er, service
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import JsonValueType, json_loads
 import voluptuous as vol
@@ -41,7 +42,8 @@ ATTR_STATUS = "status"
 SIMS_SCHEMA = vol.Schema(
     {vol.Required(ATTR_DEVICE_ID): vol.All(cv.ensure_list, vol.Length(min=1), [cv.string])}
 )
-STATUS_SCHEMA = SIMS_SCHEMA.extend({vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean})
+CONFIRM_TERMINAL = {vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean}
+STATUS_SCHEMA = SIMS_SCHEMA.extend(CONFIRM_TERMINAL)
 
 type Answer = dict[str, JsonValueType]
 type SimCall = Callable[[IotPortalSimCoordinator], Awaitable[Answer]]
@@ -51,11 +53,34 @@ type Handler = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
-    """Register the actions."""
-    for name, (handler, schema, supports_response) in ACTIONS.items():
-        hass.services.async_register(
-            DOMAIN, name, handler, schema=schema, supports_response=supports_response
-        )
+    """Register the actions, each for the users who may use it."""
+    for name, (handler, schema, supports_response, policy) in ACTIONS.items():
+        if policy is None:
+            service.async_register_admin_service(
+                hass, DOMAIN, name, handler, schema, supports_response
+            )
+        else:
+            hass.services.async_register(
+                DOMAIN, name, partial(_call_if_allowed, policy, handler), schema, supports_response
+            )
+
+
+async def _call_if_allowed(policy: str, handler: Handler, call: ServiceCall) -> ServiceResponse:
+    """Handle a call if its user may control, or read, all entities of every SIM; an automation has no user.
+
+    Home Assistant asks the same of a call to the entities of a device. Without entities only administrators may.
+    """
+    if (user_id := call.context.user_id) is not None:
+        user = await call.hass.auth.async_get_user(user_id)
+        if user is None:
+            raise UnknownUser(context=call.context, permission=policy)
+        registry = er.async_get(call.hass)
+        for device_id in () if user.is_admin else _get_sims(call):
+            entities = er.async_entries_for_device(registry, device_id)
+            may = user.permissions.check_entity
+            if not entities or not all(may(entity.entity_id, policy) for entity in entities):
+                raise Unauthorized(context=call.context, permission=policy)
+    return await handler(call)
 
 
 async def _send_sms(call: ServiceCall) -> ServiceResponse:
@@ -64,7 +89,7 @@ async def _send_sms(call: ServiceCall) -> ServiceResponse:
     check_message(message)
 
     async def send(sim: IotPortalSimCoordinator) -> Answer:
-        return {"sms_id": await sim.sms.async_send(message)}
+        return {"sms_id": await sim.sms.async_send(message, call.context)}
 
     return await _for_each_sim(call, send)
 
@@ -74,7 +99,7 @@ async def _request_status_change(call: ServiceCall) -> ServiceResponse:
     status = _checked_status(call, call.data[ATTR_STATUS])
 
     async def request(sim: IotPortalSimCoordinator) -> Answer:
-        await sim.status_requests.async_request(status)
+        await sim.status_requests.async_request(status, call.context)
         return {"status": status}
 
     return await _for_each_sim(call, request)
@@ -85,7 +110,7 @@ async def _edit_device(call: ServiceCall) -> ServiceResponse:
     changes = _checked_changes(call)
 
     async def edit(sim: IotPortalSimCoordinator) -> Answer:
-        return {"answer": _as_json(await sim.async_edit_device(changes))}
+        return {"answer": _as_json(await sim.async_edit_device(changes, call.context))}
 
     return await _for_each_sim(call, edit)
 
@@ -99,7 +124,8 @@ async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
         accounts.setdefault(entry.entry_id, (entry, []))[1].append(sim.iccid)
 
     async def edit(entry: IotPortalConfigEntry, iccids: list[str]) -> Answer:
-        answer, queue_id = await entry.runtime_data.bulk_edits.async_send(iccids, changes)
+        bulk_edits = entry.runtime_data.bulk_edits
+        answer, queue_id = await bulk_edits.async_send(iccids, changes, call.context)
         # The event of the outcome carries the queue id; without an external URL there is none.
         return {"answer": _as_json(answer), "queue_id": queue_id}
 
@@ -116,6 +142,7 @@ async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
 
 async def _update_rule(call: ServiceCall) -> ServiceResponse:
     """Send a rule update to an account as it is."""
+    _check_terminal(call, call.data[ATTR_RULE])
     entry: IotPortalConfigEntry = service.async_get_config_entry(
         call.hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID]
     )
@@ -174,39 +201,52 @@ async def _list_sms(call: ServiceCall) -> ServiceResponse:
     return await _for_each_sim(call, read)
 
 
-ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse]] = {
+# The permission is needed for the SIMs of the call; without one only administrators may call the action.
+ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse, str | None]] = {
     "send_sms": (
         _send_sms,
         SIMS_SCHEMA.extend({vol.Required(ATTR_MESSAGE): cv.string}),
         SupportsResponse.OPTIONAL,
+        POLICY_CONTROL,
     ),
     "request_status_change": (
         _request_status_change,
         STATUS_SCHEMA.extend({vol.Required(ATTR_STATUS): cv.string}),
         SupportsResponse.OPTIONAL,
+        POLICY_CONTROL,
     ),
     "edit_device": (
         _edit_device,
         STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
         SupportsResponse.OPTIONAL,
+        None,
     ),
     "bulk_edit_devices": (
         _bulk_edit_devices,
         STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
         SupportsResponse.OPTIONAL,
+        None,
     ),
     "update_rule": (
         _update_rule,
-        vol.Schema({vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string, vol.Required(ATTR_RULE): dict}),
+        vol.Schema(
+            {
+                vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+                vol.Required(ATTR_RULE): dict,
+                **CONFIRM_TERMINAL,
+            }
+        ),
         SupportsResponse.OPTIONAL,
+        None,
     ),
-    "get_sim": (_get_sim, SIMS_SCHEMA, SupportsResponse.ONLY),
+    "get_sim": (_get_sim, SIMS_SCHEMA, SupportsResponse.ONLY, POLICY_READ),
     "get_sms": (
         _get_sms,
         SIMS_SCHEMA.extend({vol.Required(ATTR_SMS_ID): cv.string}),
         SupportsResponse.ONLY,
+        POLICY_READ,
     ),
-    "list_sms": (_list_sms, SIMS_SCHEMA, SupportsResponse.ONLY),
+    "list_sms": (_list_sms, SIMS_SCHEMA, SupportsResponse.ONLY, POLICY_READ),
 }
 
 
@@ -215,8 +255,10 @@ def _checked_changes(call: ServiceCall) -> dict[str, Any]:
     changes = dict(call.data[ATTR_CHANGES])
     if not changes:
         raise invalid_input(key="changes_empty")
-    if ATTR_STATUS in changes:
-        changes[ATTR_STATUS] = _checked_status(call, str(changes[ATTR_STATUS]))
+    _check_terminal(call, changes)
+    status = changes.get(ATTR_STATUS)
+    if isinstance(status, str | int):
+        changes[ATTR_STATUS] = _checked_status(call, str(status))
     return changes
 
 
@@ -225,14 +267,41 @@ def _checked_status(call: ServiceCall, text: str) -> str:
 
     Known statuses are shown and chosen in lower case; those of other networks stay as they are.
     """
+    _check_terminal(call, text)
     word = text.strip()
     if not word:
         raise invalid_input(key="status_empty")
-    if word.upper() in SimStatus:
-        word = word.upper()
-    if word in TERMINAL_STATUSES and not call.data[ATTR_CONFIRM_TERMINAL]:
-        raise invalid_input(key="status_terminal", status=word)
-    return word
+    return word.upper() if word.upper() in SimStatus else word
+
+
+def _check_terminal(call: ServiceCall, value: object) -> None:
+    """Raise if a terminal status that is not confirmed stands anywhere in a value.
+
+    Portals name the field in many ways, so its name does not matter.
+    """
+    status = next((word for text in _texts(value) if (word := _terminal_status(text))), None)
+    if status is not None and not call.data[ATTR_CONFIRM_TERMINAL]:
+        raise invalid_input(key="status_terminal", status=status)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts in a value, however it is nested."""
+    match value:
+        case Mapping():
+            for key, item in value.items():
+                yield from _texts(key)
+                yield from _texts(item)
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                yield from _texts(item)
+        case _:
+            yield str(value)
+
+
+def _terminal_status(text: str) -> SimStatus | None:
+    """Return the terminal status that a text is, whatever its case and what is around it."""
+    word = "".join(filter(str.isalpha, text)).upper()
+    return next((status for status in TERMINAL_STATUSES if word == status), None)
 
 
 def _as_json(value: object) -> JsonValueType:

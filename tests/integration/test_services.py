@@ -1,16 +1,21 @@
 """The actions: their requests, their responses, and the errors that a user reads."""
 
+from contextlib import suppress
+import logging
+from traceback import format_exception
 from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.setup import async_setup_component
 import pytest
 import voluptuous as vol
 
+from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import call_action, device_id, state_of
+from .helpers import add_sims, call_action, device_id, state_of
 
 
 async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -130,7 +135,7 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
             {"device_id": device_id(hass, entry, ICCID), "status": "Sleeping"},
         )
 
-    assert f"did not take the status Sleeping for SIM {ICCID}" in str(raised.value)
+    assert f"did not take the status Sleeping for SIM …{ICCID[-4:]}" in str(raised.value)
     assert "ACTIVATED, DEACTIVATED" in str(raised.value)
     assert portal.sims[ICCID].status == "INVENTORY"
 
@@ -152,7 +157,7 @@ REFUSAL = {"errorMessage": "This cannot be done"}
         ({"kind": "status", "status": 404, "body": REFUSAL}, "does not know SIM"),
         (
             {"kind": "status", "status": 400, "body": {"errorMessage": "Too long."}},
-            f"The IoT Portal answered the request for SIM {ICCID} with an error: Too long",
+            f"The IoT Portal answered the request for SIM …{ICCID[-4:]} with an error: Too long",
         ),
     ],
 )
@@ -253,6 +258,138 @@ async def test_terminal_status(hass: HomeAssistant, set_up: SetUp) -> None:
     )
 
     assert state_of(hass, ICCID, "status") == "retired"
+
+
+async def test_no_number_in_full(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No error of an action holds a whole number: not for who called it, and not in Home Assistant's log."""
+    caplog.set_level(logging.INFO)
+    numbers = (ICCID, OTHER_ICCID, "3197000000011", "204080000000011", "100.64.7.7")
+    entry = await set_up()
+    await add_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID}")
+    portal.faults.add(
+        "status",
+        route="SendSMS",
+        iccid=OTHER_ICCID,
+        status=400,
+        body={"errorMessage": f"Refused for {' '.join(numbers)}"},
+    )
+    sims = [device_id(hass, entry, iccid) for iccid in (OTHER_ICCID, ICCID)]
+    data = {"device_id": sims, "message": "Hello"}
+    alone = {**data, "device_id": sims[0]}
+    automation = {
+        "alias": "Send",
+        "triggers": {"trigger": "event", "event_type": "send_it"},
+        "actions": {"action": f"{DOMAIN}.send_sms", "data": alone},
+    }
+    assert await async_setup_component(hass, "automation", {"automation": automation})
+    response = await call_action(hass, "send_sms", data)
+    with pytest.raises(HomeAssistantError) as raised:
+        await call_action(hass, "send_sms", alone)
+    with pytest.raises(HomeAssistantError) as unknown:
+        await call_action(
+            hass, "request_status_change", {"device_id": sims[0], "status": "8931080000000000999"}
+        )
+    hass.bus.async_fire("send_it")
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    logged = [record for record in caplog.records if "SIM …0011" in record.getMessage()]
+    assert any(record.levelno == logging.ERROR for record in logged)
+    for text in (
+        response["sims"][0]["error"],
+        str(raised.value),
+        *format_exception(raised.value),
+        str(unknown.value),
+        *(
+            record.getMessage()
+            for record in caplog.records
+            if record.levelno > logging.DEBUG and "aiohttp" not in record.name
+        ),
+    ):
+        assert not [number for number in (*numbers, "8931080000000000999") if number in text]
+
+
+@pytest.mark.parametrize("action", ["edit_device", "bulk_edit_devices", "update_rule"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Status": "RETIRED"},
+        {"STATUS": "Retired"},
+        {"simStatus": "RETIRED"},
+        {"sim_status": "purged"},
+        {"SIM_STATUS": " retired "},
+        {"state": "Replaced."},
+        {"status": ["RETIRED"]},
+        {"status": {"new": "PURGED"}},
+        {"status": {"PURGED": True}},
+        {"device": {"changes": [{"field": "x", "value": "RETIRED"}]}},
+        {"status": "ACTIVATED", "Status": "RETIRED"},
+        {"actions": [{"type": "CHANGE_STATUS", "to": "retired"}]},
+    ],
+    ids=str,
+)
+async def test_terminal_status_anywhere(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, action: str, fields: dict[str, Any]
+) -> None:
+    """A terminal status needs a confirmation whatever its field is called, and however it is written."""
+    entry = await set_up(ICCID)
+    portal.journal.clear()
+    data = (
+        {"config_entry_id": entry.entry_id, "rule": fields}
+        if action == "update_rule"
+        else {"device_id": device_id(hass, entry, ICCID), "changes": fields}
+    )
+
+    with pytest.raises(ServiceValidationError, match="cannot be taken back"):
+        await call_action(hass, action, data)
+    assert len(portal.journal) == 0
+
+    # The mock portal refuses fields that it does not know.
+    with suppress(HomeAssistantError):
+        await call_action(hass, action, {**data, "confirm_terminal": True})
+    assert [exchange.method for exchange in portal.journal].count("PUT") == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"customer": "The retired lighthouse keeper"},
+        {"simNotes": "Replaced the SIM of 2024"},
+        {"status": "DEACTIVATED"},
+        {"customer": None},
+    ],
+    ids=str,
+)
+async def test_no_terminal_status(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fields: dict[str, Any]
+) -> None:
+    """A text in which such a word occurs is no status, and needs no confirmation."""
+    entry = await set_up(ICCID)
+
+    await call_action(
+        hass, "edit_device", {"device_id": device_id(hass, entry, ICCID), "changes": fields}
+    )
+
+    portal.journal.assert_called_once("PUT", f"/EditDevice/{ICCID}")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"Status": "ACTIVATED"}, {"simStatus": "ACTIVATED"}, {"status": ["ACTIVATED"]}]
+)
+async def test_status_that_is_not_certain(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fields: dict[str, Any]
+) -> None:
+    """A status is followed only under the name that the portal documents: others may mean anything."""
+    entry = await set_up(ICCID)
+    portal.faults.add("status", route="EditDevice", status=200, body={"success": True})
+
+    await call_action(
+        hass, "edit_device", {"device_id": device_id(hass, entry, ICCID), "changes": fields}
+    )
+
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", "off")
+    assert entry.runtime_data.account.pending_writes.of(ICCID).status_request is None
 
 
 async def test_edit_device(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
