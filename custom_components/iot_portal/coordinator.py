@@ -317,13 +317,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         await self.async_refresh()
         if self._busy is not None:
             raise HomeAssistantError(**translate(self._busy, self.title)) from self._busy
-        err = self.last_exception
-        if not self.last_update_success and isinstance(err, HomeAssistantError):
-            raise HomeAssistantError(
-                translation_domain=err.translation_domain,
-                translation_key=err.translation_key,
-                translation_placeholders=err.translation_placeholders,
-            ) from err
+        if not (self.last_update_success or self._shutdown_requested) and self.last_exception:
+            raise self.last_exception
 
     @override
     async def async_read_soon(self) -> None:

@@ -13,7 +13,12 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, Unauthorized, UnknownUser
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+    UnknownUser,
+)
 from homeassistant.helpers import config_validation as cv, entity_registry as er, service
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import JsonValueType, json_loads
@@ -27,7 +32,7 @@ from .api import (
 )
 from .const import DOMAIN
 from .coordinator import IotPortalSimCoordinator
-from .errors import check_message, invalid_input, translated_errors
+from .errors import check_message, invalid_input, shortened, translated_errors
 from .models import Endpoint, SimData
 from .runtime_data import IotPortalConfigEntry
 from .sim_reader import SimReader
@@ -359,7 +364,10 @@ def _get_sims(call: ServiceCall) -> dict[str, IotPortalSimCoordinator]:
     """Return the SIMs of a call by device id; raise before anything is sent."""
     sims: dict[str, IotPortalSimCoordinator] = {}
     for device_id in call.data[ATTR_DEVICE_ID]:
-        device, entry = service.async_get_device_and_config_entry(call.hass, DOMAIN, device_id)
+        try:
+            device, entry = service.async_get_device_and_config_entry(call.hass, DOMAIN, device_id)
+        except ServiceValidationError as err:
+            raise shortened(err) from None
         account: IotPortalConfigEntry = entry
         sim = account.runtime_data.sims.get(device.config_subentry_id or "")
         if sim is None:

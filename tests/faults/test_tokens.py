@@ -69,9 +69,10 @@ async def test_key_is_withdrawn(
     sim = device_id(hass, entry, ICCID)
     with pytest.raises(HomeAssistantError, match="refused the credentials"):
         await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
-    await hass.services.async_call(
-        "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
-    )
+    with pytest.raises(HomeAssistantError, match="refused the credentials"):
+        await hass.services.async_call(
+            "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
+        )
     await clock.wait(A_POLL)
 
     assert portal.journal.logins == 1

@@ -14,6 +14,7 @@ from homeassistant.config_entries import (
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED, STATE_OFF, STATE_ON
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.setup import async_setup_component
@@ -332,7 +333,9 @@ async def test_remove_the_sim_that_is_gone(
     assert result["step_id"] == "confirm"
     texts = await async_get_translations(hass, "en", "issues", [DOMAIN])
     text = texts[f"component.{DOMAIN}.issues.sim_gone.fix_flow.step.confirm.description"]
-    assert f"does not know SIM {OTHER_ICCID}" in text.format(**result["description_placeholders"])
+    assert f"does not know SIM …{OTHER_ICCID[-4:]}" in text.format(
+        **result["description_placeholders"]
+    )
     assert OTHER_ICCID in {sub.unique_id for sub in entry.subentries.values()}
 
     result = await flows.async_configure(result["flow_id"], {})
@@ -520,9 +523,10 @@ async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPor
     assert await async_setup_component(hass, "system_health", {})
     await set_up(ICCID, OTHER_ICCID)
     portal.faults.add("status", status=500, route="ctdUsage")
-    await hass.services.async_call(
-        "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
-    )
+    with pytest.raises(HomeAssistantError, match="HTTP status 500"):
+        await hass.services.async_call(
+            "button", "press", {"entity_id": f"button.sim_{ICCID}_refresh"}, blocking=True
+        )
     await hass.async_block_till_done(wait_background_tasks=True)
     requests = len(portal.journal)
 

@@ -829,7 +829,7 @@ async def test_moved(
     await read_and_run(hass, freezer)
 
     (note,) = notes(hass)
-    moved = f"was in the device with the IMEI {OLD_IMEI[:-1]}9 and is in {NEW_IMEI} now."
+    moved = f"was in the device with the IMEI …{OLD_IMEI[-4:-1]}9 and is in …{NEW_IMEI[-4:]} now."
     assert note == f"SIM {OTHER_ICCID} {moved}"
 
     # There is nothing to tell whoever runs it by hand.
@@ -899,7 +899,7 @@ async def test_moved_and_deactivated(
     await read_and_run(hass, freezer)
     assert requests(portal) == 1
     (note,) = notes(hass)
-    assert note.endswith(f"is in {OLD_IMEI} now.")
+    assert note.endswith(f"is in …{OLD_IMEI[-4:]} now.")
     portal.journal.assert_not_called("PUT", f"/RequestStatusChange/{ICCID}")
 
 

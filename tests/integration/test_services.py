@@ -123,6 +123,11 @@ async def test_unknown_device(hass: HomeAssistant, set_up: SetUp) -> None:
         await call_action(hass, "send_sms", {"device_id": "nothing", "message": "Hello"})
     assert raised.value.translation_key == "service_device_not_found"
 
+    with pytest.raises(ServiceValidationError) as raised:
+        await call_action(hass, "send_sms", {"device_id": ICCID, "message": "Hello"})
+    assert "…3632" in str(raised.value)
+    assert ICCID not in str(raised.value)
+
 
 async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """An unknown status is refused with a list of the known ones."""

@@ -12,6 +12,7 @@ from homeassistant.const import (
     STATE_UNAVAILABLE,
 )
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
@@ -172,9 +173,10 @@ async def test_refresh_that_fails(
     await set_up(idle)
     portal.sims[idle].device["ratePlan"] = "Another"
     portal.faults.add("status", status=500, iccid=idle)
-    await hass.services.async_call(
-        "button", "press", {"entity_id": f"button.sim_{idle}_refresh"}, blocking=True
-    )
+    with pytest.raises(HomeAssistantError, match="HTTP status 500"):
+        await hass.services.async_call(
+            "button", "press", {"entity_id": f"button.sim_{idle}_refresh"}, blocking=True
+        )
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, idle, "rate_plan") == STATE_UNAVAILABLE
 
