@@ -52,6 +52,8 @@ class Mutant:
     text: bytes
     # The lines of which a test must run one in order to notice, in order of preference.
     lines: tuple[range, ...]
+    # The lines of the function, or of the statement in a module or a class.
+    around: range
     # The name of the module or a class that has another value, if that is what changes.
     constant: str | None
     # Whether only the code of functions changes.
@@ -121,7 +123,7 @@ class Mutations:
     def __iter__(self) -> Iterator[Mutant]:
         """Yield each change."""
         for node, place in _walk(ast.parse(self._source), Place()):
-            lines = [range(node.lineno, (node.end_lineno or node.lineno) + 1)]
+            lines = [_lines(node)]
             if place.statement and not isinstance(node, ast.stmt):
                 lines.append(range(place.statement.lineno, place.statement.lineno + 1))
             for start, end, text in self._changes(node, place):
@@ -132,6 +134,7 @@ class Mutations:
                     end=end,
                     text=text.encode(),
                     lines=tuple(lines),
+                    around=_lines(place.function or place.statement or node),
                     constant=place.constant,
                     in_function=place.function is not None,
                 )
@@ -257,6 +260,11 @@ def _other_statements(node: Node, place: Place) -> Iterator[str]:
             | ast.Break()
         ) if place.function:
             yield "pass"
+
+
+def _lines(node: Node) -> range:
+    """Return the lines of a node."""
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _walk(node: ast.AST, place: Place) -> Iterator[tuple[Node, Place]]:

@@ -367,8 +367,6 @@ class MutationRun:
         """Yield what runs the tests of each mutant, with the number of tests, and of those within the budget."""
         for mutant in mutants:
             tests = self._tests(mutant)
-            # Those that have noticed others in the module are likely to notice this one, too.
-            tests.sort(key=lambda test: self._kills[mutant.path, test], reverse=True)
             ends = accumulate(self._measured.durations[test] for test in tests)
             within_budget = sum(end < self._budget for end in ends)
             yield (
@@ -377,13 +375,25 @@ class MutationRun:
             )
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests that can notice a mutant, the quick ones first."""
+        """Return the tests that can notice a mutant, those first that are likely to, for the time that they take."""
         tests: set[str] = set()
         if not mutant.in_function:
             tests = self._measured.running(self._users(mutant))
         for lines in mutant.lines:
             tests = tests or self._measured.running((mutant.path, line) for line in lines)
-        return sorted(tests, key=self._measured.durations.__getitem__)
+        # Likely are tests that run what few others run around it, and those that have noticed others in the module.
+        chance = dict.fromkeys(tests, 1.0)
+        for line in mutant.around:
+            running = self._measured.running([(mutant.path, line)])
+            for test in running & tests:
+                chance[test] += len(self._measured.durations) / len(running)
+        return sorted(
+            tests,
+            key=lambda test: (
+                self._measured.durations[test]
+                / (chance[test] * (1 + self._kills[mutant.path, test]))
+            ),
+        )
 
     def _users(self, mutant: Mutant) -> Lines:
         """Yield the lines that may use what a mutant changes in an import."""
