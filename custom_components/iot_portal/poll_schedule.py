@@ -39,8 +39,8 @@ class PollSchedule:
         return self.interval > self.wanted
 
     def add(self, sim: str) -> None:
-        """Give a SIM a place within the interval, away from the others, and one request a poll."""
-        self._places[sim] = next(self._number) * _GOLDEN_RATIO % 1
+        """Give a SIM a place, in intervals, away from those of the others, and one request a poll."""
+        self._places[sim] = next(self._number) * _GOLDEN_RATIO
         self.record_requests(sim, 1)
 
     def remove(self, sim: str) -> None:

@@ -27,6 +27,8 @@ def schedule_of(sims: int, *, wanted: float = 15 * MINUTE, rate: float = 4) -> P
         (1000, 2, 5, 4, 11),
         (3000, 1, 15, 4, 17),
         (1000, 1, 5, 1, 22),
+        (233, 1, 5, 1, 5),  # the last that fits
+        (234, 1, 5, 1, 6),
         (100, 1, 1440, 0.2, 1440),
         (10, 1, 0.5, 4, 0.5),
     ],
@@ -89,13 +91,14 @@ def test_polls_keep_their_times() -> None:
         (15, 5, 60),
         (15, 9, 60),
         (15, 10_000, 60),
+        (15.5, 10_000, 60),
         (5, 4, 10),
         (5, 6, 40),
         (5, 7, 60),
         (90, 4, 90),
     ],
 )
-def test_failures(wanted: int, failures: int, wait: int) -> None:
+def test_failures(wanted: float, failures: int, wait: int) -> None:
     """A SIM that keeps failing is polled less often, down to once an hour."""
     assert (
         schedule_of(1, wanted=wanted * MINUTE).seconds_until_poll("0", 0, failures=failures)
