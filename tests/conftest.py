@@ -1,7 +1,10 @@
 """Fixtures for all tests."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 import sys
+import threading
 
 from hypothesis import settings
 import pytest
@@ -33,6 +36,28 @@ settings.register_profile("normal", derandomize=True, database=None)
 # Many new ones in each run: `scripts/test --profile nightly`.
 settings.register_profile("nightly", max_examples=5000, print_blob=True)
 settings.load_profile("normal")
+
+
+@pytest.fixture(autouse=True)
+async def enable_event_loop_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raise an error when another thread uses the event loop, as its debug mode does.
+
+    Debug mode also notes the stack of each task and callback, which takes half of the time of a test.
+    """
+    loop = asyncio.get_running_loop()
+    own_thread = threading.get_ident()
+
+    def checked[**ArgsT, T](schedule: Callable[ArgsT, T]) -> Callable[ArgsT, T]:
+        def check_and_schedule(*args: ArgsT.args, **kwargs: ArgsT.kwargs) -> T:
+            if threading.get_ident() != own_thread:
+                msg = "Another thread uses the event loop"
+                raise RuntimeError(msg)
+            return schedule(*args, **kwargs)
+
+        return check_and_schedule
+
+    for name in ("call_soon", "call_at"):
+        monkeypatch.setattr(loop, name, checked(getattr(loop, name)))
 
 
 @pytest.fixture

@@ -38,12 +38,6 @@ def clock(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> WallClock:
     return WallClock(hass, monkeypatch)
 
 
-@pytest.fixture(autouse=True)
-def quick_loop(hass: HomeAssistant) -> None:
-    """Turn off the event loop's debug mode, which is five times slower and warns on a busy machine."""
-    hass.loop.set_debug(False)
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, portal: MockPortal) -> None:
     """Give the client a short timeout for requests that will get no answer."""

@@ -57,7 +57,5 @@ async def home(
     monkeypatch.setattr(
         Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
     )
-    # The debug mode of the event loop is five times slower.
-    hass.loop.set_debug(False)
     await hass.config.async_set_time_zone("UTC")
     return Home(hass, portal, freezer, caplog)
