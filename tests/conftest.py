@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+import logging
 from pathlib import Path
 import sys
 import threading
@@ -31,11 +32,21 @@ pytest.register_assert_rewrite(
     "tests.soak.ledger",
 )
 
+# Each statement of the recorder would be logged, which takes longer than most of them.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+# pytest shows the log of a failed test.
+logging.getLogger().handlers.clear()
+
 # The same examples in every run, so that no change is blamed for an older bug.
 settings.register_profile("normal", derandomize=True, database=None)
 # Many new ones in each run: `scripts/test --profile nightly`.
 settings.register_profile("nightly", max_examples=5000, print_blob=True)
 settings.load_profile("normal")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the tests that may take long, so that nothing waits for them in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 @pytest.fixture(autouse=True)
