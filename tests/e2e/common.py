@@ -1,6 +1,7 @@
 """Functions that several end-to-end tests share."""
 
 import asyncio
+from pathlib import Path
 import time
 from typing import Any
 
@@ -46,3 +47,9 @@ def complaints(hass: HomeAssistantProcess, *names: str) -> list[str]:
         # Home Assistant logs this for every custom integration.
         and "has not been tested" not in line
     ]
+
+
+def stored_requests(config_dir: Path) -> str:
+    """Return the file of the requests that an account has under way; nothing before the first one."""
+    files = (config_dir / ".storage").glob("iot_portal.*")
+    return "".join(file.read_text() for file in files if file.name.count(".") == 1)

@@ -1,8 +1,10 @@
-"""Home Assistant is killed during a write: nothing is sent twice, and the user learns the outcome."""
+"""Home Assistant is killed during writes, or its disk is full: nothing is sent twice, the user learns the outcome."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+import resource
 from typing import Any
 
 from aiohttp import ClientError
@@ -10,9 +12,9 @@ from aiohttp.test_utils import unused_port
 import pytest
 
 from mock_portal import MockPortal
-from scripts.hass_process import HomeAssistantProcess
+from scripts.hass_process import HomeAssistantError, HomeAssistantProcess
 
-from .common import WAIT, add_demo, read_again, wait_for
+from .common import WAIT, add_demo, read_again, stored_requests, wait_for
 
 ICCID = "8931082322089353632"
 EDITED, IN_BULK = "8931080000000000011", "8931080000000000029"
@@ -45,6 +47,23 @@ async def wait_for_event(hass: HomeAssistantProcess, iccid: str, key: str, event
 def written_paths(portal: MockPortal) -> list[str]:
     """Return the paths of all writes that the portal received."""
     return sorted(call.path for call in portal.journal if call.method == "PUT")
+
+
+@contextmanager
+def full_disk(pid: int) -> Iterator[None]:
+    """Let a process write no byte more to any file, which works for root and without a disk of its own."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+async def repairs(hass: HomeAssistantProcess) -> list[str]:
+    """Return the kinds of the integration's repairs."""
+    issues = (await hass.command("repairs/list_issues"))["issues"]
+    return [issue["translation_key"] for issue in issues if issue["domain"] == "iot_portal"]
 
 
 async def kill_during(
@@ -117,3 +136,55 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             f"/RequestStatusChange/{ICCID}",
             f"/SendSMS/{ICCID}/1",
         ]
+
+
+@pytest.mark.timeout(300)
+async def test_full_disk_and_killed_with_a_queue(tmp_path: Path, socket_enabled: None) -> None:
+    """On a full disk nothing is sent; of more writes than fit on the wire none is sent later, or told as done."""
+    async with MockPortal(SCENARIO) as portal:
+        # The portal has its port already; it must not get the one of Home Assistant.
+        hass = HomeAssistantProcess(tmp_path, port=unused_port())
+        hass.prepare("config:\n")
+        portal.dialects["status_change"] = "never"
+        async with hass:
+            await add_demo(hass, portal, *SIMS)
+            entries = tmp_path / ".storage" / "core.config_entries"
+            await wait_until(
+                lambda: entries.exists() and all(iccid in entries.read_text() for iccid in SIMS)
+            )
+            devices = await hass.device_ids()
+            sms = {"device_id": list(devices.values()), "message": "Hello"}
+            with full_disk(hass.pid):
+                with pytest.raises(HomeAssistantError, match="Nothing was sent for demo-client"):
+                    await hass.command(
+                        "call_service", domain="iot_portal", service="send_sms", service_data=sms
+                    )
+                assert await repairs(hass) == ["cannot_save"]
+            assert written_paths(portal) == []
+            portal.faults.add("delay", method="PUT", seconds=60)
+            calls = [
+                asyncio.create_task(
+                    hass.call_action("iot_portal", action, {"device_id": devices[iccid], **data})
+                )
+                for iccid in SIMS
+                for action, data in (
+                    ("send_sms", {"message": "Hello"}),
+                    ("request_status_change", {"status": "activated"}),
+                )
+            ]
+            await wait_until(lambda: stored_requests(tmp_path).count('"sent_at"') == len(SIMS))
+            await wait_until(lambda: len(written_paths(portal)) == 2)
+            assert await repairs(hass) == []
+            await hass.kill()
+            await asyncio.gather(*calls, return_exceptions=True)
+            portal.faults.clear()
+            sent = written_paths(portal)
+
+        async with hass:
+            for iccid in SIMS:
+                await wait_for_event(hass, iccid, "sms_event", "unconfirmed")
+                states = await wait_for(hass, iccid, "change_pending", "on")
+                assert states["lifecycle_event"]["state"] == "unknown"
+
+        assert len(sent) == len(set(sent)) == 2
+        assert written_paths(portal) == sent
