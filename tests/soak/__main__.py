@@ -33,7 +33,7 @@ from custom_components.iot_portal.diagnostics import (
 from mock_portal import MockPortal, server
 
 from . import portal_setup, virtual
-from .home_assistant import SoakHomeAssistant, clear_caches, prepare
+from .home_assistant import SoakHomeAssistant, clear_caches, full_disk, prepare
 from .ledger import Ledger
 from .promises import Promise, Promises
 from .report import Report, Sizes
@@ -44,6 +44,7 @@ START: Final = datetime(2026, 1, 20, tzinfo=UTC)
 DAY: Final = 24 * 3600
 ACTIONS_A_SIM_A_DAY: Final = 3
 DAYS_BETWEEN_RESTARTS: Final = 3
+DAYS_BETWEEN_FULL_DISKS: Final = 2
 CALM_HOURS: Final = 27
 # How much more there may be at the end than after the first day: each stopped Home Assistant leaves
 # a few fragments. One object leaked in every poll would be several times as much in a month.
@@ -107,7 +108,7 @@ class Soak:
             await self.home.start()
         await self._act_until(day, hours[2])
         await self._exchange_sims()
-        await self._act_until(day, 24)
+        await self._act_in_trouble(day)
         self._ledger.read_journal()
         self._ledger.check_due()
         self.sizes.append(_measure())
@@ -116,6 +117,19 @@ class Soak:
             f"{self.sizes[-1].megabytes:.0f} MB, {self.sizes[-1].blocks} blocks, "
             f"{self._promises.counts['requests']} requests so far"
         )
+
+    async def _act_in_trouble(self, day: int) -> None:
+        """Act until the end of a day, while one SIM cannot be read, and on every other day the disk is full."""
+        iccid = self._random.choice(sorted(self.home.sims()))
+        self._promises.count("SIMs that hung")
+        with portal_setup.hanging_reads(self._portal, iccid):
+            if day % DAYS_BETWEEN_FULL_DISKS == 0:
+                self._ledger.is_disk_full = True
+                with full_disk():
+                    await self._act_until(day, 24)
+                self._ledger.is_disk_full = False
+            else:
+                await self._act_until(day, 24)
 
     async def _act_until(self, day: int, hour: int) -> None:
         """Act as the user until an hour of a day; do nothing if it has passed."""
@@ -163,6 +177,9 @@ class Soak:
         self._ledger.check_due(everything=True)
         for iccid in self.home.sims():
             self._compare(iccid)
+        for issue in ir.async_get(self.home.hass).issues.values():
+            if issue.translation_key == "cannot_save":
+                self._promises.mark_broken(Promise.STORED_FIRST, "the repair is left")
         if self.home.hass.config_entries.flow.async_progress():
             self._promises.mark_broken(Promise.ASKED_ONCE, "a flow is left")
         self._check_memory()

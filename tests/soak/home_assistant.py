@@ -1,8 +1,9 @@
 """A Home Assistant that can be started from its files and stopped repeatedly in one process."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+import errno
 from functools import _lru_cache_wrapper
 import gc
 import json
@@ -18,8 +19,9 @@ from homeassistant.auth import auth_manager_from_config
 from homeassistant.config_entries import ConfigEntries, ConfigEntry
 from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import Event, EventStateChangedData, HassJob, HomeAssistant, State, callback
-from homeassistant.helpers import aiohttp_client, entity_registry as er
+from homeassistant.helpers import aiohttp_client, entity_registry as er, storage
 from homeassistant.setup import async_setup_component
+from homeassistant.util import file as file_util
 from homeassistant.util.async_ import (
     _SHUTDOWN_RUN_CALLBACK_THREADSAFE,
     get_scheduled_timer_handles,
@@ -149,6 +151,23 @@ class SoakHomeAssistant:
     def sims(self) -> dict[str, str]:
         """Return the subentry IDs by ICCID."""
         return {sub.data["iccid"]: sub.subentry_id for sub in self.entry.subentries.values()}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of the integration be written while the context lasts."""
+    write: Any = file_util.write_utf8_file_atomic
+
+    def refuse(filename: str, *args: Any, **options: Any) -> None:
+        if f"/{DOMAIN}." in filename:
+            raise file_util.WriteError(OSError(errno.ENOSPC, "No space left on device"))
+        write(filename, *args, **options)
+
+    setattr(storage, write.__name__, refuse)
+    try:
+        yield
+    finally:
+        setattr(storage, write.__name__, write)
 
 
 def prepare(folder: Path) -> str:

@@ -65,6 +65,7 @@ class WriteRequest:
     events: list[str] = field(default_factory=list)
     is_removed: bool = False
     is_repeated: bool = False
+    is_disk_full: bool = False
 
     def covers(self, moment: datetime) -> bool:
         """Return whether the request was in progress at a moment."""
@@ -104,13 +105,21 @@ class Ledger:
         self._promises = promises
         self._requests: dict[str, list[WriteRequest]] = {}
         self._expected: dict[str, Expected] = {}
+        self.is_disk_full = False
 
     @contextmanager
     def requesting(self, kind: Kind, route: str, value: str, *iccids: str) -> Iterator[None]:
         """Record a request, and its outcome when the context ends."""
         started = dt_util.utcnow()
         asked = [
-            WriteRequest(iccid=iccid, kind=kind, route=route, value=value, started=started)
+            WriteRequest(
+                iccid=iccid,
+                kind=kind,
+                route=route,
+                value=value,
+                started=started,
+                is_disk_full=self.is_disk_full,
+            )
             for iccid in iccids
         ]
         for request in asked:
@@ -132,6 +141,10 @@ class Ledger:
         self._promises.count(
             f"{request.kind} by {request.route}: {outcome.name.lower().replace('_', ' ')}"
         )
+        if request.is_disk_full:
+            self._promises.count("writes on a full disk")
+            if outcome in (Outcome.DONE, Outcome.UNKNOWN):
+                self._promises.mark_broken(Promise.STORED_FIRST, str(request))
         if request.kind is Kind.STATUS and outcome in (Outcome.DONE, Outcome.UNKNOWN):
             for other in self._requests[request.iccid]:
                 is_the_same = (other.kind, other.value) == (request.kind, request.value)
@@ -238,6 +251,8 @@ class Ledger:
             return
         request = found[0]
         request.arrived += 1
+        if request.is_disk_full:
+            self._promises.mark_broken(Promise.STORED_FIRST, str(request))
         fault = exchange.fault
         is_stopped_before = fault in ("status", "rate_limited", "reset_before_read", "hang")
         request.carried_out += not is_stopped_before and exchange.status in (None, 200)

@@ -82,6 +82,16 @@ def add_faults(portal: MockPortal, random: Random) -> None:
 
 
 @contextmanager
+def hanging_reads(portal: MockPortal, iccid: str) -> Iterator[None]:
+    """Let no read of a SIM be answered while the context lasts."""
+    fault = portal.faults.add("hang", method="GET", iccid=iccid)
+    try:
+        yield
+    finally:
+        portal.faults.remove(fault.id)
+
+
+@contextmanager
 def recognizable_tokens() -> Iterator[None]:
     """Make the portal issue tokens that can be searched for, while the context lasts."""
     numbers = count(1)

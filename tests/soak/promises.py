@@ -14,6 +14,7 @@ class Promise(StrEnum):
     """A promise of the integration that must hold whatever happens."""
 
     WRITTEN_ONCE = "every write reaches the portal at most once"
+    STORED_FIRST = "what cannot be written to the disk is not sent"
     ENDED_ONCE = "every SMS and status change ends in exactly one event"
     TOLD_THE_TRUTH = "what is told is true"
     NO_EXCEPTION = "no exception goes unhandled"

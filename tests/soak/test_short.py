@@ -42,4 +42,6 @@ def test_two_days() -> None:
     assert counts["followed to one end"] > 20
     assert counts["diagnostics read"] == 10
     assert counts["event: sms received"] > 20
+    assert counts["writes on a full disk"] > 0
+    assert counts["SIMs that hung"] == 2
     assert counts["event: bulk_edit finished"] > 0
