@@ -71,6 +71,12 @@ def scenario(random: Random, number: int) -> dict[str, Any]:
     }
 
 
+# Pauses that a portal asks for now and then; nobody waits for a day.
+LONG_PAUSES: Final = ("3600", "86400")
+# Out of all requests.
+LONG_PAUSE_RATE: Final = 0.0001
+
+
 def add_faults(portal: MockPortal, random: Random) -> None:
     """Make every tenth request fail, with a random fault."""
     general = [fault for fault in FAULTS if "route" not in fault]
@@ -79,6 +85,9 @@ def add_faults(portal: MockPortal, random: Random) -> None:
     for fault in FAULTS:
         probability = each if fault in general else each / 5
         portal.faults.add(**fault, probability=probability, seed=random.randrange(10**6))
+    for pause in LONG_PAUSES:
+        seed = random.randrange(10**6)
+        portal.faults.add("rate_limited", retry_after=pause, probability=LONG_PAUSE_RATE, seed=seed)
 
 
 @contextmanager
