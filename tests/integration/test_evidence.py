@@ -11,11 +11,13 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
+from custom_components.iot_portal.api import IotPortalAuthenticationError
 from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.reauthentication import async_record_refused_login
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import exists, find_issue, poll, state_of
+from .helpers import advance_time, exists, find_issue, poll, state_of
 
 PAGE = "<html><body><h1>Access denied</h1></body></html>"
 CODE = {"errorCode": "10000001", "errorMessage": "Invalid clientId or secretKey"}
@@ -177,6 +179,64 @@ async def test_log_in_refused_for_hours(
     assert state_of(hass, ICCID, "status") == "inventory"
     assert reauthentications(hass) == 0
     assert not [key for key in ir.async_get(hass).issues if "reauth" in key[1]]
+
+
+@pytest.mark.parametrize(
+    ("refusals", "minutes", "is_asked"),
+    [(2, 120, False), (3, 59, False), (3, 60, True), (4, 75, True)],
+)
+async def test_log_in_refused_often_enough(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    freezer: FrozenDateTimeFactory,
+    refusals: int,
+    minutes: int,
+    is_asked: bool,
+) -> None:
+    """A person is asked for the secret after 3 refusals by anybody, an hour after the first."""
+    entry = await set_up()
+    error = IotPortalAuthenticationError("HTTP status 401", status=401)
+    for _ in range(refusals - 1):
+        async_record_refused_login(hass, entry, error)
+    freezer.tick(timedelta(minutes=minutes))
+
+    async_record_refused_login(hass, entry, error)
+    await hass.async_block_till_done()
+
+    assert reauthentications(hass) == is_asked
+
+
+@pytest.mark.parametrize(
+    ("sims", "times", "over", "is_gone"),
+    [
+        ([ICCID, OTHER_ICCID], 3, timedelta(days=2), False),
+        ([ICCID, OTHER_ICCID], 4, timedelta(hours=5.9), False),
+        ([ICCID, OTHER_ICCID], 4, timedelta(hours=6), True),
+        ([ICCID], 3, timedelta(days=2), False),
+        ([ICCID], 4, timedelta(hours=23.9), False),
+        ([ICCID], 4, timedelta(days=1), True),
+    ],
+)
+async def test_sim_missing_often_enough(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    sims: list[str],
+    times: int,
+    over: timedelta,
+    is_gone: bool,
+) -> None:
+    """A SIM is called gone after 4 polls without it: in 6 hours if another was read meanwhile, else in a day."""
+    entry = await set_up(*sims)
+    portal.faults.add(**weak(404), iccid=ICCID)
+    await poll(hass, freezer)
+    for _ in range(times - 2):
+        await advance_time(hass, freezer, timedelta(minutes=30))
+
+    await advance_time(hass, freezer, over - (times - 2) * timedelta(minutes=30))
+
+    assert (find_issue(hass, "sim_gone", entry) is not None) == is_gone
 
 
 async def test_log_in_refused_by_the_portal(
