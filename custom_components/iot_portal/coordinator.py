@@ -263,7 +263,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """
         request = self.data.writes.awaited_status
         is_requested = self.status_requests.async_confirm(status)
-        history, events = tell_status(history, status, is_requested=is_requested)
+        now = dt_util.utcnow()
+        history, events = tell_status(history, status, now, is_requested=is_requested)
         return history, events, request.context if request and is_requested else None
 
     @callback

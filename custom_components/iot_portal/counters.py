@@ -139,6 +139,13 @@ class CounterHistory:
         held = self.known.fallen(self.fall.lowest)
         return replace(reading, **{name: n for name, n in self.known.known() if name in held})
 
+    @property
+    def shown_peak(self) -> Count | None:
+        """Return the most data of the present cycle; also of the last one once its count seems to be back."""
+        if self.returned_at is None or self.ended is None:
+            return self.peak
+        return _larger(self.peak, self.ended.data)
+
     def has_started_over(self, cycle_start: datetime, now: datetime) -> bool:
         """Return whether the data is of the cycle that began then, and does not go on from the one before.
 

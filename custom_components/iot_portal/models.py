@@ -26,6 +26,7 @@ from .const import (
 )
 from .counters import CounterHistory, Counters
 from .evidence import EndpointFailure
+from .settled import Settled
 
 # The first digits of an IMEI identify the device; what follows is a check digit or its software version.
 IMEI_DEVICE_DIGITS: Final = 14
@@ -309,8 +310,8 @@ class History:
     """The last known value of everything that is told when it changes; `told` counts the events."""
 
     told: int = 0
-    status: str | None = None
-    imei: str | None = None
+    status: Settled | None = None
+    imei: Settled | None = None
     session: LastSession | None = None
     counters: CounterHistory = field(default_factory=CounterHistory)
 
@@ -337,7 +338,8 @@ class SimData:
     @property
     def last_known_status(self) -> str | None:
         """Return the status, or the last one that was read where none could be read since."""
-        return self.status if self.status is not None else self.history.status
+        told = self.history.status
+        return self.status if self.status is not None or told is None else told.value
 
     @property
     def is_known(self) -> bool:
@@ -363,14 +365,14 @@ class SimData:
     @property
     def data_peak(self) -> int | None:
         """Return the most bytes that the present cycle has shown; a correction may have lowered them since."""
-        return self.in_bytes(self.history.counters.peak)
+        return self.in_bytes(self.history.counters.shown_peak)
 
     def in_bytes(self, count: float | None) -> int | None:
         """Return a count of data in bytes."""
         if count is None:
             return None
-        reported = self.usage.data_unit if self.usage is not None else None
-        return round(count * (reported or self.settings.data_unit))
+        is_in_bytes = self.usage is not None and self.usage.is_in_bytes
+        return round(count if is_in_bytes else count * self.settings.data_unit)
 
     @property
     def budget(self) -> Budget | None:
@@ -426,21 +428,27 @@ def normalize_status(status: str | None) -> str | None:
 
 
 def tell_status(
-    history: History, status: str | None, *, is_requested: bool = False
+    history: History, status: str | None, now: datetime, *, is_requested: bool = False
 ) -> tuple[History, list[SimEvent]]:
     """Return the history after a status was read, and the event of a change; a requested one has its own."""
-    if status is None or status == history.status:
+    if status is None:
         return history, []
     old = history.status
-    history = replace(history, status=status)
     if is_requested:
         # Its confirmation was told: after a crash it must not look like a change that nobody requested.
-        return replace(history, told=history.told + 1), []
-    if old is None or old.casefold() == status.casefold():
+        history = replace(history, told=history.told + 1)
+    if old is None:
+        return replace(history, status=Settled(value=status)), []
+    if is_requested:
+        requested = Settled(value=status, before=old.value, changed_at=now)
+        return replace(history, status=requested), []
+    new = old.after(status, now, str.casefold)
+    history = replace(history, status=new)
+    if old.value.casefold() == new.value.casefold():
         return history, []
     event = SimEvent(
         event_type=SimEventType.STATUS_CHANGED,
-        attributes={"from": normalize_status(old), "to": normalize_status(status)},
+        attributes={"from": normalize_status(old.value), "to": normalize_status(new.value)},
     )
     return replace(history, told=history.told + 1), [event]
 
@@ -454,7 +462,7 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
     events: list[SimEvent] = []
     if data.usage is not None:
         history, cycle_events = _tell_cycle(history, data, data.usage, now)
-        history, imei_events = _tell_imei(history, data.usage.imei)
+        history, imei_events = _tell_imei(history, data.usage.imei, now)
         events = cycle_events + imei_events
     if data.session is not None:
         history, session_events = _tell_session(history, data.session, now)
@@ -487,16 +495,24 @@ def _tell_cycle(
     return history, [event]
 
 
-def _tell_imei(history: History, imei: str | None) -> tuple[History, list[SimEvent]]:
+def _tell_imei(history: History, imei: str | None, now: datetime) -> tuple[History, list[SimEvent]]:
     """Return the history with the IMEI, and a move to another device."""
+    if imei is None:
+        return history, []
     old = history.imei
-    if not imei or imei == old:
+    new = Settled(value=imei) if old is None else old.after(imei, now, _device_of)
+    history = replace(history, imei=new)
+    if old is None or _device_of(old.value) == _device_of(new.value):
         return history, []
-    history = replace(history, imei=imei)
-    if old is None or old[:IMEI_DEVICE_DIGITS] == imei[:IMEI_DEVICE_DIGITS]:
-        return history, []
-    event = SimEvent(event_type=SimEventType.IMEI_CHANGED, attributes={"from": old, "to": imei})
+    event = SimEvent(
+        event_type=SimEventType.IMEI_CHANGED, attributes={"from": old.value, "to": new.value}
+    )
     return history, [event]
+
+
+def _device_of(imei: str) -> str:
+    """Return the digits of an IMEI that identify the device."""
+    return imei[:IMEI_DEVICE_DIGITS]
 
 
 def _tell_session(

@@ -33,6 +33,7 @@ from .models import (
     SimData,
     StatusRequest,
 )
+from .settled import Settled
 
 STORAGE_VERSION: Final = 1
 # What was read can be read again, so a power cut costs a few requests at most; writing seldom spares the disk.
@@ -150,12 +151,15 @@ _COUNT: Final = vol.Any(int, float)
 _COUNTERS: Final = _sparse_schema(
     Counters, {"data": _COUNT, "sms": _COUNT, "voice": _COUNT, "sessions": _COUNT}
 )
+_SETTLED: Final = _sparse_schema(
+    Settled, {"value": str, "before": str, "changed_at": _INSTANT, "has_returned": bool}
+)
 _HISTORY: Final = _sparse_schema(
     History,
     {
         "told": int,
-        "status": str,
-        "imei": str,
+        "status": _SETTLED,
+        "imei": _SETTLED,
         "session": _sparse_schema(LastSession, {"started": _INSTANT, "ended": _INSTANT}),
         "counters": _sparse_schema(
             CounterHistory,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from custom_components.iot_portal.api import IotPortalResponseError
 from custom_components.iot_portal.api.models import (
     Device,
     Session,
@@ -165,9 +166,16 @@ def test_sms_ids(answer: Any) -> None:
     assert sms_ids(answer) == ["1", "2"]
 
 
-@pytest.mark.parametrize("answer", [{}, None, "x", {"data": {"x": 1}}])
+@pytest.mark.parametrize("answer", [{}, None, "x", {"data": {"x": 1}}, [None], [{"id": 4}]])
+def test_unknown_sms_ids(answer: Any) -> None:
+    """An answer without a list of ids is no empty list: nothing is known."""
+    with pytest.raises(IotPortalResponseError):
+        sms_ids(answer)
+
+
+@pytest.mark.parametrize("answer", [[], {"smsMsgIds": []}, {"data": []}, {"Items": []}])
 def test_no_sms_ids(answer: Any) -> None:
-    """An answer without a list has no ids."""
+    """An empty list has no ids."""
     assert sms_ids(answer) == []
 
 

@@ -148,21 +148,23 @@ def test_sentinel_of_16_bits(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "amount", "unit"),
+    ("value", "amount"),
     [
-        ("10MB", 10, 10**6),
-        ("1.5 GB", 1.5, 10**9),
-        ("3 MiB", 3, 2**20),
-        ("12 B", 12, 1),
-        ("12 apples", None, None),
-        ("1,234 MB", None, None),
+        ("10MB", 10**7),
+        ("1.5 GB", 1_500_000_000),
+        ("3 MiB", 3 * 2**20),
+        ("12 B", 12),
+        ("1,5 GB", 1_500_000_000),
+        ("12 apples", None),
+        ("1,234 MB", None),
+        ("99999 PB", None),
     ],
 )
-def test_counter_with_a_unit(value: str, amount: float | None, unit: int | None) -> None:
-    """A counter of data that names its unit is read in that unit."""
+def test_counter_with_a_unit(value: str, amount: float | None) -> None:
+    """A counter of data that names its unit is read in bytes."""
     usage = Usage.from_answer({"ctdDataUsage": value})
 
-    assert (usage.data_bytes, usage.data_unit) == (amount, unit)
+    assert (usage.data_bytes, usage.is_in_bytes) == (amount, True)
 
 
 @pytest.mark.parametrize(

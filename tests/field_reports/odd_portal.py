@@ -5,6 +5,7 @@ It knows the published examples and nothing else: no dialects, no faults, no ide
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -55,10 +56,16 @@ def published_examples() -> dict[str, str]:
     }
 
 
+def dropped() -> Answer:
+    """Return an answer that never comes: the connection is closed without a byte."""
+    return Answer(status=0)
+
+
 class OddPortal:
     """A portal on this machine. An answer is scripted for a route, a route with its ICCID or id, or any request.
 
-    `once` queues answers, `always` replaces the default answer until `well` takes that back.
+    `once` queues answers, `always` replaces the default answer until `well` takes that back. `expire` ends the life of
+    the token in use.
     """
 
     def __init__(self, *iccids: str) -> None:
@@ -68,6 +75,7 @@ class OddPortal:
         self._replaced: dict[str, Answer] = {}
         self.sims: dict[str, dict[str, Any]] = {iccid: {} for iccid in iccids}
         self.sms: dict[str, dict[str, Any]] = {}
+        self.expired: dict[str | None, Answer] = {}
         self.requests: list[str] = []
         self.tokens: list[str | None] = []
 
@@ -91,6 +99,10 @@ class OddPortal:
     def always(self, where: str, answer: Answer) -> None:
         """Replace the default answer."""
         self._replaced[where] = answer
+
+    def expire(self, answer: Answer) -> None:
+        """Answer so to the token of the last request from now on."""
+        self.expired[self.tokens[-1]] = answer
 
     def well(self) -> None:
         """Answer as by default again."""
@@ -119,10 +131,16 @@ class OddPortal:
         self.requests.append(path)
         self.tokens.append(request.headers.get("Authorization"))
         answer = self._pick(path)
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        if answer == dropped() and request.transport is not None:
+            request.transport.close()
+        return web.Response(
+            status=answer.status or HTTPStatus.OK, body=answer.body, headers=answer.headers
+        )
 
     def _pick(self, path: str) -> Answer:
-        """Return the queued answer, else the replaced one, else the default."""
+        """Return the answer to an expired token, else the queued answer, else the replaced one, else the default."""
+        if self.tokens[-1] in self.expired:
+            return self.expired[self.tokens[-1]]
         for name in _names(path):
             if self._queued[name]:
                 return self._queued[name].popleft()

@@ -91,3 +91,17 @@ async def test_guard_and_a_page(guard: Home) -> None:
     """
     assert await deactivations(guard, 490, None, 495, 505, 520) == 1
     assert guard.megabytes() == 520
+
+
+async def test_guard_and_a_zero_for_hours(guard: Home) -> None:
+    """It does not deactivate the SIM a second time when the count comes back.
+
+    Case: 501 MB of 500 MB, 0 at thirty polls, 502 MB, 520 MB
+    Source: home-assistant/core 67366, 59279, 56500; StephanJoubert/home_assistant_solarman 35
+    """
+    first = await deactivations(guard, 501)
+    for status in ("DEACTIVATED", "ACTIVATED"):
+        guard.portal.set(ICCID, status=status)
+        await poll_and_run(guard)
+
+    assert await deactivations(guard, *[0] * 30, 502, 503, 520) == first == 1

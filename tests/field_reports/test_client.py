@@ -17,7 +17,7 @@ from custom_components.iot_portal.api import (
 )
 
 from .home import ICCID, OTHER_ICCID
-from .odd_portal import OddPortal, page, raw, says
+from .odd_portal import OddPortal, dropped, page, raw, says
 
 HOUR = 60 * 60
 SMS_ID = "4711"
@@ -705,13 +705,364 @@ async def test_status_that_is_no_word(
 
 
 async def test_sms_text_in_another_field(client: IotPortalClient, portal: OddPortal) -> None:
-    """The text is unknown, not the word "None".
+    """The name of the field says the encoding, so the text is read; it is never the word "None".
 
-    Case: the text comes in hex under another name
+    Case: the text comes in hex under the name `ucs-2`
     Source: mrhaav/openwrt 11; esphome/issues 1865
     """
     portal.always("GetSMS", says({"smsMsgId": 4711, "ucs-2": "00200070", "msgType": "MO"}))
 
     sms = await client.get_sms(SMS_ID)
 
-    assert (sms.text, sms.is_incoming) == (None, True)
+    assert (sms.text, sms.is_incoming) == ("p", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"messageText": "004800e9", "encoding": "UCS-2"}, "Hé"),
+        ({"messageText": "4869", "encoding": "hex"}, "Hi"),
+        ({"messageText": "SGnDqQ==", "messageEncoding": "BASE64"}, "Hié"),
+        ({"messageText": "0048", "encoding": "LITERAL"}, "0048"),
+        ({"messageText": "4869"}, "4869"),
+        ({"messageText": "Hello", "encoding": "ucs-2"}, "Hello"),
+        ({"messageText": "0001", "encoding": "ucs-2"}, "0001"),
+        ({"messageText": "Hello!", "encoding": "base64"}, "Hello!"),
+    ],
+)
+async def test_encoded_sms_text(
+    client: IotPortalClient, portal: OddPortal, fields: dict[str, Any], text: str
+) -> None:
+    """It is decoded where the answer names the encoding, else shown as it came.
+
+    Case: the text of an SMS in hex or base64
+    Source: mrhaav/openwrt 11; esphome/issues 1865; developer.cisco.com, Send SMS Message
+    """
+    portal.always("GetSMS", says({"smsMsgId": 4711, **fields}))
+
+    assert (await client.get_sms(SMS_ID)).text == text
+
+
+# --- Keys and wrappers ------------------------------------------------------------------------------------------------
+
+RECORD = {"iccid": ICCID, "ctdDataUsage": 7, "status": "ACTIVATED"}
+OTHER_RECORD = {"iccid": OTHER_ICCID, "ctdDataUsage": 9}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ICCID": ICCID, "CtdDataUsage": 7, "Status": "ACTIVATED"},
+        [{"iccid": ICCID, "ctddatausage": 7, "status": "ACTIVATED"}],
+        [{"iccid": ICCID, "ctd_data_usage": 7, "sim_status": "ACTIVATED"}],
+        {"iccid": ICCID, "ctdDataUsage": 7, "ctd_data_usage": 8, "status": "ACTIVATED"},
+    ],
+)
+async def test_keys_in_another_spelling(
+    client: IotPortalClient, portal: OddPortal, answer: Any
+) -> None:
+    """A key is read without regard to case and underscores, where the documented one is missing.
+
+    Case: `ICCID`, `CtdDataUsage`, `ctddatausage`, `ctd_data_usage`
+    Source: home-assistant/core 54888; natekspencer/ha-pura 9
+    """
+    portal.always("ctdUsage", says(answer))
+
+    usage = await client.get_usage(ICCID)
+
+    assert (usage.iccid, usage.data_bytes, usage.status) == (ICCID, 7, "ACTIVATED")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"Data": [RECORD]},
+        {"result": RECORD},
+        {"items": [OTHER_RECORD, RECORD], "total": 2},
+        {"data": {"content": [OTHER_RECORD, RECORD], "last": True}},
+        {ICCID: RECORD},
+        {OTHER_ICCID: {"ctdDataUsage": 9}, ICCID: {"ctdDataUsage": 7, "status": "ACTIVATED"}},
+        [[RECORD]],
+    ],
+)
+async def test_other_wrappers(client: IotPortalClient, portal: OddPortal, answer: Any) -> None:
+    """The record is found, and of several the one of the asked SIM.
+
+    Case: records under `Data`, `result`, `items`, `content`, or each under its ICCID
+    Source: erelke/ha-esolar 48; neighbours of cordova-plugin-sim 30
+    """
+    portal.always("ctdUsage", says(answer))
+
+    assert (await client.get_usage(ICCID)).data_bytes == 7
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ICCID": OTHER_ICCID, "ctdDataUsage": 9},
+        {"iccid": OTHER_ICCID, "data": {"ctdDataUsage": 9}},
+        {OTHER_ICCID: {"ctdDataUsage": 9}},
+        {"result": [{"Iccid": OTHER_ICCID, "ctdDataUsage": 9}]},
+    ],
+)
+async def test_other_sim_in_other_wrappers(
+    client: IotPortalClient, portal: OddPortal, answer: Any
+) -> None:
+    """It is about another SIM all the same, so it is no answer.
+
+    Case: the other SIM is named by `ICCID`, around the record, or as its key
+    Source: neighbours of home-assistant/core 181420 and cordova-plugin-sim 30
+    """
+    portal.always("ctdUsage", says(answer))
+
+    with pytest.raises(IotPortalError, match="another SIM"):
+        await client.get_usage(ICCID)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"Data": {"Token": "a-token"}},
+        {"data": {"accessToken": "a-token"}},
+        {"access_token": "a-token", "token_type": "Bearer"},
+        {"token": None, "result": {"token": "a-token"}},
+    ],
+)
+async def test_token_under_another_key(
+    client: IotPortalClient, portal: OddPortal, answer: Any
+) -> None:
+    """The token is found.
+
+    Case: `Login` is answered `{"Data": {"Token": ...}}` or with an `accessToken`
+    Source: natekspencer/ha-pura 9; erelke/ha-esolar 48
+    """
+    portal.always("Login", says(answer))
+
+    await client.get_usage(ICCID)
+
+    assert portal.tokens[-1] == "a-token"
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        ("1", "1"),
+        ('["ACTIVATED"]', "ACTIVATED"),
+        ('{"data": "ACTIVATED"}', "ACTIVATED"),
+        ('{"result": {"Status": "ACTIVATED"}}', "ACTIVATED"),
+        ("true", None),
+        ('{"result": "OK"}', None),
+    ],
+)
+async def test_wrapped_status(
+    client: IotPortalClient, portal: OddPortal, answer: str, word: str | None
+) -> None:
+    """A number or a wrapped word is the status, an acknowledgement is none.
+
+    Case: `getStatus` is answered `1`, `["ACTIVATED"]`, `{"data": "ACTIVATED"}`, `{"result": "OK"}`
+    Source: developer.tuya.com, Query IoT SIM Card Status; erelke/ha-esolar 48
+    """
+    portal.always("getStatus", raw(answer))
+
+    assert await client.get_status(ICCID) == word
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, [None], [{"id": 4}], {"smsMsgIds": "1,2"}, {"success": True}, {"data": {"x": 1}}]
+)
+async def test_no_list_of_sms(client: IotPortalClient, portal: OddPortal, answer: Any) -> None:
+    """It is not known which SMS there are, which differs from none.
+
+    Case: `GetSMSIds` answers `{}`, `[null]`, or ids in a form that cannot be read
+    Source: neighbours of home-assistant/core 179668
+    """
+    portal.always("GetSMSIds", says(answer))
+
+    with pytest.raises(IotPortalError):
+        await client.get_sms_list(ICCID)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_complete"),
+    [
+        ({"lastPage": "0"}, False),
+        ({"LastPage": "No"}, False),
+        ({"last": False}, False),
+        ({"hasMore": "1"}, False),
+        ({"lastPage": 1}, True),
+        ({"lastPage": "maybe"}, True),
+    ],
+)
+async def test_other_signs_of_a_page(
+    client: IotPortalClient, portal: OddPortal, fields: dict[str, Any], is_complete: bool
+) -> None:
+    """A no is a no in any spelling.
+
+    Case: `lastPage: "0"`, `"No"`, `last: false`, `hasMore: "1"`
+    Source: firstof9/openevse PR 16; DeerMaximum/Technische-Alternative-CMI 181; home-assistant/core PR 172234
+    """
+    portal.always("GetSMSIds", says({"smsMsgIds": [1]} | fields))
+
+    assert (await client.get_sms_list(ICCID)).is_complete is is_complete
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"message": "no such thing", "code": "20000001"}},
+        {"errors": [{"message": "no such thing", "code": 20000001}]},
+        {"ErrorMessage": "no such thing", "ErrorCode": "20000001"},
+        [{"error_message": "no such thing", "error_code": "20000001"}],
+    ],
+)
+async def test_other_envelopes(client: IotPortalClient, portal: OddPortal, answer: Any) -> None:
+    """The code and the text are found.
+
+    Case: an error in an object, in a list, or under keys of another spelling
+    Source: neighbours of natekspencer/ha-pura 9
+    """
+    portal.always("ctdUsage", says(answer, status=400))
+
+    with pytest.raises(IotPortalNotFoundError, match="no such thing"):
+        await client.get_usage(ICCID)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": "error", "message": "no"},
+        {"status": "fail", "data": {"iccid": "not found"}},
+        {"Success": "0"},
+        {"ok": False},
+        {"error": "no"},
+        {"errors": [{"message": "no"}]},
+    ],
+)
+async def test_other_words_for_failed(
+    client: IotPortalClient, portal: OddPortal, answer: Any
+) -> None:
+    """It is an error, never a SIM without data or a status.
+
+    Case: any read is answered 200 `{"status": "error"}`, `{"Success": "0"}`, `{"error": "..."}`
+    Source: neighbours of WindowsDevicePortalWrapper 129; eSIM-Tools PR 60
+    """
+    portal.always("*", says(answer))
+    portal.always("Login", says({"token": "a-token"}))
+
+    for route in READS:
+        with pytest.raises(IotPortalError):
+            await read(client, route)
+
+
+@pytest.mark.parametrize("extra", [{"error": None}, {"errors": []}, {"error": "0"}, {"error": ""}])
+async def test_no_error(client: IotPortalClient, portal: OddPortal, extra: dict[str, Any]) -> None:
+    """It is an answer.
+
+    Case: a good answer with `"error": null`, `"errors": []`, `"error": "0"`
+    Source: neighbours of WindowsDevicePortalWrapper 129
+    """
+    portal.always("ctdUsage", says({"data": [RECORD]} | extra))
+
+    assert (await client.get_usage(ICCID)).data_bytes == 7
+
+
+# --- More forms of values ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        ("\uff11\uff12\uff13", 123),
+        ("7\u200b", 7),
+        ("\ufeff7", 7),
+        ("1e6", 10**6),
+        ("1.234,5", 1234.5),
+        ("1 234 567", 1234567),
+        ("0x1f", None),
+        ("1_000", None),
+        ("²", None),
+        ("-0", 0),
+        (True, None),
+        (False, None),
+        ([5], None),
+        ({"value": 5}, None),
+        (9007199254740991, None),
+        (9007199254740993.0, None),
+        ("12 MB/month", None),
+        ("12 Mbit", None),
+    ],
+)
+async def test_number_in_other_forms(
+    client: IotPortalClient, portal: OddPortal, given: Any, number: float | None
+) -> None:
+    """A number is read where it has one meaning; a yes or no, a list, the largest integer of JavaScript are none.
+
+    Case: digits of full width, `"1e6"`, `"1.234,5"`, `"0x1f"`, `true`, `[5]`, 9007199254740991
+    Source: neighbours of myTselection/telenet_telemeter 6 and its-me-prash/vwgroup-connect-ha PR 734
+    """
+    assert (await read_usage(client, portal, ctdDataUsage=given)).data_bytes == number
+
+
+@pytest.mark.parametrize(
+    ("given", "moment"),
+    [
+        ("2026/11/20 10:00:00", utc(2026, 11, 20, 10)),
+        ("2026-11-20T11:00:00+01:00[Europe/Paris]", utc(2026, 11, 20, 10)),
+        ("2026-11-20t10:00:00z", utc(2026, 11, 20, 10)),
+        ("/Date(1763632800000+0000)/", utc(2025, 11, 20, 10)),
+        ("20.11.2026 10:00", None),
+        ("11/12/2026 10:00:00", None),
+        ("2026-11-20 10:00:00 CET", None),
+        ("20261120100000", None),
+        (1763632800000000, None),
+        ([2026, 11, 20], None),
+        ({"$date": 1763632800000}, None),
+        (True, None),
+    ],
+)
+async def test_date_in_other_forms(
+    client: IotPortalClient, portal: OddPortal, given: Any, moment: datetime | None
+) -> None:
+    """A date is read where it has one meaning.
+
+    Case: `2026/11/20`, an offset with `[Europe/Paris]`, small letters, `11/12/2026`, a zone by its letters
+    Source: neighbours of OSGP PR 926 and lorawan-stack 4766
+    """
+    assert (await read_device(client, portal, dateActivated=given)).date_activated == moment
+
+
+@pytest.mark.parametrize("given", ["447700900123.0", "+44 7700 900123", "00447700900123"])
+async def test_phone_number(client: IotPortalClient, portal: OddPortal, given: str) -> None:
+    """The number is the same in each spelling.
+
+    Case: `+44 7700 900123`, `0044...`, and with a `.0` that a program added
+    Source: OpenMobileAlliance/OMA_LwM2M_for_Developers 148; catamphetamine/libphonenumber-js 185; jlippold/WifiSMS 19
+    """
+    assert (await read_usage(client, portal, msisdn=given)).msisdn == "447700900123"
+
+
+async def test_iccid_with_a_point(client: IotPortalClient, portal: OddPortal) -> None:
+    """The `.0` is no digit.
+
+    Case: `"iccid": "8931082322089353632.0"`, as a spreadsheet writes it
+    Source: neighbour of universam1/iSpindel 111
+    """
+    assert (await read_usage(client, portal, iccid=f"{ICCID}.0")).iccid == ICCID
+
+
+# --- Connections ------------------------------------------------------------------------------------------------------
+
+
+async def test_connection_closed_by_the_server(
+    client: IotPortalClient, portal: OddPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read is repeated over another connection.
+
+    Case: a connection that was kept is closed without a byte just as it is used
+    Source: home-assistant/core 85415; StevenLooman/async_upnp_client PR 93
+    """
+    monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 2)
+    await client.get_usage(ICCID)
+    portal.once("ctdUsage", dropped())
+
+    assert (await client.get_usage(ICCID)).iccid == ICCID

@@ -201,6 +201,38 @@ async def test_counter_of_32_bits(home: Home) -> None:
     assert resets(home) == []
 
 
+async def test_counter_that_wraps(home: Home) -> None:
+    """A wrap cannot be told from a new cycle: it is told as one, once, and the statistics go on.
+
+    Case: 4,294,900,000, then 5, 6, 7 MB in mid-cycle
+    Source: home-assistant/core 31404; Vaskivskyi/ha-asusrouter 557
+    """
+    home.use(4294.9)
+    await home.start()
+
+    await read_all(home, 5, 6, 7)
+
+    assert resets(home) == [4294.9]
+    assert home.megabytes() == 7
+
+
+async def test_units_for_people(home: Home) -> None:
+    """The count goes on: 1.01 GB are more than 999 MB.
+
+    Case: `"950 MB"`, `"999 MB"`, `"1.01 GB"`, `"1.02 GB"`, then 1,030,000,000
+    Source: developer.cisco.com, SD-WAN, Get Device Data Usage; neighbours of myTselection/telenet_telemeter 6
+    """
+    home.portal.set(ICCID, ctdDataUsage="950 MB")
+    await home.start()
+
+    for usage in ("999 MB", "1.01 GB", "1.02 GB", "1,02 GB", 1_030_000_000, 1_031_000_000):
+        home.portal.set(ICCID, ctdDataUsage=usage)
+        await home.poll()
+
+    assert resets(home) == []
+    assert home.megabytes() == 1031
+
+
 async def test_no_reading_between_two(home: Home) -> None:
     """It is unknown, no fall to zero.
 

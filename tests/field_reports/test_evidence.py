@@ -1,6 +1,7 @@
 """What weak evidence must not do: ask for a secret, call a SIM gone or a route refused, take data away for long."""
 
 from datetime import timedelta
+import logging
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
@@ -11,7 +12,7 @@ import pytest
 from custom_components.iot_portal.const import DOMAIN
 
 from .home import A_POLL, ICCID, MB, OTHER_ICCID, Home
-from .odd_portal import Answer, page, raw, says
+from .odd_portal import Answer, dropped, page, raw, says
 
 NOTHING = (STATE_UNAVAILABLE, STATE_UNKNOWN)
 REFUSED = {"errorMessage": "Invalid credentials", "errorCode": "10000001"}
@@ -130,6 +131,43 @@ async def test_part_that_always_fails(used: Home) -> None:
 
     assert used.portal.count("ctdUsage") - usages >= 25
     assert used.portal.count("sessionInfo") - sessions <= 13
+
+
+async def test_part_that_never_answers(used: Home) -> None:
+    """The parts that came are shown, and the queue does not grow.
+
+    Case: `sessionInfo` is never answered
+    Source: home-assistant/core PR 40540; jdejaegh/irm-kmi-ha 23
+    """
+    used.portal.always("sessionInfo", dropped())
+    await used.start()
+    used.use(6)
+    before = used.portal.count()
+
+    await used.poll(4)
+
+    assert used.megabytes() == 6
+    assert used.shows("rate_plan") not in NOTHING
+    assert used.portal.count() - before < 4 * 4
+    assert used.log(logging.WARNING) == []
+
+
+async def test_connection_closed_in_a_poll(used: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SIM stays available, and no warning is logged.
+
+    Case: a connection that was kept is closed without a byte just as a poll uses it
+    Source: home-assistant/core 85415; StevenLooman/async_upnp_client PR 93
+    """
+    monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 2)
+    monkeypatch.setattr("custom_components.iot_portal.api.client.uniform", lambda *_: 0)
+    await used.start()
+    used.portal.once("ctdUsage", dropped())
+    used.use(6)
+
+    await used.poll()
+
+    assert used.megabytes() == 6
+    assert used.log(logging.WARNING) == []
 
 
 async def test_sim_that_has_run_out(used: Home) -> None:
@@ -333,6 +371,49 @@ async def test_session_stays_over(used: Home) -> None:
     assert not used.asks_for_secret
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says({"errorMessage": "Expired request token", "errorCode": "110"}, status=500),
+        says({"error": {"message": "Session has expired"}}, status=500),
+        raw("invalid token", status=500, Content_Type="text/plain"),
+        page(500, "Your session has expired"),
+    ],
+)
+async def test_expired_token_said_with_500(used: Home, answer: Answer) -> None:
+    """A new log-in is tried once, and the data come back without a reload.
+
+    Case: reads under an old token are answered 500 with a text or a page about the token or the session
+    Source: directus/v8-archive 1054; ilios/ilios 904
+    """
+    await used.start()
+    await used.hours(1)
+    log_ins = used.portal.count("Login")
+    used.portal.expire(answer)
+    used.use(6)
+
+    await used.poll(2)
+
+    assert used.portal.count("Login") == log_ins + 1
+    assert used.megabytes() == 6
+
+
+async def test_write_with_an_expired_token(used: Home) -> None:
+    """The write is not sent a second time.
+
+    Case: `SendSMS` under an old token is answered 500 with a text about the token
+    Source: directus/v8-archive 1054; ilios/ilios 904
+    """
+    await used.start()
+    await used.hours(1)
+    used.portal.expire(says({"errorMessage": "Expired request token"}, status=500))
+
+    with pytest.raises(HomeAssistantError):
+        await used.act("send_sms", message="Restart")
+
+    assert used.portal.count("SendSMS") == 1
+
+
 async def test_redirect_to_a_page(used: Home) -> None:
     """No page becomes a value, and the next poll reads.
 
@@ -457,12 +538,17 @@ async def test_answers_of_another_account(used: Home) -> None:
         {"data": None},
         [None],
         {"iccid": OTHER_ICCID, "status": "ACTIVATED"},
+        {"status": "error", "message": "no such SIM"},
+        {"status": "fail", "data": {"iccid": "not found"}},
+        {"status": 404, "error": "Not Found", "path": "/GetDevice"},
+        {"iccid": None, "status": None, "ctdDataUsage": None},
+        {"iccid": "", "status": "", "ratePlan": ""},
     ],
 )
 async def test_unknown_sim_is_not_added(home: Home, said: Any) -> None:
     """The SIM is not found, so it is not added.
 
-    Case: in the dialog every read is answered 200 with "ICCID not found", with nothing, or about another SIM
+    Case: in the dialog every read is answered 200 with "ICCID not found", an error, nothing, nulls, or about another SIM
     Source: WindowsDevicePortalWrapper 129; eSIM-Tools PR 60; cordova-plugin-sim 30
     """
     await home.start(OTHER_ICCID)
@@ -507,6 +593,23 @@ async def test_ok_after_an_sms(home: Home) -> None:
 
     assert home.kinds[0] == "sent"
     assert not home.portal.count("GetSMS")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"status": "error", "message": "no credit"}, {"success": 0}, {"error": {"message": "no"}}],
+)
+async def test_error_after_an_sms(home: Home, answer: Any) -> None:
+    """The action does not say that the SMS was sent.
+
+    Case: `SendSMS` is answered 200 `{"status": "error"}`, `{"success": 0}`, `{"error": ...}`
+    Source: neighbours of ZTE_API_and_Hack 2, 3 and WindowsDevicePortalWrapper 129
+    """
+    await home.start()
+    home.portal.always("SendSMS", says(answer))
+
+    with pytest.raises(HomeAssistantError):
+        await home.act("send_sms", message="Restart")
 
 
 async def test_page_after_a_status_request(home: Home) -> None:

@@ -545,3 +545,161 @@ async def test_diagnostics_show_no_objects(home: Home) -> None:
 
     assert secret not in shown
     assert ICCID not in shown
+
+
+# --- Changes between servers of different age -------------------------------------------------------------------------
+
+DEVICES = ("352099001761481", "490154203237518")
+
+
+@pytest.mark.parametrize("turns", [[1, 0, 1, 0, 1, 0, 1], [1, 1, 0, 1, 1, 1, 0, 1]])
+@pytest.mark.parametrize(
+    ("field", "values", "event"),
+    [
+        ("status", ("ACTIVATED", "DEACTIVATED"), "status_changed"),
+        ("imei", DEVICES, "imei_changed"),
+    ],
+)
+async def test_change_by_turns(
+    home: Home, field: str, values: tuple[str, str], event: str, turns: list[int]
+) -> None:
+    """A change is told once, however often an old answer comes between.
+
+    Case: status or IMEI A, B, A, B from servers of different age
+    Source: andreadegiovine/homeassistant-stellantis-vehicles 488 and PR 492; Hyundai-Kia-Connect/kia_uvo 931
+    """
+    home.portal.set(ICCID, **{field: values[0]})
+    await home.start()
+
+    for turn in turns:
+        home.portal.set(ICCID, **{field: values[turn]})
+        await home.poll()
+
+    assert home.kinds == [event]
+
+
+async def test_changes_are_told_at_once(home: Home) -> None:
+    """A change to a value that was not just left is told with the poll that reads it.
+
+    Case: ACTIVATED, DEACTIVATED, RETIRED, and a day later ACTIVATED
+    Source: neighbour of andreadegiovine/homeassistant-stellantis-vehicles 488
+    """
+    await home.start()
+
+    for number, status in enumerate(("DEACTIVATED", "RETIRED", "ACTIVATED"), 1):
+        home.portal.set(ICCID, status=status)
+        await home.poll()
+        assert home.kinds == ["status_changed"] * number
+
+
+async def test_change_that_is_taken_back(home: Home) -> None:
+    """It is told too, with the second reading; over a restart as well.
+
+    Case: ACTIVATED, DEACTIVATED, and for good ACTIVATED
+    Source: neighbour of andreadegiovine/homeassistant-stellantis-vehicles 488
+    """
+    await home.start()
+    home.portal.set(ICCID, status="DEACTIVATED")
+    await home.poll()
+    home.portal.set(ICCID, status="ACTIVATED")
+    await home.poll()
+    assert home.kinds == ["status_changed"]
+    await home.reload()
+
+    assert [told["to"] for _, told in home.told] == ["deactivated", "activated"]
+
+
+async def test_usage_behind_a_requested_status(home: Home) -> None:
+    """The request is confirmed at once, and the old status in the usage is no change.
+
+    Case: a status is requested and there, while the usage reports the old one once more
+    Source: neighbour of Hyundai-Kia-Connect/kia_uvo 931
+    """
+    await home.start()
+    home.portal.set(ICCID, status="DEACTIVATED")
+    behind = home.portal.example("ctdUsage", ICCID, status="ACTIVATED")
+    home.portal.always("ctdUsage", says(behind))
+
+    await home.act("request_status_change", status="deactivated")
+    assert home.kinds == ["status_change_confirmed"]
+    await home.poll()
+    home.portal.well()
+    await home.poll(3)
+
+    assert home.kinds == ["status_change_confirmed"]
+
+
+async def test_one_number_in_other_spellings(home: Home) -> None:
+    """It is shown in one way, and nothing is told.
+
+    Case: `447700900123`, `+44 7700 900123`, `00447700900123` in polls one after the other
+    Source: OpenMobileAlliance/OMA_LwM2M_for_Developers 148; catamphetamine/libphonenumber-js 185; jlippold/WifiSMS 19
+    """
+    home.portal.set(ICCID, msisdn="447700900123")
+    await home.start()
+
+    for number in ("+44 7700 900123", "00447700900123"):
+        home.portal.set(ICCID, msisdn=number)
+        await home.poll()
+        assert home.shows("msisdn") == "447700900123"
+
+    assert home.told == []
+
+
+async def test_plan_that_contradicts_itself(home: Home) -> None:
+    """The fields count, and the user can say otherwise.
+
+    Case: `ratePlan: "10 MB/Month"`, `dataquantity: "10000"`, `datasize: "MB"`
+    Source: developer.tuya.com, Query IoT SIM Card Data
+    """
+    home.portal.set(ICCID, ratePlan="10 MB/Month", dataquantity="10000", datasize="MB")
+    home.use(5)
+    await home.start(ICCID, settings={"plan_unit": "decimal"})
+    assert float(home.shows("data_used_percent")) == pytest.approx(0.05)
+
+    entry, subentry = home.entry, next(iter(home.entry.subentries.values()))
+    home.hass.config_entries.async_update_subentry(
+        entry, subentry, data={**subentry.data, "allowance": 10}
+    )
+    await home.settle()
+
+    assert float(home.shows("data_used_percent")) == pytest.approx(50)
+
+
+async def test_field_that_is_gone_for_a_day(home: Home) -> None:
+    """It is unknown meanwhile, nothing is told, and then it goes on.
+
+    Case: after a release of the portal `ctdDataUsage` is called otherwise, for a day
+    Source: home-assistant/core 54888
+    """
+    home.use(300)
+    await home.start()
+    record = {"iccid": ICCID, "status": "ACTIVATED", "usageInBytes": 301}
+    home.portal.always("ctdUsage", says([record]))
+    await home.hours(24)
+    assert home.shows("data_usage") in NOTHING
+    home.portal.well()
+
+    home.use(310)
+    await home.poll()
+
+    assert home.megabytes() == 310
+    assert home.told == []
+    assert home.repairs == []
+
+
+async def test_list_of_sms_that_cannot_be_read(home: Home) -> None:
+    """What was there before is not told as new when the list can be read.
+
+    Case: `GetSMSIds` answers `{}` at first, then the list
+    Source: neighbour of home-assistant/core 179668
+    """
+    home.portal.sms = {"4711": {"messageText": "old", "msgType": "MO", "iccid": ICCID}}
+    home.portal.always("GetSMSIds", says({}))
+    await home.start(options={"watch_sms": True})
+    await home.poll()
+    home.portal.well()
+
+    await home.poll(2)
+
+    assert home.told == []

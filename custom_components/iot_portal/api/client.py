@@ -57,6 +57,7 @@ MIN_LOGIN_TIMEOUT: Final = 1
 
 _LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
 _TRANSIENT_STATUSES: Final = {500, 502, 504}
+_ABOUT_TOKEN: Final = re.compile(r"\b(token|session|log ?in|sign ?in)\b", re.IGNORECASE)
 
 # No character in it can change the path, the query or a header, even after decoding.
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -129,10 +130,10 @@ class IotPortalClient:
     async def get_status(self, iccid: str) -> str | None:
         """Return the status of a SIM."""
         answer = await self._read("getStatus", iccid, types=(object,))
-        if not isinstance(answer, str):
-            return status_word(object_about(answer, iccid))
+        # A word names no SIM, an object may name another one.
+        object_about(answer, iccid)
         word = status_word(answer)
-        if word is None and answer:
+        if word is None and answer and isinstance(answer, str):
             raise unreadable_answer()
         return word
 
@@ -393,9 +394,10 @@ class IotPortalClient:
 
 
 def _is_vague(err: IotPortalResponseError) -> bool:
-    """Return whether an error may mean that the token has expired."""
+    """Return whether an error may mean that the token has expired; one of the server only if it says so."""
     is_server_error = err.status >= 500  # noqa: PLR2004
-    return type(err) is IotPortalResponseError and not err.is_strong and not is_server_error
+    may_be = not is_server_error or bool(_ABOUT_TOKEN.search(err.message))
+    return type(err) is IotPortalResponseError and not err.is_strong and may_be
 
 
 def _is_transient(err: IotPortalError) -> bool:

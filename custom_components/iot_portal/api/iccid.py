@@ -13,7 +13,7 @@ _BETWEEN: Final = re.compile(
 
 def normalize_iccid(text: str) -> str | None:
     """Return the ICCID that a text is, without separators and padding; None if it is none."""
-    iccid = _BETWEEN.sub("", text).upper().rstrip("F")
+    iccid = _BETWEEN.sub("", text.removesuffix(".0")).upper().rstrip("F")
     return iccid if _PATTERN.fullmatch(iccid) and len(set(iccid)) > 1 else None
 
 

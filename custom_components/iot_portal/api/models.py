@@ -11,8 +11,17 @@ import re
 from typing import ClassVar, Final, Self
 
 from .const import SimStatus, SmsStatus
+from .envelope import (
+    first_object,
+    get_field,
+    nested_objects,
+    objects,
+    plain_word,
+    unwrapped,
+)
 from .exceptions import IotPortalResponseError
 from .iccid import is_same_card, normalize_iccid
+from .sms_text import decoded_text
 from .text import MAX_TEXT_LENGTH, one_line
 from .values import (
     MAX_LABEL_LENGTH,
@@ -22,6 +31,7 @@ from .values import (
     read_amount,
     read_count,
     read_data,
+    read_flag,
     read_imei,
     read_imsi,
     read_instant,
@@ -53,16 +63,17 @@ _SENTENCE: Final = re.compile(
     r"|session|timed? ?out|token|try again|unauthori[sz]ed|unavailable)\b",
     re.IGNORECASE,
 )
-_TOKEN: Final = re.compile(r"[\x23-\x3b\x3d\x3f-\x5a\x5c\x5e-\x7a\x7c\x7e!]+")
+_TOKEN: Final = re.compile(r"(?:Bearer )?[\x23-\x3b\x3d\x3f-\x5a\x5c\x5e-\x7a\x7c\x7e!]+")
 _SMS_ID: Final = re.compile(r"(?!0+$)(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # What a portal says of a request, not of a SIM.
-_NO_STATUS: Final = frozenset(
-    [
-        *("ok", "okay", "success", "successful", "error", "fail", "failed", "failure"),
-        *("true", "false", "yes", "no", "accepted", "queued"),
-    ]
+_OK_WORDS: Final = frozenset({"ok", "okay", "success", "successful"})
+_FAILED_WORDS: Final = frozenset({"error", "fail", "failure"})
+_NO_STATUS: Final = (
+    _OK_WORDS | _FAILED_WORDS | {"failed", "true", "false", "yes", "no", "accepted", "queued"}
 )
 _SIM_FIELDS: Final = frozenset({"iccid", "imsi", "msisdn", "imei", "status", "simStatus"})
+# What errors have as well, so that only a readable value says something of a SIM or an SMS.
+_SIGNS: Final = frozenset({"iccid", "status", "simStatus"})
 _SMS_KINDS: Final = {"MO": True, "MT": False}
 
 
@@ -91,23 +102,27 @@ class _Answer:
     """Base of the models; `raw` holds all fields of the answer unchanged, unknown ones too."""
 
     raw: Mapping[str, Json] = field(default_factory=dict, repr=False, compare=False)
+    iccid: str | None = field(default=None, repr=False)
 
     # The documented fields of the answer.
     FIELDS: ClassVar[frozenset[str]] = frozenset()
 
     def __bool__(self) -> bool:
-        """Return whether the answer has any field of its kind.
+        """Return whether the answer says anything of its kind.
 
-        An unknown SIM may be answered with an empty object, or with one that only says so.
+        An unknown SIM may be answered with an empty object, with nulls, or with one that only says so, as
+        `{"status": "error"}` does.
         """
-        return not self.FIELDS.isdisjoint(self.raw)
+        is_named = self.iccid is not None or getattr(self, "status", None) is not None
+        return is_named or not all(
+            is_missing(get_field(self.raw, name)) for name in self.FIELDS - _SIGNS
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _SimAnswer(_Answer):
     """Numbers and status of a SIM."""
 
-    iccid: str | None = field(default=None, repr=False)
     imsi: str | None = field(default=None, repr=False)
     msisdn: str | None = field(default=None, repr=False)
     imei: str | None = field(default=None, repr=False)
@@ -118,9 +133,9 @@ def _sim_fields(raw: Mapping[str, Json]) -> dict[str, str | None]:
     """Return the fields that usage and device answers share."""
     return {
         "iccid": _iccid(raw),
-        "imsi": read_imsi(raw.get("imsi")),
-        "msisdn": read_msisdn(raw.get("msisdn")),
-        "imei": read_imei(raw.get("imei")),
+        "imsi": read_imsi(get_field(raw, "imsi")),
+        "msisdn": read_msisdn(get_field(raw, "msisdn")),
+        "imei": read_imei(get_field(raw, "imei")),
         "status": _status(raw),
     }
 
@@ -129,8 +144,8 @@ def _sim_fields(raw: Mapping[str, Json]) -> dict[str, str | None]:
 class Usage(_SimAnswer):
     """Usage of a SIM since the start of its billing cycle: data, counts and seconds.
 
-    `data_bytes` is in bytes, or else in the unit that the network counts in; `data_unit` is the bytes of that unit
-    where the answer names it.
+    `data_bytes` is in bytes, or else in the unit that the network counts in; it `is_in_bytes` for certain where the
+    answer names a unit.
     """
 
     FIELDS: ClassVar[frozenset[str]] = _SIM_FIELDS | {
@@ -138,7 +153,7 @@ class Usage(_SimAnswer):
     }
 
     data_bytes: float | None = None
-    data_unit: int | None = None
+    is_in_bytes: bool = False
     sms_count: int | None = None
     voice_seconds: float | None = None
     session_count: int | None = None
@@ -148,17 +163,17 @@ class Usage(_SimAnswer):
     @classmethod
     def from_answer(cls, answer: Json, *, is_empty: bool = False) -> Self:
         """Parse the answer of ctdUsage."""
-        raw = _first_object(answer)
-        data, unit = read_data(raw.get("ctdDataUsage"))
+        raw = first_object(answer)
+        data, is_in_bytes = read_data(get_field(raw, "ctdDataUsage"))
         return cls(
             raw=raw,
             is_empty=is_empty or is_empty_list(answer),
             **_sim_fields(raw),
             data_bytes=data,
-            data_unit=unit,
-            sms_count=read_count(raw.get("ctdSMSUsage")),
-            voice_seconds=read_amount(raw.get("ctdVoiceUsage")),
-            session_count=read_count(raw.get("ctdSessionCount")),
+            is_in_bytes=is_in_bytes,
+            sms_count=read_count(get_field(raw, "ctdSMSUsage")),
+            voice_seconds=read_amount(get_field(raw, "ctdVoiceUsage")),
+            session_count=read_count(get_field(raw, "ctdSessionCount")),
         )
 
 
@@ -184,17 +199,17 @@ class Device(_SimAnswer):
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of GetDevice."""
-        raw = _first_object(answer)
+        raw = first_object(answer)
         return cls(
             raw=raw,
             **_sim_fields(raw),
-            rate_plan=read_name(raw.get("ratePlan")),
-            communication_plan=read_name(raw.get("communicationPlan")),
-            customer=read_name(raw.get("customer")),
-            date_activated=read_instant(raw.get("dateActivated")),
-            fixed_ip=read_ip(raw.get("fixedIPAddress")),
-            label=read_name(raw.get("deviceID"), MAX_LABEL_LENGTH),
-            allowance=DataSize.read(raw.get("dataquantity"), raw.get("datasize")),
+            rate_plan=read_name(get_field(raw, "ratePlan")),
+            communication_plan=read_name(get_field(raw, "communicationPlan")),
+            customer=read_name(get_field(raw, "customer")),
+            date_activated=read_instant(get_field(raw, "dateActivated")),
+            fixed_ip=read_ip(get_field(raw, "fixedIPAddress")),
+            label=read_name(get_field(raw, "deviceID"), MAX_LABEL_LENGTH),
+            allowance=DataSize.read(get_field(raw, "dataquantity"), get_field(raw, "datasize")),
         )
 
 
@@ -224,8 +239,8 @@ class Session(_Answer):
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of sessionInfo."""
-        raw = _first_object(answer)
-        start, end = raw.get("dateSessionStarted"), raw.get("dateSessionEnded")
+        raw = first_object(answer)
+        start, end = get_field(raw, "dateSessionStarted"), get_field(raw, "dateSessionEnded")
         started, ended = read_instant(start, SESSION_AHEAD), read_instant(end, SESSION_AHEAD)
         is_unreadable = any(
             moment is None and not is_missing(said)
@@ -235,7 +250,8 @@ class Session(_Answer):
             ended, is_unreadable = None, True
         return cls(
             raw=raw,
-            ip_address=read_ip(raw.get("ipAddress")),
+            iccid=_iccid(raw),
+            ip_address=read_ip(get_field(raw, "ipAddress")),
             started=started,
             ended=ended,
             is_unreadable=is_unreadable,
@@ -254,7 +270,6 @@ class Sms(_Answer):
     )
 
     sms_id: str | None = None
-    iccid: str | None = field(default=None, repr=False)
     status: str | None = None
     text: str | None = field(default=None, repr=False)
     is_incoming: bool | None = None
@@ -264,38 +279,39 @@ class Sms(_Answer):
     @classmethod
     def from_answer(cls, answer: Json) -> Self:
         """Parse the answer of GetSMS."""
-        raw = _first_object(answer)
-        kind = read_text(raw.get("msgType")) or ""
+        raw = first_object(answer)
+        kind = read_text(get_field(raw, "msgType")) or ""
         return cls(
             raw=raw,
             sms_id=sms_id(raw),
             iccid=_iccid(raw),
-            status=_sms_word(raw.get("status")),
-            text=_message(raw.get("messageText")),
+            status=_sms_word(get_field(raw, "status")),
+            text=_message(raw),
             is_incoming=_SMS_KINDS.get(kind.upper()),
-            sent=read_instant(raw.get("dateSent")),
-            received=read_instant(raw.get("dateReceived")),
+            sent=read_instant(get_field(raw, "dateSent")),
+            received=read_instant(get_field(raw, "dateReceived")),
         )
 
 
 def sms_status(word: str) -> SmsStatus | None:
     """Return the SMS status that a spelling such as `Delivered-InLog` or `DELIVERED` means."""
-    return _SMS_STATUSES.get(_plain(word))
+    return _SMS_STATUSES.get(plain_word(word))
 
 
 def is_activated(status: str | None) -> bool | None:
     """Return whether a status of any network means activated; None for a word that says neither."""
-    word = _plain(status or "")
+    word = plain_word(status or "")
     if word in ACTIVATED_WORDS:
         return True
     return False if word in _NOT_ACTIVATED_WORDS else None
 
 
 def status_word(answer: Json) -> str | None:
-    """Return the status in an answer of getStatus: a word, or an object around it."""
-    if isinstance(answer, str):
-        return None if _SENTENCE.search(answer) else _sim_word(answer)
-    return _status(_first_object(answer))
+    """Return the status in an answer of getStatus: a word or a number, or an object around it."""
+    if isinstance(answer, str | int):
+        is_sentence = isinstance(answer, str) and _SENTENCE.search(answer)
+        return None if is_sentence else _sim_word(answer)
+    return _status(first_object(answer)) or _sim_word(_innermost(answer))
 
 
 def sms_id(answer: Json) -> str | None:
@@ -303,11 +319,9 @@ def sms_id(answer: Json) -> str | None:
 
     A word such as `OK` is no id.
     """
-    if isinstance(answer, str | int | float):
-        return _sms_identifier(answer)
-    raw = _first_object(answer)
-    found = (_sms_identifier(raw.get(key)) for key in ("smsMsgId", "smsMessageId"))
-    return next(filter(None, found), None)
+    raw = first_object(answer)
+    found = (_sms_identifier(get_field(raw, key)) for key in ("smsMsgId", "smsMessageId"))
+    return next(filter(None, found), None) or _sms_identifier(_innermost(answer))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,34 +335,32 @@ class SmsList:
 def is_last_page(answer: Json) -> bool:
     """Return whether the portal has no more pages of an answer."""
     return not any(
-        raw.get("lastPage") is False or str(raw.get("lastPage")).lower() == "false"
-        for raw in _nested_objects(answer)
+        read_flag(get_field(raw, "lastPage", "last")) is False
+        or read_flag(get_field(raw, "hasMore", "hasNext"))
+        for raw in nested_objects(answer)
     )
 
 
 def is_empty_list(answer: Json) -> bool:
-    """Return whether an answer is a list without items, also under `data`."""
-    while isinstance(answer, Mapping):
-        answer = answer.get("data")
-    return answer == []
+    """Return whether an answer is a list without items, also in a wrapper."""
+    return unwrapped(answer) == []
 
 
 def sms_ids(answer: Json) -> list[str]:
     """Return the ids in an answer of GetSMSIds, in the portal's order.
 
-    Raises an error for a list that is null: it is not known, which differs from an empty one.
+    Raises an error when there is no list, or one without any id: it is not known, which differs from an empty one.
     """
-    listed = answer
-    while isinstance(listed, Mapping):
-        key = "smsMsgIds" if "smsMsgIds" in listed else "data"
-        if key in listed and listed[key] is None:
-            msg = "the portal does not know the SMS at present"
-            raise IotPortalResponseError(msg, status=200)
-        listed = listed.get(key)
-    if not isinstance(listed, list):
-        # A list of one may come as the id itself.
-        listed = [listed]
-    return [found for item in listed if (found := sms_id(item)) is not None]
+    listed = unwrapped(answer, "smsMsgIds")
+    if listed == []:
+        return []
+    # A list of one may come as the id itself.
+    items = listed if isinstance(listed, list) else [listed]
+    found = [identifier for item in items if (identifier := sms_id(item)) is not None]
+    if not found:
+        msg = "the portal does not know the SMS at present"
+        raise IotPortalResponseError(msg, status=200)
+    return found
 
 
 def object_about(answer: Json, iccid: str) -> Mapping[str, Json]:
@@ -357,7 +369,7 @@ def object_about(answer: Json, iccid: str) -> Mapping[str, Json]:
     An answer about other SIMs is none, whatever it says.
     """
     others = False
-    for raw in _objects(answer):
+    for raw in objects(answer):
         named = _iccid(raw)
         if named is not None and is_same_card(named, iccid):
             return raw
@@ -365,19 +377,19 @@ def object_about(answer: Json, iccid: str) -> Mapping[str, Json]:
     if others:
         msg = "the answer is about another SIM"
         raise IotPortalResponseError(msg, status=200)
-    return _first_object(answer)
+    return first_object(answer)
 
 
 def is_about_others(answer: Json, iccids: Collection[str]) -> bool:
     """Return whether an answer names SIMs, but none of the asked ones."""
-    named = [iccid for raw in _objects(answer) if (iccid := _iccid(raw)) is not None]
+    named = [iccid for raw in objects(answer) if (iccid := _iccid(raw)) is not None]
     return bool(named) and not any(is_same_card(one, asked) for one in named for asked in iccids)
 
 
 def sms_about(answer: Json, identifier: str) -> Mapping[str, Json]:
     """Return the object of an answer that is about an SMS, or the first one if none names an SMS."""
     others = False
-    for raw in _objects(answer):
+    for raw in objects(answer):
         named = sms_id(raw)
         if named == identifier:
             return raw
@@ -385,14 +397,12 @@ def sms_about(answer: Json, identifier: str) -> Mapping[str, Json]:
     if others:
         msg = "the answer is about another SMS"
         raise IotPortalResponseError(msg, status=200)
-    return _first_object(answer)
+    return first_object(answer)
 
 
 def login_token(answer: Json) -> str | None:
     """Return the token in an answer of Login: the token itself, or an object around it."""
-    while isinstance(answer, Mapping):
-        answer = answer.get("token", answer.get("data"))
-    token = read_text(answer)
+    token = read_text(unwrapped(answer, "token", "accessToken"))
     # A log-in page, a sentence or a piece of JSON is no token, and a header must not contain a line break.
     return token if token is not None and _TOKEN.fullmatch(token) else None
 
@@ -405,61 +415,61 @@ def error_details(answer: Json) -> tuple[str | None, str | None]:
     if isinstance(answer, str):
         return (one_line(answer) or None) if "<" not in answer else None, None
     message = code = None
-    for raw in _nested_objects(answer):
-        message = message or _first_text(raw, "errorMessage", "message", "error")
+    for raw in _error_objects(answer):
+        message = message or _first_text(raw, "errorMessage", "message", "error", "detail")
         code = code or _first_text(raw, "errorCode", "code")
     return message, code
 
 
 def says_failed(answer: Json) -> bool:
-    """Return whether an object says that the request failed: `{"success": false}`, also under `data`."""
-    return any(
-        raw.get("success") is False or raw.get("success") == "false"
-        for raw in _nested_objects(answer)
-    )
+    """Return whether an object says that the request failed, as `{"success": false}` and `{"error": "..."}` do."""
+    return any(map(_is_failed, nested_objects(answer)))
 
 
-def _nested_objects(answer: Json) -> Iterator[Mapping[str, Json]]:
-    """Yield the object of an answer and those nested in it under `data`."""
-    while isinstance(answer, Mapping):
-        yield answer
-        answer = answer.get("data")
+def _is_failed(raw: Mapping[str, Json]) -> bool:
+    """Return whether an object says that the request failed; one with an id may say it of a SIM or an SMS."""
+    if read_flag(get_field(raw, "success", "isSuccess", "ok")) is False:
+        return True
+    if _iccid(raw) is not None or get_field(raw, "smsMsgId") is not None:
+        return False
+    said = {str(get_field(raw, name)).lower() for name in ("status", "result")}
+    error = get_field(raw, "error", "errors")
+    word = str(error).strip(" 0").lower()
+    is_error = bool(error) and not is_missing(error) and word not in {"", "false", *_OK_WORDS}
+    return is_error or not _FAILED_WORDS.isdisjoint(said)
 
 
-def _objects(answer: Json) -> Iterator[Mapping[str, Json]]:
-    """Yield the objects of an answer, also out of arrays or from `data`."""
-    if isinstance(answer, list):
-        for item in answer:
-            yield from _objects(item)
-    elif isinstance(answer, Mapping):
-        inner = answer.get("data")
-        if isinstance(inner, Mapping | list):
-            yield from _objects(inner)
-        else:
-            yield answer
-
-
-def _first_object(answer: Json) -> Mapping[str, Json]:
-    """Return the first object of an answer; an empty one without any."""
-    return next(_objects(answer), {})
+def _error_objects(answer: Json) -> Iterator[Mapping[str, Json]]:
+    """Yield the objects of an answer that may describe an error, the outermost first."""
+    for raw in [answer[0]] if isinstance(answer, list) and answer else nested_objects(answer):
+        if isinstance(raw, Mapping):
+            yield raw
+            yield from objects(get_field(raw, "error", "errors"))
 
 
 def _first_text(raw: Mapping[str, Json], *keys: str) -> str | None:
     """Return the first text under one of the keys, in one line."""
-    found = (read_text(raw.get(key)) for key in keys)
+    found = (read_text(get_field(raw, key)) for key in keys)
     return next((line for text in found if text and (line := one_line(text))), None)
+
+
+def _innermost(answer: Json) -> Json:
+    """Return the one value of an answer, out of wrappers and a list."""
+    value = unwrapped(answer)
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _iccid(raw: Mapping[str, Json]) -> str | None:
     """Return the ICCID that an answer names; a number that was rounded names none."""
-    value = raw.get("iccid")
+    value = get_field(raw, "iccid")
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return normalize_iccid(str(value))
 
 
-def _message(value: Json) -> str | None:
-    """Return the text of an SMS, which may be any word, in one line."""
+def _message(raw: Mapping[str, Json]) -> str | None:
+    """Return the text of an SMS, which may be any word, in one line; decoded if its encoding is said."""
+    value = decoded_text(raw)
     return (
         (one_line(value, MAX_TEXT_LENGTH) or None) if isinstance(value, str) else read_text(value)
     )
@@ -471,16 +481,12 @@ def _sms_identifier(value: Json) -> str | None:
     return identifier if identifier and _SMS_ID.fullmatch(identifier) else None
 
 
-def _plain(word: str) -> str:
-    """Return a word in lower case and without what separates its parts."""
-    return re.sub(r"[\W_]", "", word).lower()
-
-
 def _sms_word(value: Json) -> str | None:
     """Return the status of an SMS; there `Unknown` is one."""
-    if isinstance(value, str) and _plain(value) == "unknown":
+    if isinstance(value, str) and plain_word(value) == "unknown":
         return value.strip()
-    return read_word(value)
+    word = read_word(value)
+    return None if word is None or word.lower() in _FAILED_WORDS else word
 
 
 def _sim_word(value: Json) -> str | None:
@@ -488,9 +494,9 @@ def _sim_word(value: Json) -> str | None:
     word = read_word(value)
     if word is None or word.lower() in _NO_STATUS:
         return None
-    return _SIM_STATUSES.get(_plain(word), word)
+    return _SIM_STATUSES.get(plain_word(word), word)
 
 
 def _status(raw: Mapping[str, Json]) -> str | None:
     """Return the status of a SIM, under the keys of all networks."""
-    return _sim_word(raw.get("status")) or _sim_word(raw.get("simStatus"))
+    return _sim_word(get_field(raw, "status")) or _sim_word(get_field(raw, "simStatus"))

@@ -25,6 +25,7 @@ from .exceptions import (
     IotPortalResponseError,
 )
 from .models import error_details, says_failed
+from .text import one_line
 from .values import Json
 
 # The largest documented answer has less than 2 kB, so anything larger does not come from the portal.
@@ -39,6 +40,7 @@ MIN_ERROR_CODE_LENGTH: Final = len(ErrorCode.NO_ACTIVE_SESSION)
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 # A letter in UTF-8; bytes without any are of an older charset.
 _MULTIBYTE: Final = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")
+_TITLE: Final = re.compile(r"<(?:title|h1)\b[^>]*>\s*([^<\s][^<]*)<", re.IGNORECASE)
 # Around the body, some servers send byte order marks or zero bytes.
 _MARKS: Final = "\ufeff\0 \t\r\n"
 
@@ -131,6 +133,12 @@ class Response:
         is_envelope = isinstance(self.answer, Mapping) and any(error_details(self.answer))
         return is_envelope and self.status in range(400, 500)
 
+    @property
+    def _title(self) -> str:
+        """Return the title of a page, to follow its status."""
+        found = _TITLE.search(self.text) if self.is_page else None
+        return f": {one_line(found[1], MAX_MESSAGE_LENGTH)}" if found else ""
+
     def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError:
         """Return the error that the response is, with all secrets masked.
 
@@ -138,7 +146,9 @@ class Response:
         """
         message, code = error_details(self.answer)
         message = message or (
-            UNREADABLE if self.is_page and self.is_success else f"HTTP status {self.status}"
+            UNREADABLE
+            if self.is_page and self.is_success
+            else f"HTTP status {self.status}{self._title}"
         )
         for secret in filter(None, secrets):
             message = message.replace(secret, "***")

@@ -40,8 +40,12 @@ _PLACEHOLDERS: Final = frozenset(
         *("undefined", "unknown", "unavailable", "not available", "not set", "unassigned"),
     ]
 )
-# No counter of a SIM comes near it, and floats are exact below.
-_COUNT_LIMIT: Final = 2**53
+_YES: Final = frozenset({"true", "1", "yes", "y"})
+_NO: Final = frozenset({"false", "0", "no", "n"})
+# No counter of a SIM comes near it, and floats are exact below. It is the largest integer of JavaScript.
+_COUNT_LIMIT: Final = 2**53 - 1
+# Digits, points, signs and letters of the width of Chinese ones.
+_FULL_WIDTH: Final = {0xFF01 + n: 0x21 + n for n in range(94)}
 # The largest signed and unsigned number of 32 bits: "no reading", or a counter that is stuck.
 _SENTINELS: Final = frozenset({2**31 - 1, 2**32 - 1})
 # The same of 16 bits, which only a number of bytes or seconds reaches.
@@ -71,6 +75,7 @@ _FAR_AHEAD: Final = timedelta(days=366)
 # How far the clocks of the portal and of Home Assistant may differ.
 _CLOCK_SKEW: Final = timedelta(minutes=10)
 _HTTP_DATE: Final = re.compile(r"[A-Za-z]{3}, [0-9]{1,2} [A-Za-z]{3} [0-9]{4}")
+_EPOCH: Final = re.compile(r"(?:/Date\()?([0-9]{9,13}(?:\.[0-9]{1,9})?)(?:(?:[+-][0-9]{4})?\)/)?")
 _SECONDS: Final = (10**9, 4 * 10**9)
 
 _WORD: Final = re.compile(r"[^\W_][\w .()/+&'-]{0,63}")
@@ -134,7 +139,8 @@ def read_digits(value: Json, lengths: range, *, prefix: str = "") -> str | None:
     """Return an identity of so many digits; None for one repeated digit, and for what lost digits as a number."""
     if isinstance(value, bool | float):
         return None
-    digits = re.sub(r"[\s().-]", "", read_text(value) or "").removeprefix(prefix).rstrip("Ff")
+    text = _plain(read_text(value) or "").removesuffix(".0")
+    digits = re.sub(r"[\s().-]", "", text).removeprefix(prefix).rstrip("Ff")
     is_valid = digits.isascii() and digits.isdecimal() and len(digits) in lengths
     return digits if is_valid and len(set(digits)) > 1 else None
 
@@ -157,7 +163,7 @@ def read_imsi(value: Json) -> str | None:
 
 def read_msisdn(value: Json) -> str | None:
     """Return a phone number in its international form, without the plus or the zeros before it."""
-    text = value.strip().removeprefix("+") if isinstance(value, str) else value
+    text = _plain(value).removeprefix("+") if isinstance(value, str) else value
     return read_digits(text, range(5, 17), prefix="00")
 
 
@@ -181,7 +187,7 @@ def read_number(value: Json) -> float | None:
         if isinstance(value, int | float):
             number = value
         elif isinstance(value, str):
-            number = _number_in(value.strip())
+            number = _number_in(_plain(value))
     if isinstance(number, float):
         # One that is whole is shown without ".0".
         number = (
@@ -197,21 +203,27 @@ def read_amount(value: Json) -> float | None:
     return number if is_valid else None
 
 
-def read_data(value: Json) -> tuple[float | None, int | None]:
-    """Return a counter of data, and the bytes of its unit where it names one, as in `10 MB`."""
-    found = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
+def read_data(value: Json) -> tuple[float | None, bool]:
+    """Return a counter of data, in bytes where it names its unit, as in `10 MB`; and whether it does."""
+    found = _QUANTITY.fullmatch(_plain(value)) if isinstance(value, str) else None
     if found is None or found[2] is None:
-        return read_amount(value), None
+        return read_amount(value), False
     amount, unit = read_amount(found[1]), _unit(found[2])
     if amount is None or unit is None:
-        return None, None
-    return amount, DataSize(1, *unit).in_bytes()
+        return None, True
+    return read_amount(DataSize(amount, *unit).in_bytes()), True
 
 
 def read_count(value: Json) -> int | None:
     """Return a counter of things."""
     number = read_amount(value)
     return None if number is None or number in _COUNT_SENTINELS else int(number)
+
+
+def read_flag(value: Json) -> bool | None:
+    """Return a yes or a no: JSON's own, a number, or a word."""
+    word = str(value).strip().lower()
+    return True if word in _YES else False if word in _NO else None
 
 
 def read_instant(value: Json, ahead: timedelta = _FAR_AHEAD) -> datetime | None:
@@ -238,6 +250,11 @@ def read_ip(value: Json) -> str | None:
     return None
 
 
+def _plain(text: str) -> str:
+    """Return a text in ASCII where it is only of another width, and without what cannot be seen."""
+    return one_line(text.translate(_FULL_WIDTH))
+
+
 def _number_in(text: str) -> float | None:
     """Return the number that a text is, if there is only one way to read it."""
     if _PLAIN.fullmatch(text):
@@ -259,7 +276,7 @@ def _split_quantity(value: Json) -> tuple[float | None, str | None]:
     """Return the number and the unit in a quantity; a quantity without a limit has no number."""
     if not isinstance(value, str):
         number, unit = read_number(value), None
-    elif found := _QUANTITY.fullmatch(value.strip()):
+    elif found := _QUANTITY.fullmatch(_plain(value)):
         number, unit = read_number(found[1]), found[2]
     else:
         number, unit = read_number(value), None
@@ -285,10 +302,13 @@ def _instant(value: Json) -> datetime | None:
         return _since_1970(value)
     if not isinstance(value, str):
         return None
-    text = value.strip()
-    if number := re.fullmatch(r"(?:/Date\()?([0-9]{9,13}(?:\.[0-9]{1,9})?)(?:\)/)?", text):
+    text = _plain(value)
+    if number := _EPOCH.fullmatch(text):
         return _since_1970(float(number[1]))
-    text = re.sub(r" ?(?:UTC|GMT|Z)$", "+00:00", text)
+    # Java adds the name of the zone to the offset.
+    text = re.sub(r"\[[\w/+-]+\]$", "", text)
+    text = re.sub(r"^([0-9]{4})/([0-9]{2})/([0-9]{2})\b", r"\1-\2-\3", text)
+    text = re.sub(r"(?i) ?(?:UTC|GMT|Z)$", "+00:00", text)
     text = re.sub(r" (?=[+-][0-9]{2}:?[0-9]{2}$)", "", text)
     if _HTTP_DATE.match(value.strip()):
         parsed = parsedate_to_datetime(value.strip())
