@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from homeassistant.util import dt as dt_util
@@ -102,7 +103,9 @@ class SimReader:
 
         Raises IotPortalError when neither usage nor status can be read.
         """
-        usage = await self._unless_refused(Endpoint.USAGE, self._client.get_usage)
+        usage = await self._unless_refused(
+            Endpoint.USAGE, partial(self._client.get_usage, known=self._known.usage)
+        )
         due = due_endpoints(self._known, self._now, usage)
         status = usage.status if usage is not None else None
         if Endpoint.STATUS in due:

@@ -48,6 +48,15 @@ async def test_usage(client: IotPortalClient) -> None:
     assert usage.session_count is None
 
 
+async def test_same_usage(client: IotPortalClient, portal: MockPortal) -> None:
+    """An answer that equals the known one is that one; a different one is read."""
+    known = await client.get_usage(ICCID)
+
+    assert await client.get_usage(ICCID, known) is known
+    portal.sims[ICCID].data_usage = 5
+    assert (await client.get_usage(ICCID, known)).data_bytes == 5
+
+
 async def test_device(client: IotPortalClient) -> None:
     """The documented device is read into typed values; raw keeps the other fields."""
     device = await client.get_device(ICCID)

@@ -140,7 +140,7 @@ async def read(
     """Poll once for each answer of ctdUsage."""
     for answer in answers:
         with patch.object(
-            IotPortalClient, "get_usage", lambda *_, a=answer: _returned(Usage.from_answer(a))
+            IotPortalClient, "get_usage", lambda *_, a=answer, **__: _returned(Usage.from_answer(a))
         ):
             await poll(hass, freezer)
 

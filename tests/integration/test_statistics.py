@@ -163,7 +163,7 @@ async def test_falls(
     """Only what a SIM has used is added up, whatever its counter does meanwhile."""
     readings, total = HELD[case]
 
-    async def read(_: object, __: str) -> Usage:
+    async def read(_: object, __: str, **_known: object) -> Usage:
         megabytes = readings[min((dt_util.utcnow() - EVENING) // POLL, len(readings) - 1)]
         raw: dict[str, Any] = {"iccid": ICCID, "status": "ACTIVATED"}
         if isinstance(megabytes, int | float):

@@ -114,9 +114,11 @@ class IotPortalClient:
         with start_in_time():
             await self._renew_token(rejected=self._token)
 
-    async def get_usage(self, iccid: str) -> Usage:
-        """Return the usage of a SIM since the start of its billing cycle."""
+    async def get_usage(self, iccid: str, known: Usage | None = None) -> Usage:
+        """Return the usage of a SIM since the start of its billing cycle; the known one if the answer is the same."""
         answer = await self._read("ctdUsage", iccid)
+        if known and answer in (known.raw, [known.raw]):
+            return known
         return Usage.from_answer(object_about(answer, iccid), is_empty=is_empty_list(answer))
 
     async def get_device(self, iccid: str) -> Device:
