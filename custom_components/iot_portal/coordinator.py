@@ -25,7 +25,7 @@ from .api import (
     IotPortalError,
     IotPortalRateLimitError,
 )
-from .api.pacing import Priority, priority
+from .api.pacing import Priority, priority, start_in_time
 from .const import CONF_WATCH_SMS, DOMAIN, LOGGER
 from .errors import translate
 from .event_feed import EventFeed
@@ -157,10 +157,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.always_update = not self.has_been_read
         requested, self._next_priority = self._next_priority, Priority.POLL
         self._must_read_all |= requested is Priority.USER
+        reads_all = self._must_read_all
         known = self.data
-        reader = SimReader(
-            self.client, self.iccid, known.invalidate() if self._must_read_all else known
-        )
+        reader = SimReader(self.client, self.iccid, known.invalidate() if reads_all else known)
         try:
             with priority(requested):
                 data = await self._async_read(reader)
@@ -176,7 +175,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if self.data.status != known.status:
             # It was read by itself meanwhile; this read may have begun before it changed.
             data = replace(data, status=self.data.status)
-        self._must_read_all = False
+        if reads_all:
+            self._must_read_all = False
         await self._apply_read(replace(data, failing=reader.failing(is_sim_read=True)))
         self.account.async_record_endpoints(reader.answered, reader.failures)
         self._handle_success(reader)
@@ -312,9 +312,13 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             self._async_update_in(context)
 
     async def async_read_now(self) -> None:
-        """Read everything for a person, who does not wait for a poll under way; raise the error if that fails."""
-        self._next_priority = Priority.USER
+        """Read everything for a person, once a poll under way has ended; raise the error if that fails."""
+        self._must_read_all = True
         self._busy = None
+        with self.translated_errors(), start_in_time():
+            async with self.client.pacer.bounded_wait(), self._debounced_refresh.async_lock():
+                # A poll under way, which may wait for the end of a pause, has ended.
+                self._next_priority = Priority.USER
         await self.async_refresh()
         if self._busy is not None:
             raise HomeAssistantError(**translate(self._busy, self.title)) from self._busy

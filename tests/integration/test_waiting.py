@@ -27,7 +27,6 @@ from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import (
     device_id,
     open_sim_dialog,
-    request_status_change,
     send_sms,
     state_of,
     submit_sim_form_to_end,
@@ -73,13 +72,12 @@ async def pause(hass: HomeAssistant, portal: MockPortal, clock: WallClock, **hea
     portal.journal.clear()
 
 
-async def pass_time(hass: HomeAssistant, clock: WallClock, time: timedelta) -> None:
-    """Advance the time in steps, so that an idle connection ends before it is used, and wait for what follows."""
+async def pass_time(clock: WallClock, time: timedelta) -> None:
+    """Advance the time in steps, so that an idle connection ends before it is used."""
     end = dt_util.utcnow() + time
     while (left := end - dt_util.utcnow()) > timedelta():
         await clock.advance(min(left, timedelta(minutes=5)))
         await asyncio.sleep(0.005)
-    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 async def until(condition: Any) -> None:
@@ -134,12 +132,12 @@ async def test_paused(
     assert await health["can_reach_portal"] == "ok"
     assert health["paused_until"] == until_when
 
-    await pass_time(hass, clock, hour + timedelta(seconds=1))
+    await pass_time(clock, hour + timedelta(seconds=1))
 
     assert portal_state(hass).attributes["paused_until"] is None
     assert portal_state(hass).attributes["pause_reason"] is None
-    assert portal.journal.find("GET", f"/ctdUsage/{ICCID}")
-    assert portal.journal.find("GET", f"/ctdUsage/{OTHER_ICCID}")
+    await until(lambda: portal.journal.find("GET", f"/ctdUsage/{ICCID}"))
+    await until(lambda: portal.journal.find("GET", f"/ctdUsage/{OTHER_ICCID}"))
     portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
     assert (await send_sms(hass, entry))["sims"][0]["sms_id"]
 
@@ -158,8 +156,8 @@ async def test_refresh_while_paused(
     assert state_of(hass, ICCID, "status") == shown
     assert portal_state(hass).state == STATE_ON
     assert not list(portal.journal)
-    await pass_time(hass, clock, timedelta(hours=1))
-    assert portal.journal.find("GET", f"/GetDevice/{ICCID}")
+    await pass_time(clock, timedelta(hours=1))
+    await until(lambda: portal.journal.find("GET", f"/GetDevice/{ICCID}"))
     assert not portal.journal.find("GET", f"/GetDevice/{OTHER_ICCID}")
 
 
@@ -214,7 +212,7 @@ async def test_removal_while_requests_wait(
     await hass.config_entries.async_remove(entry.entry_id)
 
     assert hass.loop.time() - before < 5
-    await pass_time(hass, clock, timedelta(hours=2))
+    await pass_time(clock, timedelta(hours=2))
     assert not list(portal.journal)
 
 
@@ -305,30 +303,3 @@ async def test_stopped_script(
 
     assert running.done()
     portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
-
-
-async def test_check_of_a_write_goes_ahead_of_polls(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
-) -> None:
-    """Where a SIM has to be read to see a requested status, that read goes ahead of the polls that wait."""
-    fleet = [f"89310800000000001{number:02}" for number in range(8)]
-    portal.load({"extends": "documented", "sims": {iccid: {} for iccid in fleet}})
-    portal.sims[ICCID].refused_routes = frozenset({"getStatus"})
-    entry = await set_up(ICCID, *fleet, options={"max_concurrent_requests": 1})
-    await pause(hass, portal, clock, **{"Retry-After": "25"})
-    await clock.advance(timedelta(seconds=20))
-    assert not list(portal.journal)
-
-    requested = hass.async_create_task(request_status_change(hass, entry))
-    await clock.advance(timedelta(seconds=10))
-    await requested
-
-    asked = [call.iccid for call in portal.journal]
-    assert asked[0] == ICCID
-    assert portal.journal.find("GET", f"/getStatus/{ICCID}")
-    # One read belongs to its own poll, which waits like the others.
-    reads = [number for number, iccid in enumerate(asked) if iccid == ICCID]
-    last_poll = max(number for number, iccid in enumerate(asked) if iccid in fleet)
-    assert len(reads) >= 4
-    assert reads[2] < len(asked) / 2
-    assert last_poll > reads[-1]
