@@ -313,7 +313,7 @@ class AccountStore(ABC):
         """Try again later, or leave the content to the next store of the account."""
         if self._is_closed:
             self._hass.data.setdefault(UNSAVED, {})[self._store.key] = self._content()
-        else:
+        elif not self._is_save_scheduled:
             self._store.async_delay_save(self._scheduled_content, SAVE_RETRY_DELAY)
 
     async def async_remove(self) -> None:
