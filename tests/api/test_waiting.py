@@ -134,7 +134,7 @@ def _has_received(portal: MockPortal, reads: int) -> bool:
 
 
 async def fill(client: IotPortalClient, portal: MockPortal, tasks: Tasks, clock: Clock) -> None:
-    """Let people's reads hang in all places."""
+    """Fill all places with people's reads that hang."""
     portal.faults.add("hang", route="getStatus")
     for number in range(1, client.pacer.max_concurrent + 1):
         await tasks.start(client.get_status(ICCID))

@@ -64,7 +64,7 @@ def portal_state(hass: HomeAssistant) -> State:
 
 
 async def pause(hass: HomeAssistant, portal: MockPortal, clock: WallClock, **headers: str) -> None:
-    """Let the portal ask one poll for a pause; it is well again afterwards."""
+    """Make the portal ask one poll for a pause; it is well again afterwards."""
     fault = portal.faults.add("status", status=503, headers=headers or A_DAY, times=1)
     await clock.advance(A_POLL)
     await until(lambda: fault.fired)
