@@ -13,10 +13,12 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.file import WriteError
 from homeassistant.util.hass_dict import HassKey
+from homeassistant.util.json import json_loads_object
 import voluptuous as vol
 
 from .api import Device, Session, Usage
@@ -312,7 +314,9 @@ class AccountStore(ABC):
     def _async_save_failed(self) -> None:
         """Try again later, or leave the content to the next store of the account."""
         if self._is_closed:
-            self._hass.data.setdefault(UNSAVED, {})[self._store.key] = self._content()
+            # As the file would have it.
+            content = json_loads_object(json_bytes(self._content()))
+            self._hass.data.setdefault(UNSAVED, {})[self._store.key] = content
         elif not self._is_save_scheduled:
             self._store.async_delay_save(self._scheduled_content, SAVE_RETRY_DELAY)
 

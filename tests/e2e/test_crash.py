@@ -51,7 +51,7 @@ def written_paths(portal: MockPortal) -> list[str]:
 
 @contextmanager
 def full_disk(pid: int) -> Iterator[None]:
-    """Let a process write no byte more to any file, which works for root and without a disk of its own."""
+    """Keep a process from writing another byte to any file, which works for root and without a disk of its own."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
     try:

@@ -251,7 +251,7 @@ async def test_followed_in_memory(
     assert disk.stored(OTHER_ICCID)["sent_sms"][0]["has_ended"]
     assert disk.stored(ICCID) is None
     history, snapshots = (json.loads(file.read_text())["data"] for file in disk.files[1:])
-    assert history[ICCID]["imei"] == "356938035643809"
+    assert history[ICCID]["imei"]["value"] == "356938035643809"
     assert snapshots[ICCID]["status"] == "ACTIVATED"
     assert find_issue(hass, "cannot_save", entry) is None
 

@@ -155,7 +155,7 @@ class SoakHomeAssistant:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Let no file of the integration be written while the context lasts."""
+    """Fail every write of a file of the integration while the context lasts."""
     write: Any = file_util.write_utf8_file_atomic
 
     def refuse(filename: str, *args: Any, **options: Any) -> None:

@@ -92,7 +92,7 @@ def add_faults(portal: MockPortal, random: Random) -> None:
 
 @contextmanager
 def hanging_reads(portal: MockPortal, iccid: str) -> Iterator[None]:
-    """Let no read of a SIM be answered while the context lasts."""
+    """Leave every read of a SIM unanswered while the context lasts."""
     fault = portal.faults.add("hang", method="GET", iccid=iccid)
     try:
         yield
