@@ -113,11 +113,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     entry.async_on_unload(bulk_edits.async_stop)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
 
-    async def close(_: Event) -> None:
-        """Write the files for the last time; a save that is scheduled later would outlive Home Assistant."""
-        await entry.runtime_data.account.async_close_stores()
+    @callback
+    def stop_saving(_: Event) -> None:
+        """Schedule no more saves: Home Assistant writes its files for the last time, and one would outlive it."""
+        entry.runtime_data.account.async_stop_saving()
 
-    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, close))
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, stop_saving))
 
     @callback
     def start(_: HomeAssistant) -> None:

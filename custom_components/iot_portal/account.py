@@ -143,6 +143,12 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self.histories.async_forget(iccid)
         self.schedule.remove(iccid)
 
+    @callback
+    def async_stop_saving(self) -> None:
+        """Schedule no more saves of the files of the account."""
+        for store in (self.pending_writes, self.snapshots, self.histories):
+            store.async_stop_saving()
+
     async def async_close_stores(self) -> None:
         """Write the files of the account for the last time."""
         for store in (self.pending_writes, self.snapshots, self.histories):

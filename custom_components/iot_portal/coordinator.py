@@ -312,7 +312,13 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             self._async_update_in(context)
 
     async def async_read_now(self) -> None:
-        """Read everything for a person, once a poll under way has ended; raise the error if that fails."""
+        """Read everything for a person; raise the error if that fails, and end when Home Assistant stops."""
+        await self.config_entry.async_create_background_task(
+            self.hass, self._async_read_for_person(), f"{DOMAIN} read of {self.title} for a person"
+        )
+
+    async def _async_read_for_person(self) -> None:
+        """Read everything, once a poll under way has ended."""
         self._must_read_all = True
         self._busy = None
         with self.translated_errors(), start_in_time():

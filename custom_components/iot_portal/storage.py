@@ -277,6 +277,11 @@ class AccountStore(ABC):
         self._is_save_scheduled = False
         return self._content()
 
+    @callback
+    def async_stop_saving(self) -> None:
+        """Schedule no more saves."""
+        self._is_closed = True
+
     async def async_close(self) -> None:
         """Write the file for the last time: the next store of the account will read it."""
         self._is_closed = True

@@ -81,6 +81,25 @@ async def test_refresh_keeps_nobody_waiting(
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
+async def test_refresh_ends_with_the_account(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Presses that the portal never answers end when the account is unloaded, as when Home Assistant stops."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    portal.faults.add("hang", route="ctdUsage")
+    portal.journal.clear()
+    buttons = [f"button.sim_{iccid}_refresh" for iccid in (ICCID, OTHER_ICCID)]
+    presses = hass.async_create_task(
+        hass.services.async_call("button", "press", {ATTR_ENTITY_ID: buttons}, blocking=True)
+    )
+    await wait_for_requests(portal, f"GET /ctdUsage/{ICCID}")
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(asyncio.CancelledError):
+        await presses
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [

@@ -290,16 +290,25 @@ async def test_nothing_is_sent_while_home_assistant_stops(
 
 
 async def test_no_save_after_the_last_one(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, folder: Path
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What changes after Home Assistant has written its files for the last time starts no save."""
     entry = await set_up(ICCID, OTHER_ICCID)
     portal.dialects["status_change"] = "never"
+    sim = next(iter(entry.runtime_data.sims.values()))
+    # A save that is scheduled by then is made.
+    sim.async_writes_changed()
     hass.set_state(CoreState.final_write)
     hass.bus.async_fire_internal(EVENT_HOMEASSISTANT_FINAL_WRITE)
     await hass.async_block_till_done()
+    assert "Unable to remove" not in caplog.text
+    snapshots = Disk(folder, entry).files[2]
+    assert json.loads(snapshots.read_text())["data"][ICCID]["status"] == "INVENTORY"
     before = _save_timers(hass)
-    sim = next(iter(entry.runtime_data.sims.values()))
 
     sim.async_writes_changed()
     await sim.async_refresh()
