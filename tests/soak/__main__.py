@@ -136,7 +136,7 @@ class Soak:
         number = self._options.sims * ACTIONS_A_SIM_A_DAY
         loop = asyncio.get_running_loop()
         until = (day - 1) * DAY + hour * 3600
-        while (left := until - loop.time()) > 0:
+        while (left := until - loop.time()) > virtual.CLOCK_RESOLUTION:
             await self._user.act_for(min(left, 3600), actions_a_day=number)
             self._ledger.read_journal()
 

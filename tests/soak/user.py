@@ -19,6 +19,7 @@ from .home_assistant import SoakHomeAssistant
 from .ledger import Kind, Ledger
 from .portal_setup import STATUSES, TERMINAL_STATUSES, change_sim
 from .promises import Promises
+from .virtual import CLOCK_RESOLUTION
 
 # How often the user repeats what has failed.
 TRIES: Final = 20
@@ -58,7 +59,8 @@ class SimulatedUser:
         """Act at random intervals for some seconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while (left := until - loop.time()) > 0:
+        # Less than this does not move the virtual clock.
+        while (left := until - loop.time()) > CLOCK_RESOLUTION:
             await asyncio.sleep(min(left, self._random.expovariate(actions_a_day / 86400)))
             self._act()
 

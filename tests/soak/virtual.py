@@ -14,6 +14,8 @@ from homeassistant.util import dt as dt_util
 
 # How many real seconds another thread may take before the soak counts as stuck.
 STUCK_AFTER: Final = 60.0
+# In virtual seconds; the rounding error of added seconds is smaller.
+CLOCK_RESOLUTION: Final = 1e-6
 
 
 class JumpingSelector(selectors.DefaultSelector):
@@ -47,8 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Create the loop with a selector of its own."""
         self._jumping = JumpingSelector()
         super().__init__(self._jumping)
-        # The rounding error of added seconds is smaller.
-        self._clock_resolution = 1e-6
+        self._clock_resolution = CLOCK_RESOLUTION
 
     @override
     def time(self) -> float:
