@@ -67,7 +67,6 @@ class SmsMessages:
         self._has_stopped = True
         for follow_up in self._follow_ups.values():
             follow_up.stop()
-        self._follow_ups.clear()
 
     async def async_send(self, message: str, context: Context | None = None) -> str | None:
         """Send an SMS to the SIM and return its id, or None where the portal does not tell it."""

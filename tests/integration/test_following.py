@@ -51,6 +51,22 @@ def pending(hass: HomeAssistant) -> str:
     return state.state
 
 
+def record_states(hass: HomeAssistant, key: str) -> list[str]:
+    """Return a list that receives each state that a sensor of the first SIM changes to, but unavailable."""
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{ICCID}_{key}")
+    assert entity_id is not None
+    states: list[str] = []
+
+    @callback
+    def record(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        if state is not None and state.state not in ("unavailable", *states[-1:]):
+            states.append(state.state)
+
+    async_track_state_change_event(hass, entity_id, record)
+    return states
+
+
 def repair(hass: HomeAssistant, entry: MockConfigEntry, kind: str) -> ir.IssueEntry | None:
     """Return a repair issue of the first SIM."""
     (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
@@ -740,6 +756,7 @@ async def test_received(
 @pytest.mark.parametrize(
     ("polls", "expected"),
     [(MAX_POLLS_FOR_UNKNOWN_SMS - 1, ["Battery low"]), (MAX_POLLS_FOR_UNKNOWN_SMS, [])],
+    ids=["in time", "too late"],
 )
 async def test_received_before_the_portal_knows_it(
     hass: HomeAssistant,
@@ -1122,6 +1139,7 @@ async def test_read_before_the_start(
     """A SIM that is read before a large fleet is started tells what changed since the last run, once."""
     entry = await set_up(ICCID, OTHER_ICCID)
     happened = record_events(hass, "lifecycle")
+    seen = record_states(hass, "status")
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[ICCID].set_status("ACTIVATED")
     monkeypatch.setattr(account, "LARGE_FLEET", 1)
@@ -1135,6 +1153,7 @@ async def test_read_before_the_start(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert [(event, told["from"]) for event, told in happened] == [("status_changed", "inventory")]
+    assert seen == ["activated"]
 
 
 async def test_confirmed_before_a_crash(
