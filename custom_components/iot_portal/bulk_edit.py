@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
@@ -117,7 +116,7 @@ class BulkEdits:
             self._async_reported,
             allowed_methods=METHODS,
         )
-        left = max(PATIENCE - elapsed_since(edit.requested_at), timedelta())
+        left = PATIENCE - elapsed_since(edit.requested_at)
         job = HassJob(partial(self._async_timed_out, edit), cancel_on_shutdown=True)
         self._cancel_time_out[edit.webhook_id] = async_call_later(self._hass, left, job)
 

@@ -79,6 +79,108 @@ async def test_reported(
     assert not hass.data["webhook"]
 
 
+async def test_reported_once(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    reachable: Any,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """An edit that was reported is forgotten on the disk too, and does not time out."""
+    portal.dialects["bulk_webhook"] = "silent"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await edit_sims(hass, entry, data={"changes": {"simNotes": "Spare"}})
+    body = sent_bulk_edit(portal)
+
+    await report_bulk_edit(hass, reachable, (URL(body["webhookUrl"]).path, body["queueId"]))
+    await advance_time(hass, freezer, timedelta(seconds=1))
+
+    assert hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["bulk_edits"] == []
+    await advance_time(hass, freezer, PATIENCE)
+    assert bulk_edit_event(hass)["event_type"] == "finished"
+
+
+async def test_two_reports_at_once(
+    hass: HomeAssistant,
+    reachable: Any,
+    waited_for: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A report that another overtakes is ignored."""
+    path, queue_id = waited_for
+
+    async def slow_report() -> AsyncIterator[bytes]:
+        yield queue_id.encode()
+        await overtaken.wait()
+        yield b" FAILED"
+
+    overtaken = asyncio.Event()
+    slow = asyncio.ensure_future(reachable.post(path, data=slow_report()))
+    await asyncio.sleep(0.05)
+    await report_bulk_edit(hass, reachable, waited_for)
+    caplog.clear()
+    overtaken.set()
+    await slow
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert bulk_edit_event(hass)["event_type"] == "finished"
+    assert said(caplog) == []
+
+
+async def test_report_without_a_removed_sim(
+    hass: HomeAssistant, portal: MockPortal, reachable: Any, waited_for: tuple[str, str]
+) -> None:
+    """When a SIM was removed since the edit, the others are still read after the report."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == ICCID]
+    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    portal.journal.clear()
+
+    await report_bulk_edit(hass, reachable, waited_for)
+
+    portal.journal.assert_called_once("GET", f"/getStatus/{OTHER_ICCID}")
+    assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
+
+
+@pytest.mark.parametrize(
+    ("padding", "is_read"), [(b"\xff", True), (b"x" * 256 * 1024, False), (b"", True)]
+)
+async def test_report_of_any_bytes(
+    hass: HomeAssistant,
+    reachable: Any,
+    waited_for: tuple[str, str],
+    padding: bytes,
+    is_read: bool,
+) -> None:
+    """A report of up to 256 kB is read, whatever else is in it."""
+    path, queue_id = waited_for
+    report = queue_id.encode() + padding
+    if not padding:
+        report = report.ljust(256 * 1024)
+    elif not is_read:
+        report = report[: 256 * 1024 + 1]
+
+    await reachable.post(path, data=report)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert bulk_edit_event(hass)["event_type"] == ("finished" if is_read else None)
+
+
+async def test_report_in_a_list(
+    hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str]
+) -> None:
+    """A report that is a list has no status, but ends the edit."""
+    path, queue_id = waited_for
+
+    await reachable.post(path, json=[queue_id])
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    event = bulk_edit_event(hass)
+    assert (event["event_type"], event["status"], event["failed_sims"]) == ("finished", None, [])
+
+
 async def test_some_failed(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, reachable: Any
 ) -> None:
@@ -113,6 +215,8 @@ async def test_no_external_url(
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_OFF)
     assert state_of(hass, ICCID, "status") == "deactivated"
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
+    await advance_time(hass, freezer, PATIENCE)
+    assert bulk_edit_event(hass)["event_type"] is None
 
 
 async def test_uninvited(
@@ -292,6 +396,7 @@ async def test_large_report_of_a_portal(
 ) -> None:
     """A report is truncated to the size of a state, and only edited SIMs are named as failed."""
     results = [{"iccid": iccid, "success": False} for iccid in (ICCID, "8" * 20, {"a": 1}, None)]
+    results.append("nothing like a result")
 
     await report_bulk_edit(hass, reachable, waited_for, status="Failed " * 9999, results=results)
 
