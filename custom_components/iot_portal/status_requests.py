@@ -36,12 +36,12 @@ class StatusRequests:
     def async_resume(self) -> None:
         """Resume what was pending when Home Assistant stopped."""
         request = self._left_over
-        if request is None or request is not self._sim.data.writes.status_request:
+        if request is None:
             return
-        if request.is_overdue:
-            self._raise_issue(request)
-        else:
+        if not request.is_overdue:
             self.async_follow(request)
+        elif request is self._sim.data.writes.status_request:
+            self._raise_issue(request)
 
     @callback
     def async_stop(self) -> None:
@@ -100,7 +100,7 @@ class StatusRequests:
 
     @callback
     def async_record(
-        self, status: str, *, in_bulk: bool = False, context: Context | None = None
+        self, status: str, *, in_bulk: bool, context: Context | None = None
     ) -> StatusRequest:
         """Record a request that is about to be sent, with the one that it replaces."""
         self._sim.async_recall()
@@ -174,11 +174,9 @@ class StatusRequests:
         """Stop checking the status."""
         if self._follow_up is not None:
             self._follow_up.stop()
-            self._follow_up = None
 
     def _give_up(self, request: StatusRequest) -> None:
         """Publish that the portal never reported the status."""
-        self._stop_follow_up()
         self._raise_issue(request)
         self._replace(replace(request, is_overdue=True), request.context)
         self._publish(

@@ -108,16 +108,19 @@ def record_events(hass: HomeAssistant, key: str, iccid: str = ICCID) -> SeenEven
     entity_id = er.async_get(hass).async_get_entity_id("event", DOMAIN, f"{iccid}_{key}")
     assert entity_id is not None
     events: SeenEvents = []
-    shown: set[str] = set()
+    # With the type, as the time of a test may stand still.
+    shown: set[tuple[str, str]] = set()
 
     @callback
     def record(event: Event[EventStateChangedData]) -> None:
         state = event.data["new_state"]
         # After a restart the entity restores its last event.
-        if state is None or state.state in ("unavailable", "unknown", *shown):
+        if state is None or state.state in ("unavailable", "unknown"):
             return
-        shown.add(state.state)
-        events.append((state.attributes["event_type"], dict(state.attributes)))
+        event_type = state.attributes["event_type"]
+        if (state.state, event_type) not in shown:
+            shown.add((state.state, event_type))
+            events.append((event_type, dict(state.attributes)))
 
     async_track_state_change_event(hass, entity_id, record)
     return events

@@ -289,7 +289,8 @@ class TestOnTheDisk:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         later = asyncio.ensure_future(send_sms(hass, entry))
-        await asyncio.sleep(0.1)
+        # It waits for the older one.
+        assert not (await asyncio.wait([later], timeout=0.3))[0]
         released.set()
         await later
         await hass.async_block_till_done()

@@ -163,8 +163,10 @@ async def test_timed_out(
     assert issue.translation_placeholders is not None
     assert issue.translation_placeholders["status"] == "ACTIVATED"
 
-    # The repair issue remains after a restart, until the status is confirmed.
-    await hass.config_entries.async_reload(entry.entry_id)
+    # The repair issue is there again after a restart, until the status is confirmed.
+    await hass.config_entries.async_unload(entry.entry_id)
+    ir.async_delete_issue(hass, DOMAIN, issue.issue_id)
+    await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert repair(hass, entry, "status_change_timed_out") is not None
     portal.sims[ICCID].set_status("ACTIVATED")
@@ -1036,6 +1038,55 @@ async def test_refused_before_the_start(
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
 
 
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "taken"])
+async def test_request_of_the_last_run(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    hass_storage: dict[str, Any],
+    is_refused: bool,
+) -> None:
+    """Requests of the last run end once each, or are followed by one, whatever is requested before the start."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID, OTHER_ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "activated")
+    portal.faults.add("delay", route="RequestStatusChange", seconds=0.3, times=1)
+    asked = asyncio.ensure_future(request_status_change(hass, entry, "deactivated"))
+    await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
+    await asyncio.sleep(0.05)
+    key = f"{DOMAIN}.{entry.entry_id}"
+    on_disk = deepcopy(hass_storage[key])
+    await asked
+    await hass.config_entries.async_unload(entry.entry_id)
+    happened.clear()
+    # As after a crash before the second answer.
+    hass_storage[key] = on_disk
+    monkeypatch.setattr(account, "LARGE_FLEET", 1)
+    hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+
+    if is_refused:
+        portal.dialects["status_change"] = "refused"
+        with pytest.raises(HomeAssistantError):
+            await request_status_change(hass, entry, "test_ready")
+    else:
+        await request_status_change(hass, entry, "test_ready")
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    portal.journal.clear()
+    async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    ended = {(told["requested_status"], told["superseded_by"]) for _, told in happened}
+    expected = {("activated", "deactivated")}
+    assert ended == (expected if is_refused else expected | {("deactivated", "test_ready")})
+    portal.journal.assert_called_once("GET", f"/getStatus/{ICCID}")
+
+
 async def test_action_waits_for_no_read(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, all_entities: None
 ) -> None:
@@ -1228,8 +1279,8 @@ async def test_three_before_the_answer(
     happened = record_events(hass, "lifecycle")
     await request_status_change(hass, entry, "activated")
     requests = next(iter(entry.runtime_data.sims.values())).status_requests
-    second = requests.async_record("DEACTIVATED")
-    third = requests.async_record("TEST_READY")
+    second = requests.async_record("DEACTIVATED", in_bulk=False)
+    third = requests.async_record("TEST_READY", in_bulk=False)
 
     requests.async_roll_back(second)
     if last == "refused":
@@ -1255,16 +1306,109 @@ async def test_answered_in_another_order(
     happened = record_events(hass, "lifecycle")
     await request_status_change(hass, entry, "activated")
     requests = next(iter(entry.runtime_data.sims.values())).status_requests
-    second = requests.async_record("DEACTIVATED")
-    third = requests.async_record("TEST_READY")
+    second = requests.async_record("DEACTIVATED", in_bulk=False)
+    third = requests.async_record("TEST_READY", in_bulk=False)
 
     requests.async_follow(third)
     requests.async_roll_back(second)
     await hass.async_block_till_done()
 
-    assert ("status_change_superseded", "activated") in [
-        (event, attributes["requested_status"]) for event, attributes in happened
+    assert ("activated", "test_ready") in [
+        (attributes["requested_status"], attributes.get("superseded_by"))
+        for _, attributes in happened
     ]
+
+
+async def test_answered_one_after_the_other(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A request that another replaced before it was answered ends the one before it once, also after a restart."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "activated")
+    requests = next(iter(entry.runtime_data.sims.values())).status_requests
+    second = requests.async_record("DEACTIVATED", in_bulk=False)
+    third = requests.async_record("TEST_READY", in_bulk=False)
+
+    requests.async_follow(second)
+    requests.async_roll_back(third)
+    await hass.async_block_till_done()
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    ((event, attributes),) = happened
+    assert event == "status_change_superseded"
+    assert attributes["requested_status"] == "activated"
+    assert attributes["superseded_by"] == "deactivated"
+
+
+async def test_refused_after_it_was_seen(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A request that is refused though a poll has seen its status still ends the one before it."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "deactivated")
+    sim = next(iter(entry.runtime_data.sims.values()))
+    request = sim.status_requests.async_record("ACTIVATED", in_bulk=False)
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await sim.async_refresh()
+
+    sim.status_requests.async_roll_back(request)
+    await hass.async_block_till_done()
+
+    assert [(event, told["requested_status"]) for event, told in happened] == [
+        ("status_change_confirmed", "activated"),
+        ("status_change_superseded", "deactivated"),
+    ]
+
+
+async def test_patience_ends_before_the_answer(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A request does not time out while another that may replace it is under way."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    happened = record_events(hass, "lifecycle")
+    await request_status_change(hass, entry, "activated")
+    requests = next(iter(entry.runtime_data.sims.values())).status_requests
+    requests.async_record("DEACTIVATED", in_bulk=False)
+
+    for _ in range(2):
+        await advance_time(hass, freezer, PATIENCE)
+
+    assert not happened
+
+
+async def test_not_followed_without_its_account(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A status is not read after its account was unloaded."""
+    portal.dialects["status_change"] = "never"
+    entry = await set_up(ICCID)
+    await request_status_change(hass, entry)
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.journal.clear()
+
+    await advance_time(hass, freezer, QUICK_CHECKS[0])
+
+    assert len(portal.journal) == 0
+
+
+async def test_answer_without_a_status(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """A quick read without a status leaves the one that is known."""
+    entry = await set_up(ICCID)
+    body = {"iccid": ICCID, "status": None}
+    portal.faults.add("status", route="getStatus", status=200, body=body)
+
+    await request_status_change(hass, entry)
+
+    assert portal.journal.find("GET", f"/getStatus/{ICCID}")
+    assert state_of(hass, ICCID, "status") == "inventory"
 
 
 async def test_sms_of_a_sim_that_is_gone(
