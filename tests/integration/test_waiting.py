@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_ON
+from homeassistant.const import STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, State
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
@@ -159,6 +159,56 @@ async def test_refresh_while_paused(
     await pass_time(clock, timedelta(hours=1))
     await until(lambda: portal.journal.find("GET", f"/GetDevice/{ICCID}"))
     assert not portal.journal.find("GET", f"/GetDevice/{OTHER_ICCID}")
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unavailable"])
+async def test_pause_begins_during_refresh(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock, is_known: bool
+) -> None:
+    """A Refresh that waits when a long pause begins fails and changes no state; the next poll reads everything."""
+    entry = await set_up(ICCID)
+    (sim,) = entry.runtime_data.sims.values()
+    if not is_known:
+        portal.faults.add("status", route="ctdUsage", status=500, times=1)
+        await sim.async_refresh()
+    shown = state_of(hass, ICCID, "status")
+    assert (shown != STATE_UNAVAILABLE) is is_known
+    portal.journal.clear()
+    sim.client.pacer.back_off(20)
+    pressing = hass.async_create_task(press(hass))
+    await clock.advance(timedelta())
+
+    sim.client.pacer.back_off(2400)
+
+    with pytest.raises(HomeAssistantError, match="asked for a pause"):
+        await pressing
+    assert state_of(hass, ICCID, "status") == shown
+    assert not list(portal.journal)
+    await clock.advance(timedelta(minutes=41))
+    await until(lambda: portal.journal.find("GET", f"/GetDevice/{ICCID}"))
+
+
+async def test_effect_of_a_write_is_read_before_polls(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """What a write has changed is read before the SIMs whose polls wait already."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    sim, other = entry.runtime_data.sims.values()
+    assert sim.iccid == ICCID
+    portal.journal.clear()
+    sim.client.pacer.back_off(20)
+    reads = [
+        hass.async_create_task(other.async_refresh()),
+        hass.async_create_task(sim.async_read_soon()),
+    ]
+    await clock.advance(timedelta())
+
+    await clock.advance(timedelta(seconds=21))
+    await asyncio.gather(*reads)
+
+    paths = [call.path for call in portal.journal]
+    assert paths[0] == f"/ctdUsage/{ICCID}"
+    assert f"/ctdUsage/{OTHER_ICCID}" in paths
 
 
 async def test_reload_while_paused(
