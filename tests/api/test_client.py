@@ -9,6 +9,7 @@ import socket
 from typing import Any
 from unittest.mock import Mock
 
+from aiohttp import ClientSession
 from aiohttp.test_utils import unused_port
 import pytest
 
@@ -30,7 +31,7 @@ from custom_components.iot_portal.api import (
 from custom_components.iot_portal.api.pacing import Priority, priority
 from mock_portal import MockPortal
 
-from .conftest import ICCID, MakeClient
+from .conftest import CREDENTIALS, ICCID, MakeClient
 
 # Longer than a test may take, in seconds.
 NEVER = 1000
@@ -615,3 +616,125 @@ async def test_login_refused_with_another_code(
         await client.login()
 
     assert raised.value.code == "10000023"
+
+
+async def test_login_that_is_not_refused(client: IotPortalClient, portal: MockPortal) -> None:
+    """A log-in that fails under another status, or with a page, does not make the credentials wrong."""
+    for answer in ({"status": 404, "body": "gone"}, {"status": 403, "body": "<html>No</html>"}):
+        portal.faults.clear()
+        portal.faults.add("status", route="Login", **answer)
+
+        with pytest.raises(IotPortalLoginError):
+            await client.login()
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_login_refused_without_a_code(
+    client: IotPortalClient, portal: MockPortal, status: int
+) -> None:
+    """A log-in that is refused without a code is taken for wrong credentials."""
+    portal.faults.add("status", route="Login", status=status, body={"message": "no"})
+
+    with pytest.raises(IotPortalAuthenticationError):
+        await client.login()
+
+
+async def test_failed_log_in_of_another_request(
+    client: IotPortalClient, portal: MockPortal
+) -> None:
+    """Of two reads with an expired token one fails with its log-in; the other logs in by itself."""
+    await client.login()
+    portal.state.revoke_tokens()
+    portal.faults.add("status", route="Login", status=404, body="gone", times=1)
+
+    answers = await asyncio.gather(
+        *(client.get_status(ICCID) for _ in range(2)), return_exceptions=True
+    )
+
+    assert "INVENTORY" in answers
+    assert any(isinstance(answer, IotPortalLoginError) for answer in answers)
+
+
+async def test_refusal_is_repeated(client: IotPortalClient, portal: MockPortal) -> None:
+    """A refusal of the credentials is repeated with what the portal said."""
+    portal.state.accounts["demo-client"].secret_key = "another"
+    refusals = []
+    for _ in range(2):
+        with pytest.raises(IotPortalAuthenticationError) as raised:
+            await client.get_status(ICCID)
+        refusals.append(raised.value)
+
+    first, repeated = refusals
+    assert first.code is not None
+    assert (repeated.status, repeated.code, repeated.evidence) == (
+        first.status,
+        first.code,
+        Evidence.STRONG,
+    )
+
+
+async def test_rejected_new_token_with_a_code(client: IotPortalClient, portal: MockPortal) -> None:
+    """The error after a rejected new token says what the portal said."""
+    body = {"errorMessage": "no", "errorCode": "10000001"}
+    portal.faults.add("status", route="getStatus", status=401, body=body)
+
+    with pytest.raises(IotPortalLoginError) as raised:
+        await client.get_status(ICCID)
+
+    assert (raised.value.code, raised.value.evidence) == ("10000001", Evidence.STRONG)
+
+
+async def test_clear_error_under_an_old_token(
+    client: IotPortalClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that cannot be about the token makes no new log-in, however old the token is."""
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    await client.login()
+    now += 1800
+
+    with pytest.raises(IotPortalNotFoundError):
+        await client.get_usage(UNKNOWN_ICCID)
+
+    assert portal.journal.logins == 1
+
+
+async def test_sms_of_another_sim(client: IotPortalClient, portal: MockPortal) -> None:
+    """An SMS that belongs to another SIM is not returned for this one."""
+    identifier = await client.send_sms(ICCID, "Hello")
+    assert identifier is not None
+
+    assert (await client.get_sms(identifier, ICCID)).text == "Hello"
+    with pytest.raises(IotPortalResponseError, match="another SIM"):
+        await client.get_sms(identifier, UNKNOWN_ICCID)
+
+
+async def test_sms_ids_that_cannot_be_asked_for(
+    client: IotPortalClient, portal: MockPortal
+) -> None:
+    """An SMS id that is no identifier is not used, in a list or after sending."""
+    portal.faults.add(
+        "status", route="GetSMSIds", status=200, body={"smsMsgIds": ["../1", "2"], "lastPage": True}
+    )
+    portal.faults.add("status", route="SendSMS", status=200, body={"smsMsgId": "../1"})
+
+    assert (await client.get_sms_list(ICCID)).ids == ["2"]
+    assert await client.send_sms(ICCID, "Hello") is None
+
+
+async def test_sentence_instead_of_status(client: IotPortalClient, portal: MockPortal) -> None:
+    """A sentence is an error, and an empty text no status."""
+    portal.faults.add("status", route="getStatus", status=200, body="Back in 5 minutes", times=1)
+    portal.faults.add("status", route="getStatus", status=200, body='""')
+
+    with pytest.raises(IotPortalResponseError):
+        await client.get_status(ICCID)
+    assert await client.get_status(ICCID) is None
+
+
+async def test_own_pacer(portal: MockPortal, session: ClientSession) -> None:
+    """A client that shares no pacer paces its requests by itself."""
+    client = IotPortalClient(session, portal.url, CREDENTIALS)
+
+    assert await client.get_status(ICCID) == "INVENTORY"
+    assert client.pacer.requests_in_last_hour == 2

@@ -391,3 +391,24 @@ async def test_repeated_read(make: Make, portal: MockPortal, clock: Clock, tasks
     with pytest.raises(IotPortalBusyError):
         await reading
     portal.journal.assert_called_once("GET", STATUS)
+
+
+async def test_waits_between_repetitions(
+    make: Make, portal: MockPortal, clock: Clock, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read is repeated after half the wait at least, and a second time after twice as long."""
+    monkeypatch.setattr("custom_components.iot_portal.api.client.uniform", lambda least, _: least)
+    client = await make(retry_wait=20)
+    portal.faults.add("status", route="getStatus", status=500)
+    reading = await tasks.start(client.get_status(ICCID), Priority.POLL)
+    for reads, wait in ((1, 10), (2, 20)):
+        await until(partial(_has_received, portal, reads))
+        await asyncio.sleep(0.05)
+        await clock.advance(wait - 2)
+        await asyncio.sleep(0.05)
+        assert _has_received(portal, reads)
+        await clock.advance(2)
+
+    await until(partial(_has_received, portal, 3))
+    with pytest.raises(IotPortalError):
+        await reading
