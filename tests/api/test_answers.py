@@ -95,7 +95,6 @@ async def test_sms_of_others(session: ClientSession) -> None:
 @pytest.mark.parametrize("body", [None, [], {}, [None], {"data": None}])
 async def test_unknown_sms(session: ClientSession, body: Any) -> None:
     """An SMS of which nothing is said is not found."""
-    """An SMS of which nothing is said is not found."""
     with pytest.raises(IotPortalNotFoundError) as raised:
         await ask(session, "get_sms", "4711", body)
     assert raised.value.status == 200

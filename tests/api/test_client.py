@@ -446,8 +446,9 @@ async def test_login_without_token(client: IotPortalClient, portal: MockPortal) 
     portal.dialects["login_failure"] = "200_no_token"
     portal.state.accounts["demo-client"].secret_key = "another"
 
-    with pytest.raises(IotPortalAuthenticationError):
+    with pytest.raises(IotPortalAuthenticationError) as raised:
         await client.login()
+    assert raised.value.status == 200
 
 
 async def test_login_refused_in_plain_text(client: IotPortalClient, portal: MockPortal) -> None:
@@ -548,7 +549,7 @@ async def test_refused_log_in_is_tried_again(
     portal.faults.add("status", route="Login", status=401)
     now = 1000.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-    for seconds, logins in ((0, 1), (59, 1), (2, 2), (118, 2), (3, 3)):
+    for seconds, logins in ((0, 1), (59, 1), (1, 2), (119, 2), (1, 3)):
         now += seconds
         with pytest.raises(IotPortalAuthenticationError):
             await client.get_usage(ICCID)
@@ -620,12 +621,16 @@ async def test_login_refused_with_another_code(
 
 async def test_login_that_is_not_refused(client: IotPortalClient, portal: MockPortal) -> None:
     """A log-in that fails under another status, or with a page, does not make the credentials wrong."""
-    for answer in ({"status": 404, "body": "gone"}, {"status": 403, "body": "<html>No</html>"}):
+    for status, body, evidence in (
+        (404, "gone", Evidence.WEAK),
+        (403, "<html>No</html>", Evidence.PAGE),
+    ):
         portal.faults.clear()
-        portal.faults.add("status", route="Login", **answer)
+        portal.faults.add("status", route="Login", status=status, body=body)
 
-        with pytest.raises(IotPortalLoginError):
+        with pytest.raises(IotPortalLoginError) as raised:
             await client.login()
+        assert raised.value.evidence is evidence
 
 
 @pytest.mark.parametrize("status", [400, 403, 422])
@@ -738,3 +743,67 @@ async def test_own_pacer(portal: MockPortal, session: ClientSession) -> None:
 
     assert await client.get_status(ICCID) == "INVENTORY"
     assert client.pacer.requests_in_last_hour == 2
+
+
+async def test_log_in_after_a_failed_one(client: IotPortalClient, portal: MockPortal) -> None:
+    """After a log-in that failed, the next read does not try the expired token again."""
+    await client.login()
+    portal.state.revoke_tokens()
+    portal.faults.add("status", route="Login", status=404, body="gone", times=1)
+    with pytest.raises(IotPortalLoginError):
+        await client.get_status(ICCID)
+
+    assert await client.get_status(ICCID) == "INVENTORY"
+    portal.journal.assert_called("GET", f"/getStatus/{ICCID}", times=2)
+
+
+async def test_log_in_with_a_passing_error(client: IotPortalClient, portal: MockPortal) -> None:
+    """A read is repeated when its log-in failed by an error of the server, and not when it came too often."""
+    portal.faults.add("status", route="Login", status=500, times=1)
+    assert await client.get_status(ICCID) == "INVENTORY"
+    assert portal.journal.logins == 2
+
+    portal.state.revoke_tokens()
+    portal.faults.add("status", route="Login", status=429, times=1)
+    with pytest.raises(IotPortalRateLimitError):
+        await client.get_status(ICCID)
+
+
+async def test_waits_after_refused_log_ins(
+    client: IotPortalClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait after refused log-ins grows to an hour, and a log-in that succeeds ends that."""
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    portal.faults.add("status", route="Login", status=401)
+
+    async def is_sent() -> bool:
+        before = portal.journal.logins
+        with pytest.raises(IotPortalAuthenticationError):
+            await client.get_usage(ICCID)
+        return portal.journal.logins > before
+
+    for _ in range(12):
+        assert await is_sent()
+        now += 3600
+    now -= 1
+    assert await is_sent() is False
+    portal.faults.clear()
+    now += 1
+    assert await client.get_usage(ICCID)
+
+    portal.state.revoke_tokens()
+    portal.faults.add("status", route="Login", status=401)
+    assert await is_sent()
+    now += 60
+    assert await is_sent()
+
+
+async def test_token_after_an_unknown_outcome(client: IotPortalClient, portal: MockPortal) -> None:
+    """A write that failed by an error of the server does not cost a log-in."""
+    portal.faults.add("status", route="SendSMS", status=500, times=1)
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await client.send_sms(ICCID, "Hello")
+
+    assert await client.send_sms(ICCID, "Hello")
+    assert portal.journal.logins == 1

@@ -267,7 +267,6 @@ class IotPortalClient:
                 except IotPortalAuthenticationError as err:
                     self._record_refused_login(err)
                     raise
-                self._login_error = None
                 self._login_failures = 0
                 self._logged_in_at = asyncio.get_running_loop().time()
             return self._token
@@ -286,7 +285,7 @@ class IotPortalClient:
     def _record_refused_login(self, error: IotPortalAuthenticationError) -> None:
         """Keep the refusal, and schedule the next attempt."""
         self._login_error = error
-        wait = min(FIRST_LOGIN_WAIT * (1 << min(self._login_failures, 8)), MAX_LOGIN_WAIT)
+        wait = min(FIRST_LOGIN_WAIT << self._login_failures, MAX_LOGIN_WAIT)
         self._login_failures += 1
         self._next_login = asyncio.get_running_loop().time() + wait
 
