@@ -395,7 +395,9 @@ async def test_large_report_of_a_portal(
     hass: HomeAssistant, reachable: Any, waited_for: tuple[str, str]
 ) -> None:
     """A report is truncated to the size of a state, and only edited SIMs are named as failed."""
-    results = [{"iccid": iccid, "success": False} for iccid in (ICCID, "8" * 20, {"a": 1}, None)]
+    results: list[object] = [
+        {"iccid": iccid, "success": False} for iccid in (ICCID, "8" * 20, {"a": 1}, None)
+    ]
     results.append("nothing like a result")
 
     await report_bulk_edit(hass, reachable, waited_for, status="Failed " * 9999, results=results)

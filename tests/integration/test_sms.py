@@ -163,7 +163,7 @@ async def test_list_with_more_pages(
     """A list of SMS that has more pages is logged once, until a list was complete again."""
     logged = []
     for is_last in (True, False, False, True, False):
-        body = {"smsMsgIds": [], "lastPage": is_last}
+        body: dict[str, object] = {"smsMsgIds": [], "lastPage": is_last}
         portal.faults.add("status", route="GetSMSIds", status=200, body=body, times=1)
         await poll(hass, freezer)
         logged.append(sum("lists only some of the SMS" in text for text in log_messages(caplog)))
