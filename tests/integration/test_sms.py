@@ -68,10 +68,10 @@ async def test_ended(
     portal.journal.clear()
 
     await advance_time(hass, freezer, timedelta(seconds=10))
-    await poll(hass, freezer)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    await advance_time(hass, freezer, timedelta(seconds=6))
+    await advance_time(hass, freezer, timedelta(seconds=15))
+    await poll(hass, freezer)
 
     assert ids(events) == [("sent", "4711"), ("delivered", "4711")]
     assert not portal.journal.find(route="GetSMS")
@@ -155,20 +155,23 @@ async def test_two_under_way(
 
 async def test_list_with_more_pages(
     hass: HomeAssistant,
-    watched: MockConfigEntry,
+    set_up: SetUp,
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A list of SMS that has more pages is logged once, until a list was complete again."""
     logged = []
-    for is_last in (True, False, False, True, False):
+    for number, is_last in enumerate((False, False, True, False)):
         body: dict[str, object] = {"smsMsgIds": [], "lastPage": is_last}
         portal.faults.add("status", route="GetSMSIds", status=200, body=body, times=1)
-        await poll(hass, freezer)
+        if number:
+            await poll(hass, freezer)
+        else:
+            await set_up(OTHER_ICCID, options={CONF_WATCH_SMS: True})
         logged.append(sum("lists only some of the SMS" in text for text in log_messages(caplog)))
 
-    assert logged == [0, 1, 1, 1, 2]
+    assert logged == [1, 1, 1, 2]
 
 
 async def test_seen_are_stored(
