@@ -358,3 +358,79 @@ async def test_set_limits(loop: FakeLoop) -> None:
     await loop.advance(RECOVERY_SECONDS * 5)
     assert (pacer.rate, pacer.max_concurrent) == (2, 3)
     await requests.end()
+
+
+async def test_requests_in_last_hour(loop: FakeLoop) -> None:
+    """Each request counts for an hour, to the minute."""
+    pacer = Pacer(loop=loop)
+    loop.now = 59.0
+    pacer.record_request()
+    for _ in range(2):
+        loop.now = 60.0 + 59
+        pacer.record_request()
+
+    assert pacer.requests_in_last_hour == 3
+    loop.now = 3599.0
+    assert pacer.requests_in_last_hour == 3
+    loop.now = 3600.0
+    assert pacer.requests_in_last_hour == 2
+    loop.now = 3659.0
+    assert pacer.requests_in_last_hour == 2
+    loop.now = 3660.0
+    assert pacer.requests_in_last_hour == 0
+
+
+async def test_sent_requests_count(loop: FakeLoop) -> None:
+    """A request that goes out is counted."""
+    pacer = Pacer(loop=loop)
+    requests = Requests(pacer, loop)
+    requests.ask("a")
+    await loop.advance(1)
+
+    assert pacer.requests_in_last_hour == 1
+
+
+async def test_steps_of_recovery(loop: FakeLoop) -> None:
+    """The rate grows by half in each half minute; more than one request at a time come with the full rate."""
+    pacer = Pacer(rate=4, max_concurrent=3, loop=loop)
+    requests = Requests(pacer, loop)
+    pacer.back_off(0)
+    pacer.back_off(0)
+    steps = []
+    for number in range(4):
+        requests.ask(str(number))
+        await settle()
+        steps.append((pacer.rate, pacer.max_concurrent))
+        loop.jump(RECOVERY_SECONDS)
+        await settle()
+
+    assert steps == [(1, 1), (1.5, 1), (2.25, 1), (3.375, 1)]
+    requests.ask("last")
+    await settle()
+    assert (pacer.rate, pacer.max_concurrent) == (4, 3)
+
+
+async def test_back_off_of_a_slow_account(loop: FakeLoop) -> None:
+    """Backing off never raises a rate that is below the minimum."""
+    pacer = Pacer(rate=0.1, loop=loop)
+
+    pacer.back_off(1)
+
+    assert (pacer.rate, pacer.max_concurrent) == (0.1, 1)
+
+
+@pytest.mark.parametrize(
+    ("is_slowed", "rate", "expected"),
+    [(False, 8, (8, 5)), (False, 1, (1, 5)), (True, 8, (2, 1)), (True, 1, (1, 5))],
+)
+async def test_new_limits(
+    loop: FakeLoop, is_slowed: bool, rate: float, expected: tuple[float, int]
+) -> None:
+    """New limits hold at once, but a pacer that has backed off goes no faster than before."""
+    pacer = Pacer(rate=4, max_concurrent=3, loop=loop)
+    if is_slowed:
+        pacer.back_off(1)
+
+    pacer.set_limits(rate=rate, max_concurrent=5)
+
+    assert (pacer.rate, pacer.max_concurrent) == expected
