@@ -48,6 +48,7 @@ MIN_TIMEOUT, TIMEOUT_FACTOR = 5.0, 10.0
 MAX_MEMORY: Final = 8 * 1024**3
 # In the place of the test that has noticed a mutant.
 TIMED_OUT: Final = "time-out"
+COLLECTION: Final = "collection of the tests"
 IMPORT_AGAIN: Final = "import again"
 
 type Lines = Iterable[tuple[str, int]]
@@ -117,7 +118,9 @@ class Tests:
             raise RuntimeError(msg)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Use the tests, in the place of pytest's own loop."""
+        """Use the tests, in the place of pytest's own loop; all of them can be collected."""
+        if session.testsfailed:
+            raise session.Interrupted(COLLECTION)
         self._session = session
         self._items = {item.nodeid: item for item in session.items}
         self.result = self._use(self)
@@ -142,8 +145,10 @@ class Tests:
     def first_failure(self, names: list[str], timeouts: Mapping[str, float]) -> str | None:
         """Return the first of some tests that fails."""
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+        # A constant can be part of the ID of a test.
+        there = [name for name in names if name in self._items]
         return next(
-            (name for name, has_passed in self.run(names, timeouts) if not has_passed), None
+            (name for name, has_passed in self.run(there, timeouts) if not has_passed), None
         )
 
 
@@ -423,7 +428,10 @@ class MutationRun:
         module = ".".join(Path(mutant.path).relative_to(Path.cwd()).with_suffix("").parts)
         sys.meta_path.insert(0, MutantImporter(module.removesuffix(".__init__"), mutant))
         use = partial(Tests.first_failure, names=names, timeouts=self._measured.timeouts)
-        failed: str | None = Tests({name.split("::")[0] for name in names}, use).result
+        try:
+            failed: str | None = Tests({name.split("::")[0] for name in names}, use).result
+        except RuntimeError:
+            return COLLECTION
         return failed
 
 
