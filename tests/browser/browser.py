@@ -69,8 +69,9 @@ class Visit:
 
     def _note_error(self, error: Error) -> None:
         """Record an uncaught error."""
-        # Home Assistant's virtual lists raise this whenever one is removed.
-        if error.message != "disconnected":
+        # Home Assistant's virtual lists raise the one whenever one is removed, and its buttons the other: the
+        # answer of an action that failed, once a message has shown it.
+        if error.message not in ("disconnected", "Object"):
             self.complaints.append(error.stack or error.message)
 
     async def open(self, path: str) -> None:

@@ -178,6 +178,10 @@ async def logs_in_again(journey: Journey) -> None:
     journey.portal.state.accounts["demo-client"].secret_key = NEW_SECRET
     journey.portal.state.revoke_tokens()
     await device.press("Refresh")
+    refused = journey.visit.page.get_by_text(
+        "The IoT Portal refused the credentials of demo-client"
+    )
+    await expect(refused.first).to_be_visible()
     await device.expect(Status="Unavailable")
     await journey.visit.look("device_unavailable")
 
@@ -353,6 +357,10 @@ async def test_journey(tmp_path: Path, chromium: str, blueprints: str, python: P
         assert await hass.states() == {}
         assert await hass.command("config_entries/get", domain="iot_portal") == []
     errors = [line for line in complaints(hass, "") if " ERROR " in line]
+    # Home Assistant logs the error of an action that a person sees.
+    (seen,) = [line for line in errors if "websocket_api" in line]
+    assert "refused the credentials of demo-client" in seen
+    errors.remove(seen)
     assert errors == (said := complaints(hass, "iot_portal"))
     assert [line.partition("] ")[2] for line in said] == [
         "No SIM of demo-client can be read: Invalid clientId or secretKey"
