@@ -53,6 +53,12 @@ REFUSED: list[tuple[int, Body, type[IotPortalError]]] = [
         for status in (200, 202, *OTHER_ERRORS, *CLIENT_ERRORS)
         for code, kind in KNOWN.items()
     ),
+    *(
+        (status, [{"errorCode": code}], kind)
+        for status in (200, 500)
+        for code, kind in KNOWN.items()
+    ),
+    *((status, [ENVELOPE], IotPortalResponseError) for status in CLIENT_ERRORS),
 ]
 UNKNOWN: list[tuple[int, Body]] = [
     *((status, body) for status in (*OTHER_ERRORS, *CLIENT_ERRORS) for body in NO_ENVELOPES),

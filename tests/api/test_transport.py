@@ -456,6 +456,20 @@ class ClosingServer:
         writer.close()
 
 
+def client_with_sessions(
+    server: asyncio.Server, session: ClientSession, write_session: ClientSession
+) -> IotPortalClient:
+    """Return a client of a server, with a session of its own for writes."""
+    return IotPortalClient(
+        session,
+        f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+        CREDENTIALS,
+        write_session=write_session,
+        pacer=UnlimitedPacer(),
+        retry_wait=0,
+    )
+
+
 async def test_writes_while_kept_connections_are_closed(
     session: ClientSession, write_session: ClientSession
 ) -> None:
@@ -464,14 +478,7 @@ async def test_writes_while_kept_connections_are_closed(
     asyncio.get_running_loop().set_debug(False)
     portal, spread = ClosingServer(0.002), Random(2)  # noqa: S311
     async with await asyncio.start_server(portal.answer, "127.0.0.1") as server:
-        client = IotPortalClient(
-            session,
-            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
-            CREDENTIALS,
-            write_session=write_session,
-            pacer=UnlimitedPacer(),
-            retry_wait=0,
-        )
+        client = client_with_sessions(server, session, write_session)
         unknown = 0
         for _ in range(600):
             try:
@@ -491,14 +498,7 @@ async def test_reads_while_kept_connections_are_closed(
     asyncio.get_running_loop().set_debug(False)
     portal, spread = ClosingServer(0.002), Random(3)  # noqa: S311
     async with await asyncio.start_server(portal.answer, "127.0.0.1") as server:
-        client = IotPortalClient(
-            session,
-            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
-            CREDENTIALS,
-            write_session=write_session,
-            pacer=UnlimitedPacer(),
-            retry_wait=0,
-        )
+        client = client_with_sessions(server, session, write_session)
         for _ in range(100):
             await asyncio.gather(client.get_usage(ICCID), client.get_sms_list(ICCID))
             await asyncio.sleep(spread.uniform(0, 0.002))

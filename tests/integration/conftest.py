@@ -1,6 +1,7 @@
 """Fixtures: Home Assistant with the integration, and a mock portal on a real socket."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentryData
@@ -106,3 +107,11 @@ def all_entities(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         Entity, "entity_registry_enabled_default", property(lambda _: True), raising=True
     )
+
+
+@pytest.fixture
+def folder(hass_config_dir: str) -> Path:
+    """Return the folder of Home Assistant's storage files."""
+    folder = Path(hass_config_dir) / ".storage"
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -55,14 +55,6 @@ def hass_config_dir(hass_tmp_config_dir: str) -> str:
     return hass_tmp_config_dir
 
 
-@pytest.fixture
-def folder(hass_config_dir: str) -> Path:
-    """Return the folder of Home Assistant's storage files."""
-    folder = Path(hass_config_dir) / ".storage"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 class Disk:
     """Files of an account that can be made impossible to write, also for root; what they held stays aside."""
 

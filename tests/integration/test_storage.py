@@ -47,14 +47,6 @@ def hass_config_dir(hass_tmp_config_dir: str) -> str:
     return hass_tmp_config_dir
 
 
-@pytest.fixture
-def folder(hass_config_dir: str) -> Path:
-    """Return the folder of Home Assistant's storage files."""
-    folder = Path(hass_config_dir) / ".storage"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 async def restart(
     hass: HomeAssistant, entry: MockConfigEntry, change: Callable[[], object]
 ) -> None:

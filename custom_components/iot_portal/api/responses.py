@@ -105,7 +105,7 @@ class Response:
         if not self.is_success:
             return True
         if not isinstance(self.answer, Mapping):
-            return self.is_page
+            return self.is_page or self.evidence is Evidence.STRONG
         _, code = error_details(self.answer)
         return len(code or "") >= MIN_ERROR_CODE_LENGTH or says_failed(self.answer)
 
@@ -130,7 +130,7 @@ class Response:
         """
         if self.evidence is Evidence.STRONG or (self.status == 401 and not self.is_page):  # noqa: PLR2004
             return True
-        is_envelope = isinstance(self.answer, Mapping) and any(error_details(self.answer))
+        is_envelope = not isinstance(self.answer, str) and any(error_details(self.answer))
         return is_envelope and self.status in range(400, 500)
 
     @property
