@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -13,13 +13,13 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import (
-    HomeAssistantError,
-    ServiceValidationError,
-    Unauthorized,
-    UnknownUser,
+from homeassistant.exceptions import HomeAssistantError, Unauthorized, UnknownUser
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+    service,
 )
-from homeassistant.helpers import config_validation as cv, entity_registry as er, service
 from homeassistant.helpers.json import json_bytes
 from homeassistant.util.json import JsonValueType, json_loads
 import voluptuous as vol
@@ -29,23 +29,30 @@ from .api import (
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     SimStatus,
+    mask_numbers,
 )
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .coordinator import IotPortalSimCoordinator
-from .errors import check_message, invalid_input, shortened, translated_errors
+from .errors import check_message, invalid_input, translated_errors
 from .models import Endpoint, SimData
 from .runtime_data import IotPortalConfigEntry
 from .sim_reader import SimReader
+from .targets import Target, missing_from
+from .triggering_sim import triggering_sim
 
 ATTR_CHANGES = "changes"
 ATTR_CONFIRM_TERMINAL = "confirm_terminal"
 ATTR_MESSAGE = "message"
+ATTR_ONLY_TRIGGERING_SIM = "only_triggering_sim"
 ATTR_RULE = "rule"
 ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
 
 SIMS_SCHEMA = vol.Schema(
-    {vol.Required(ATTR_DEVICE_ID): vol.All(cv.ensure_list, vol.Length(min=1), [cv.string])}
+    {
+        **cv.ENTITY_SERVICE_FIELDS,
+        vol.Optional(ATTR_ONLY_TRIGGERING_SIM, default=False): cv.boolean,
+    }
 )
 CONFIRM_TERMINAL = {vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean}
 STATUS_SCHEMA = SIMS_SCHEMA.extend(CONFIRM_TERMINAL)
@@ -80,8 +87,8 @@ async def _call_if_allowed(policy: str, handler: Handler, call: ServiceCall) -> 
         if user is None:
             raise UnknownUser(context=call.context, permission=policy)
         registry = er.async_get(call.hass)
-        for device_id in () if user.is_admin else _get_sims(call):
-            entities = er.async_entries_for_device(registry, device_id)
+        for device in () if user.is_admin else _sims_of(call):
+            entities = er.async_entries_for_device(registry, device.id)
             may = user.permissions.check_entity
             if not entities or not all(may(entity.entity_id, policy) for entity in entities):
                 raise Unauthorized(context=call.context, permission=policy)
@@ -123,12 +130,12 @@ async def _edit_device(call: ServiceCall) -> ServiceResponse:
 async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
     """Queue the same changes of many SIMs, in one request for each account."""
     changes = _checked_changes(call)
-    accounts: dict[str, tuple[IotPortalConfigEntry, list[str]]] = {}
-    for sim in _get_sims(call).values():
-        entry = sim.config_entry
-        accounts.setdefault(entry.entry_id, (entry, []))[1].append(sim.iccid)
+    accounts: dict[str, list[str]] = {}
+    for device in _sims_of(call):
+        accounts.setdefault(device.config_entry_id, []).append(_iccid_of(device))
 
-    async def edit(entry: IotPortalConfigEntry, iccids: list[str]) -> Answer:
+    async def edit(entry_id: str, iccids: list[str]) -> Answer:
+        entry: IotPortalConfigEntry = service.async_get_config_entry(call.hass, DOMAIN, entry_id)
         bulk_edits = entry.runtime_data.bulk_edits
         answer, queue_id = await bulk_edits.async_send(iccids, changes, call.context)
         # The event of the outcome carries the queue id; without an external URL there is none.
@@ -139,8 +146,8 @@ async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
         "accounts",
         translation_key="some_accounts_failed",
         attempts=[
-            ({"config_entry_id": entry_id, "sims": len(iccids)}, partial(edit, entry, iccids))
-            for entry_id, (entry, iccids) in accounts.items()
+            ({"config_entry_id": entry_id, "sims": len(iccids)}, partial(edit, entry_id, iccids))
+            for entry_id, iccids in accounts.items()
         ],
     )
 
@@ -321,10 +328,32 @@ async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
         "sims",
         translation_key="some_sims_failed",
         attempts=[
-            ({"device_id": device_id, "iccid": sim.iccid}, partial(act, sim))
-            for device_id, sim in _get_sims(call).items()
+            (_description(device), partial(_act_on, call.hass, device, act))
+            for device in _sims_of(call)
         ],
     )
+
+
+async def _act_on(hass: HomeAssistant, device: dr.DeviceEntry, act: SimCall) -> Answer:
+    """Act on a SIM; raise if its account is not loaded."""
+    entry: IotPortalConfigEntry = service.async_get_config_entry(
+        hass, DOMAIN, device.config_entry_id
+    )
+    return await act(entry.runtime_data.sims[device.config_subentry_id or ""])
+
+
+def _description(device: dr.DeviceEntry) -> Answer:
+    """Return which SIM a part of the response is about."""
+    return {
+        "device_id": device.id,
+        "name": device.name_by_user or device.name,
+        "iccid": _iccid_of(device),
+    }
+
+
+def _iccid_of(device: dr.DeviceEntry) -> str:
+    """Return the ICCID of the device of a SIM."""
+    return next(identifier for domain, identifier in device.identifiers if domain == DOMAIN)
 
 
 async def _try_each(
@@ -360,19 +389,23 @@ async def _try_each(
 
 
 @callback
-def _get_sims(call: ServiceCall) -> dict[str, IotPortalSimCoordinator]:
-    """Return the SIMs of a call by device id; raise before anything is sent."""
-    sims: dict[str, IotPortalSimCoordinator] = {}
-    for device_id in call.data[ATTR_DEVICE_ID]:
-        try:
-            device, entry = service.async_get_device_and_config_entry(call.hass, DOMAIN, device_id)
-        except ServiceValidationError as err:
-            raise shortened(err) from None
-        account: IotPortalConfigEntry = entry
-        sim = account.runtime_data.sims.get(device.config_subentry_id or "")
-        if sim is None:
-            raise invalid_input(
-                key="device_is_not_a_sim", device=device.name_by_user or device.name or device_id
-            )
-        sims[device_id] = sim
-    return sims
+def _sims_of(call: ServiceCall) -> list[dr.DeviceEntry]:
+    """Return the devices of the SIMs in the target of a call; raise before anything is sent if there are none."""
+    sims = Target.select(call.hass, call.data).sims
+    if call.data[ATTR_ONLY_TRIGGERING_SIM]:
+        if (cause := triggering_sim(call.context)) not in sims:
+            raise invalid_input(key="no_triggering_sim")
+        return [sims[cause]]
+    missing = missing_from(call.hass, call.data)
+    if not sims and missing:
+        raise invalid_input(key="target_not_found", ids=", ".join(missing))
+    if not sims:
+        raise invalid_input(key="no_sim_in_target")
+    if missing:
+        LOGGER.warning(
+            "%s.%s goes on without what Home Assistant does not know of its target: %s",
+            DOMAIN,
+            call.service,
+            mask_numbers(", ".join(missing)),
+        )
+    return list(sims.values())

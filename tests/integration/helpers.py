@@ -10,7 +10,14 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    floor_registry as fr,
+    issue_registry as ir,
+    label_registry as lr,
+)
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.translation import async_get_translations
 import pytest
@@ -46,6 +53,29 @@ def device_id(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> s
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
     assert device is not None
     return device.id
+
+
+def name_sim(hass: HomeAssistant, entry: MockConfigEntry, iccid: str, kind: str) -> dict[str, str]:
+    """Return a target that names a SIM by its device, an entity, or what either is assigned to."""
+    device = device_id(hass, entry, iccid)
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{iccid}_status")
+    assert entity_id is not None
+    label = lr.async_get(hass).async_create(f"Label {iccid}").label_id
+    floor = fr.async_get(hass).async_create(f"Floor {iccid}").floor_id
+    area = ar.async_get(hass).async_create(f"Area {iccid}", floor_id=floor).id
+    match kind:
+        case "entity":
+            return {"entity_id": entity_id}
+        case "device":
+            return {"device_id": device}
+        case "label of an entity":
+            er.async_get(hass).async_update_entity(entity_id, labels={label})
+            return {"label_id": label}
+        case "label":
+            dr.async_get(hass).async_update_device(device, labels={label})
+            return {"label_id": label}
+    dr.async_get(hass).async_update_device(device, area_id=area)
+    return {"area_id": area} if kind == "area" else {"floor_id": floor}
 
 
 async def poll(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 import voluptuous as vol
@@ -15,7 +16,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import add_sims, call_action, device_id, state_of
+from .helpers import add_sims, call_action, device_id, log_messages, name_sim, state_of
 
 
 async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
@@ -25,7 +26,9 @@ async def test_send_sms(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) 
 
     response = await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
 
-    assert response == {"sims": [{"device_id": sim, "iccid": ICCID, "sms_id": "4711"}]}
+    assert response == {
+        "sims": [{"device_id": sim, "name": f"SIM {ICCID}", "iccid": ICCID, "sms_id": "4711"}]
+    }
     portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
     assert portal.journal.find("PUT", f"/SendSMS/{ICCID}/1")[0].body == {"messageText": "Hello"}
 
@@ -94,39 +97,111 @@ async def test_bad_input(
     assert len(portal.journal) == 0
 
 
-async def test_no_sim_at_all(hass: HomeAssistant, set_up: SetUp) -> None:
-    """A call without a SIM is refused."""
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ({}, "The target contains no SIM of the IoT Portal. Choose SIMs"),
+        ({"device_id": []}, "The target contains no SIM"),
+        ({"device_id": "none"}, "The target contains no SIM"),
+        ({"entity_id": "all"}, "The target contains no SIM"),
+        ({"area_id": "cellar"}, "does not know this part of the target: cellar. Choose the SIMs"),
+        ({"floor_id": "third"}, "does not know this part of the target: third"),
+        ({"label_id": ["cameras", "boats"]}, "does not know .*: boats, cameras"),
+        ({"entity_id": "sensor.nothing"}, "does not know .*: sensor.nothing"),
+        ({"device_id": [ICCID]}, "does not know this part of the target: …3632"),
+    ],
+)
+async def test_no_sim(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, target: dict[str, Any], says: str
+) -> None:
+    """A target without a SIM is refused before anything is sent."""
     await set_up(ICCID)
+    portal.journal.clear()
 
-    with pytest.raises(vol.Invalid):
-        await call_action(hass, "send_sms", {"device_id": [], "message": "Hello"})
+    with pytest.raises(ServiceValidationError, match=says) as raised:
+        await call_action(hass, "send_sms", {**target, "message": "Hello"})
+
+    assert ICCID not in str(raised.value)
+    assert len(portal.journal) == 0
 
 
-async def test_device_of_the_account(
+async def test_account_as_target(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """An account does not stand for its SIMs: a write goes to SIMs that were chosen, beside it too."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    account, sim = device_id(hass, entry, entry.entry_id), device_id(hass, entry, ICCID)
+
+    with pytest.raises(ServiceValidationError, match="an account itself is not a SIM"):
+        await call_action(hass, "send_sms", {"device_id": account, "message": "Hello"})
+    await call_action(hass, "send_sms", {"device_id": [account, sim], "message": "Hello"})
+
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+
+
+@pytest.mark.parametrize(
+    "kind", ["entity", "device", "area", "floor", "label", "label of an entity"]
+)
+async def test_target(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, kind: str) -> None:
+    """A SIM is found by everything that a target can name."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+
+    response = await call_action(
+        hass, "send_sms", {**name_sim(hass, entry, ICCID, kind), "message": "Hello"}
+    )
+
+    assert [sim["iccid"] for sim in response["sims"]] == [ICCID]
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
+
+
+async def test_mixed_target(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a target with more than SIMs each SIM gets one SMS, and what does not exist is logged."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    hass.states.async_set("light.lamp", "on")
+    sims = er.async_entries_for_device(er.async_get(hass), device_id(hass, entry, ICCID))
+    target = name_sim(hass, entry, ICCID, "label") | {
+        "device_id": [device_id(hass, entry, OTHER_ICCID), device_id(hass, entry, ICCID)],
+        "entity_id": ["light.lamp", "switch.gone", sims[0].entity_id, sims[1].entity_id],
+    }
+
+    response = await call_action(hass, "send_sms", {**target, "message": "Hello"})
+
+    assert [sim["iccid"] for sim in response["sims"]] == [OTHER_ICCID, ICCID]
+    for iccid in (ICCID, OTHER_ICCID):
+        portal.journal.assert_called_once("PUT", f"/SendSMS/{iccid}/1")
+    (message,) = [text for text in log_messages(caplog) if "send_sms" in text]
+    assert "switch.gone" in message
+    assert "light.lamp" not in message
+
+
+async def test_account_not_loaded(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A SIM whose account is not loaded fails, and the others of the target are served."""
+    entry = await set_up(ICCID)
+    async with MockPortal({"extends": "documented", "sims": {OTHER_ICCID: {}}}) as other_portal:
+        other = await set_up(OTHER_ICCID, base_url=other_portal.url)
+        sims = [device_id(hass, entry, ICCID), device_id(hass, other, OTHER_ICCID)]
+        await hass.config_entries.async_unload(other.entry_id)
+
+        response = await call_action(hass, "send_sms", {"device_id": sims, "message": "Hello"})
+
+        assert response["sims"][0]["sms_id"] == "4711"
+        assert "not loaded" in response["sims"][1]["error"]
+        with pytest.raises(ServiceValidationError, match="not loaded"):
+            await call_action(hass, "send_sms", {"device_id": sims[1], "message": "Hello"})
+
+
+async def test_only_the_sim_that_triggered(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal
 ) -> None:
-    """An SMS to the device of an account is refused, and no SIM gets it."""
+    """Outside of an automation that a SIM has triggered there is none to act on."""
     entry = await set_up(ICCID)
-    devices = [device_id(hass, entry, ICCID), device_id(hass, entry, entry.entry_id)]
+    data = {"device_id": device_id(hass, entry, ICCID), "only_triggering_sim": True}
 
-    with pytest.raises(ServiceValidationError, match="demo-client is not a SIM"):
-        await call_action(hass, "send_sms", {"device_id": devices, "message": "Hello"})
+    with pytest.raises(ServiceValidationError, match="No SIM of the target triggered"):
+        await call_action(hass, "send_sms", {**data, "message": "Hello"})
 
     portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
-
-
-async def test_unknown_device(hass: HomeAssistant, set_up: SetUp) -> None:
-    """A device that does not exist is refused with Home Assistant's message."""
-    await set_up(ICCID)
-
-    with pytest.raises(ServiceValidationError) as raised:
-        await call_action(hass, "send_sms", {"device_id": "nothing", "message": "Hello"})
-    assert raised.value.translation_key == "service_device_not_found"
-
-    with pytest.raises(ServiceValidationError) as raised:
-        await call_action(hass, "send_sms", {"device_id": ICCID, "message": "Hello"})
-    assert "…3632" in str(raised.value)
-    assert ICCID not in str(raised.value)
 
 
 async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:

@@ -1,0 +1,174 @@
+"""The SIMs and accounts that a target of an automation or an action names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers import (
+    area_registry as ar,
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+)
+from homeassistant.helpers.target import (
+    SelectedEntities,
+    TargetSelection,
+    async_extract_referenced_entity_ids,
+)
+
+from .const import DOMAIN
+from .coordinator import IotPortalSimCoordinator
+from .follow_up import TrackedSim
+from .runtime_data import IotPortalConfigEntry
+
+# A change of one of these can change what a target names.
+REGISTRY_EVENTS: Final = (
+    ar.EVENT_AREA_REGISTRY_UPDATED,
+    dr.EVENT_DEVICE_REGISTRY_UPDATED,
+    er.EVENT_ENTITY_REGISTRY_UPDATED,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What a target names: the devices of SIMs by subentry id, and accounts by entry id.
+
+    `fleets` are the accounts that are named themselves, as a device or by one of their entities: automations take such
+    an account for all its SIMs. `accounts` are those of everything that is named.
+    """
+
+    sims: Mapping[str, dr.DeviceEntry]
+    fleets: frozenset[str]
+    accounts: frozenset[str]
+
+    @classmethod
+    def select(cls, hass: HomeAssistant, config: Mapping[str, Any]) -> Self:
+        """Return what a target names now."""
+        selection = TargetSelection(dict(config))
+        devices = _devices(hass, _extract(hass, selection))
+        # An answer follows the order in which devices were given.
+        given = cv.ensure_list(config.get(ATTR_DEVICE_ID))
+        devices.sort(
+            key=lambda device: given.index(device.id) if device.id in given else len(given)
+        )
+        named = TargetSelection({})
+        named.device_ids, named.entity_ids = selection.device_ids, selection.entity_ids
+        return cls(
+            sims={
+                device.config_subentry_id: device
+                for device in devices
+                if device.config_subentry_id is not None
+            },
+            fleets=frozenset(
+                device.config_entry_id
+                for device in _devices(hass, _extract(hass, named))
+                if device.config_subentry_id is None
+            ),
+            accounts=frozenset(device.config_entry_id for device in devices),
+        )
+
+    def has_sim(self, sim: TrackedSim) -> bool:
+        """Return whether a SIM is named, by itself or with all SIMs of its account."""
+        return sim.subentry.subentry_id in self.sims or sim.config_entry.entry_id in self.fleets
+
+
+def _extract(hass: HomeAssistant, selection: TargetSelection) -> SelectedEntities:
+    """Return the entities and devices that a target names, diagnostic entities too."""
+    return async_extract_referenced_entity_ids(hass, selection, primary_entities_only=False)
+
+
+def _devices(hass: HomeAssistant, found: SelectedEntities) -> list[dr.DeviceEntry]:
+    """Return the devices of this integration among what a target names, by their names."""
+    entities = er.async_get(hass)
+    owners = {
+        entity.device_id
+        for entity_id in found.referenced | found.indirectly_referenced
+        if (entity := entities.async_get(entity_id)) is not None
+        and entity.platform == DOMAIN
+        and entity.device_id is not None
+    }
+    registry = dr.async_get(hass)
+    devices = [
+        device
+        for device_id in owners | found.referenced_devices
+        if (device := registry.async_get(device_id, include_child_devices=False)) is not None
+        and any(domain == DOMAIN for domain, _ in device.identifiers)
+    ]
+    return sorted(devices, key=lambda device: (device.name_by_user or device.name or "", device.id))
+
+
+def missing_from(hass: HomeAssistant, config: Mapping[str, Any]) -> list[str]:
+    """Return the ids in a target that Home Assistant does not know."""
+    found = _extract(hass, TargetSelection(dict(config)))
+    entities = er.async_get(hass)
+    unknown = {
+        entity_id
+        for entity_id in found.referenced
+        if entities.async_get(entity_id) is None and hass.states.get(entity_id) is None
+    }
+    return sorted(
+        unknown
+        | found.missing_devices
+        | found.missing_areas
+        | found.missing_floors
+        | found.missing_labels
+    )
+
+
+class TrackedTarget:
+    """A target whose SIMs are looked up again after a registry has changed, once they are asked for."""
+
+    def __init__(self, hass: HomeAssistant, config: Mapping[str, Any]) -> None:
+        """Start without looking."""
+        self._hass = hass
+        self._config = config
+        self._target: Target | None = None
+
+    @callback
+    def async_track(self) -> CALLBACK_TYPE:
+        """Follow the registries; return how to stop that."""
+        unsubscribe = [
+            self._hass.bus.async_listen(event, self._async_forget) for event in REGISTRY_EVENTS
+        ]
+
+        @callback
+        def stop() -> None:
+            for each in unsubscribe:
+                each()
+
+        return stop
+
+    @callback
+    def _async_forget(self, _: Event[Any]) -> None:
+        """Forget what was looked up."""
+        self._target = None
+
+    @property
+    def now(self) -> Target:
+        """Return what the target names now."""
+        if self._target is None:
+            self._target = Target.select(self._hass, self._config)
+        return self._target
+
+    @property
+    def sims(self) -> list[IotPortalSimCoordinator]:
+        """Return the SIMs of loaded accounts that the target names."""
+        accounts: list[IotPortalConfigEntry] = self._hass.config_entries.async_loaded_entries(
+            DOMAIN
+        )
+        return [
+            sim
+            for account in accounts
+            for sim in account.runtime_data.sims.values()
+            if self.now.has_sim(sim)
+        ]
+
+
+def device_of(sim: TrackedSim) -> str | None:
+    """Return the id of the device of a SIM."""
+    device = dr.async_get(sim.hass).async_get_device_by_identifier(
+        (DOMAIN, sim.iccid), sim.config_entry.entry_id
+    )
+    return None if device is None else device.id
