@@ -11,6 +11,7 @@ from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
+from homeassistant.util.signal_type import SignalType
 
 from .api import (
     Evidence,
@@ -30,7 +31,7 @@ from .event_feed import EventFeed
 from .evidence import ENOUGH_MISSING, MISSING_ALONE_FOR, MISSING_FOR, WeakEvidence
 from .follow_up import TrackedSim
 from .issues import Issue, async_clear_issue, async_raise_issue
-from .models import Endpoint
+from .models import AccountEventType, Endpoint, SimEvent
 from .poll_schedule import PollSchedule
 from .reauthentication import async_record_login, async_record_refused_login
 from .storage import HistoryStore, PendingWritesStore, SnapshotStore
@@ -102,7 +103,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
             wanted=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL) * 60,
             rate=client.pacer.full_rate,
         )
-        self.bulk_edit_events = EventFeed(hass)
+        self.events = EventFeed[IotPortalAccount](hass, self, ACCOUNT_EVENT)
         self.last_error: str | None = None
         self.is_connected = True
         self._sims = sims
@@ -209,6 +210,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         if self.is_connected and (is_refused or len(self._unreachable_sims) >= enough):
             self.is_connected = False
             LOGGER.error("No SIM of %s can be read: %s", self.config_entry.title, err)
+            self.events.async_publish(SimEvent(event_type=AccountEventType.PORTAL_UNREACHABLE))
         self.async_schedule_update()
 
     def _record_answer(self) -> None:
@@ -218,6 +220,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
             self.is_connected = True
             async_record_login(self.hass, self.config_entry)
             LOGGER.info("The IoT Portal answers again for %s", self.config_entry.title)
+            self.events.async_publish(SimEvent(event_type=AccountEventType.PORTAL_BACK))
         self.async_schedule_update()
 
     def _record_missing(
@@ -236,6 +239,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
                 sim.subentry.subentry_id,
                 {"sim": sim.title, "account": self.config_entry.title},
             )
+            sim.async_record_gone()
 
     def _is_gone(self, missing: WeakEvidence) -> bool:
         """Return whether weak evidence that a SIM is missing is believed: others could be read meanwhile."""
@@ -369,6 +373,10 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         if self._cancel_update is not None:
             self._cancel_update()
             self._cancel_update = None
+
+
+# An event of any account.
+ACCOUNT_EVENT: Final = SignalType[IotPortalAccount, SimEvent](f"{DOMAIN}_account_event")
 
 
 def _is_portal_failure(err: IotPortalError) -> bool:

@@ -158,7 +158,7 @@ class BulkEdits:
     def _end(self, edit: BulkEdit, event_type: BulkEditEventType, **attributes: Any) -> None:
         """Publish the outcome of an edit; its webhook is removed before it can be called again."""
         self._forget(edit)
-        self._account.bulk_edit_events.async_publish(
+        self._account.events.async_publish(
             SimEvent(
                 event_type=event_type,
                 attributes={

@@ -9,6 +9,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.update_coordinator import (
     REQUEST_REFRESH_DEFAULT_COOLDOWN,
     REQUEST_REFRESH_DEFAULT_IMMEDIATE,
@@ -29,12 +30,13 @@ from .api.pacing import Priority, priority, start_in_time
 from .const import CONF_WATCH_SMS, DOMAIN, LOGGER
 from .errors import translate
 from .event_feed import EventFeed
-from .follow_up import TrackedSim
+from .follow_up import SIM_EVENT, SIM_READ, TrackedSim
 from .models import (
     Endpoint,
     History,
     SimData,
     SimEvent,
+    SimEventType,
     SimSettings,
     tell_read,
     tell_status,
@@ -74,7 +76,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """Start with nothing known."""
         self.account = account
         self.subentry = subentry
-        self.events = EventFeed(hass)
+        self.events = EventFeed[TrackedSim](hass, self, SIM_EVENT)
         self.has_been_read = False
         self._is_recalled = False
         # That of the call whose effect the entities are being updated with.
@@ -106,6 +108,11 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
     def pending_writes(self) -> PendingWritesStore:
         """Return the store of the pending writes of the account."""
         return self.account.pending_writes
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether the data is that of the last poll, not what an earlier one or an earlier run has read."""
+        return self.last_update_success and self.has_been_read
 
     def _settings(self) -> SimSettings:
         """Return what the user set for this SIM, or else for all SIMs of the account."""
@@ -146,8 +153,12 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """Apply the title and the settings that the user may have changed."""
         self.name = f"{DOMAIN} {self.title}"
         if (settings := self._settings()) != self.data.settings:
-            self.data = replace(self.data, settings=settings).with_forecast(dt_util.now())
+            before = self.data.history
+            self.data = (
+                replace(self.data, settings=settings).with_forecast(dt_util.now()).with_use()
+            )
             self.async_update_listeners()
+            self._async_publish_reading(before)
 
     @override
     async def _async_update_data(self) -> SimData:
@@ -247,12 +258,20 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         before = self.data.history
         history, events = tell_read(before, read, dt_util.now())
         history, status_events, context = self._tell_status(history, read.status)
-        self.data = self._build_data(read, history)
+        self.data = self._build_data(read, history).with_use()
         self.account.async_schedule_update()
         if context is not None or status_events:
             # Before anything else can update the entities, in another context.
             self._async_update_in(context)
         await self._async_publish(status_events + events, before)
+        self._async_publish_reading(before)
+
+    @callback
+    def _async_publish_reading(self, before: History) -> None:
+        """Pass on what was read, once the entities show it."""
+        self.hass.loop.call_soon(
+            async_dispatcher_send, self.hass, SIM_READ, self, before, self.data
+        )
 
     def _tell_status(
         self, history: History, status: str | None
@@ -285,6 +304,26 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             await self.account.histories.async_keep(self.iccid, self.data.history)
         for event in events:
             self.events.async_publish(event)
+
+    @callback
+    @override
+    def async_record_gone(self) -> None:
+        """Record that the portal does not know the SIM, and publish it once until the SIM is read again."""
+        before = self.data.history
+        if before.is_gone:
+            return
+        self.data = replace(self.data, history=replace(before, told=before.told + 1, is_gone=True))
+        event = SimEvent(event_type=SimEventType.GONE)
+        self.config_entry.async_create_task(
+            self.hass, self._async_publish([event], before), f"{DOMAIN} events of {self.title}"
+        )
+
+    @override
+    async def async_record_told(self) -> None:
+        """Record that an automation is told of what was read; it is on the disk when this returns."""
+        history = self.data.history
+        self.data = replace(self.data, history=replace(history, told=history.told + 1))
+        await self.account.histories.async_keep(self.iccid, self.data.history)
 
     @callback
     @override

@@ -142,10 +142,8 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
     @override
     def available(self) -> bool:
         """Return whether the part of the SIM that the entity shows could be read."""
-        return (
-            super().available
-            and self.coordinator.has_been_read
-            and self.entity_description.has_part(self.coordinator.data)
+        return self.coordinator.is_current and self.entity_description.has_part(
+            self.coordinator.data
         )
 
 

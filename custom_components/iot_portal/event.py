@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.const import Platform
@@ -70,7 +70,7 @@ def _account_event(
     """Return an event entity of an account."""
     return IotPortalEvent(
         description,
-        account.bulk_edit_events,
+        account.events,
         account.config_entry.entry_id,
         account_device(account),
     )
@@ -86,7 +86,7 @@ class IotPortalEvent(EventEntity):
     def __init__(
         self,
         description: EventEntityDescription,
-        feed: EventFeed,
+        feed: EventFeed[Any],
         owner: str,
         device: DeviceInfo,
     ) -> None:

@@ -1,20 +1,26 @@
-"""The way of an event from where it is noticed to the event entities."""
+"""The way of an event from where it is noticed to the event entities and the triggers."""
 
 from collections.abc import Callable
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.util.signal_type import SignalType
 
 from .models import SimEvent
 
 type EventListener = Callable[[SimEvent], None]
 
 
-class EventFeed:
-    """Passes the events of one SIM, or of one account, to its listeners."""
+class EventFeed[OwnerT]:
+    """Passes the events of one SIM, or of one account, to its listeners, and to those of a signal for all of them."""
 
-    def __init__(self, hass: HomeAssistant) -> None:
+    def __init__(
+        self, hass: HomeAssistant, owner: OwnerT, signal: SignalType[OwnerT, SimEvent]
+    ) -> None:
         """Start without listeners."""
         self._hass = hass
+        self._owner = owner
+        self._signal = signal
         self._listeners: list[EventListener] = []
 
     @callback
@@ -36,3 +42,4 @@ class EventFeed:
         """Call every listener."""
         for listener in self._listeners:
             listener(event)
+        async_dispatcher_send(self._hass, self._signal, self._owner, event)

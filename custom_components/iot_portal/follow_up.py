@@ -10,13 +10,14 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import Context, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
+from homeassistant.util.signal_type import SignalType
 
 from .api import IotPortalCancelledError, IotPortalClient, IotPortalOutcomeUnknownError
 from .clock import elapsed_since
 from .const import CONF_ICCID, DOMAIN
 from .errors import translated_errors
 from .event_feed import EventFeed
-from .models import SimData
+from .models import History, SimData, SimEvent
 from .storage import PendingWritesStore
 
 # A write takes effect within seconds or many minutes; nobody documents which. After these, the polls check it.
@@ -34,7 +35,7 @@ class TrackedSim(ABC):
     subentry: ConfigSubentry
     # What is known of the SIM; its pending writes among it are changed in place, and saved by their store.
     data: SimData
-    events: EventFeed
+    events: EventFeed[TrackedSim]
 
     @property
     @abstractmethod
@@ -70,6 +71,14 @@ class TrackedSim(ABC):
         """Recall what an earlier run read of the SIM, unless that was done before."""
 
     @abstractmethod
+    def async_record_gone(self) -> None:
+        """Record that the portal does not know the SIM, and publish it once until the SIM is read again."""
+
+    @abstractmethod
+    async def async_record_told(self) -> None:
+        """Record that an automation is told of what was read; it is on the disk when this returns."""
+
+    @abstractmethod
     def async_set_status(self, status: str) -> None:
         """Use a status that was read by itself."""
 
@@ -80,6 +89,12 @@ class TrackedSim(ABC):
     @abstractmethod
     def async_writes_changed(self, context: Context | None = None) -> None:
         """Save the pending writes, and update the entities that show them, in the context of the call behind it."""
+
+
+# An event of any SIM.
+SIM_EVENT: Final = SignalType[TrackedSim, SimEvent](f"{DOMAIN}_sim_event")
+# What was read of any SIM, after what was known before.
+SIM_READ: Final = SignalType[TrackedSim, History, SimData](f"{DOMAIN}_sim_read")
 
 
 class FollowUp:

@@ -1,7 +1,7 @@
 """What is known of a SIM, and what can happen to it."""
 
 from calendar import monthrange
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -57,6 +57,7 @@ class SimEventType(StrEnum):
     SESSION_ENDED = "session_ended"
     IMEI_CHANGED = "imei_changed"
     CYCLE_RESET = "cycle_reset"
+    GONE = "gone"
 
 
 class SmsEventType(StrEnum):
@@ -77,11 +78,18 @@ class BulkEditEventType(StrEnum):
     TIMED_OUT = "timed_out"
 
 
+class AccountEventType(StrEnum):
+    """Types of the events of an account."""
+
+    PORTAL_UNREACHABLE = "portal_unreachable"
+    PORTAL_BACK = "portal_back"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimEvent:
-    """Something that happened to a SIM, or to a bulk edit of SIMs; `context` is that of the call it comes of."""
+    """Something that happened to a SIM or an account; `context` is that of the call it comes of."""
 
-    event_type: SimEventType | SmsEventType | BulkEditEventType
+    event_type: SimEventType | SmsEventType | BulkEditEventType | AccountEventType
     attributes: Mapping[str, Any] = field(default_factory=dict)
     context: Context | None = None
 
@@ -239,10 +247,7 @@ class StatusRequest:
 
     def is_met_by(self, status: str | None) -> bool:
         """Return whether a status is the requested one; networks have several words for activated."""
-        if status is None:
-            return False
-        is_same_word = status.casefold() == self.status.casefold()
-        return is_same_word or bool(is_activated(status) and is_activated(self.status))
+        return status is not None and is_one_of(status, [self.status])
 
     def is_same(self, other: StatusRequest) -> bool:
         """Return whether two values are of the same request, whatever it still replaces."""
@@ -306,14 +311,41 @@ class LastSession:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KnownUse:
+    """The data use that was known last, in bytes.
+
+    `peak` is the most of its billing cycle, which was seen to begin at `cycle_seen_at`. `was_over_pace` tells whether
+    more than the allowance was projected at any time of that cycle.
+    """
+
+    used: int
+    peak: int
+    allowance: int | None = None
+    cycle_seen_at: datetime | None = None
+    was_over_pace: bool = False
+
+    def is_of_later_cycle(self, than: KnownUse) -> bool:
+        """Return whether a cycle has begun after another reading; one that goes on after all is no new one."""
+        if self.cycle_seen_at is None:
+            return False
+        return than.cycle_seen_at is None or self.cycle_seen_at > than.cycle_seen_at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class History:
-    """The last known value of everything that is told when it changes; `told` counts the events."""
+    """The last known value of everything that is told when it changes; `told` counts the events.
+
+    Until `session_checked_at` a missing data session was told; `is_gone` is set once a missing SIM was.
+    """
 
     told: int = 0
     status: Settled | None = None
     imei: Settled | None = None
     session: LastSession | None = None
+    session_checked_at: datetime | None = field(default=None, compare=False)
     counters: CounterHistory = field(default_factory=CounterHistory)
+    use: KnownUse | None = None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -396,6 +428,22 @@ class SimData:
         # Whole megabytes, so that an idle SIM does not change at every poll.
         return replace(self, forecast=round(cycle.forecast(used, now) / MEGABYTE) * MEGABYTE)
 
+    def with_use(self) -> SimData:
+        """Return the data with its use in the history, where the next reading finds it."""
+        if (used := self.data_used) is None:
+            return self
+        before, budget = self.history.use, self.budget
+        use = KnownUse(
+            used=used,
+            peak=max(used, self.data_peak or 0),
+            allowance=budget.allowance if budget else None,
+            cycle_seen_at=self.history.counters.ended_at,
+            was_over_pace=bool(budget and budget.is_over_pace),
+        )
+        if before is not None and before.was_over_pace and before.allowance == use.allowance:
+            use = replace(use, was_over_pace=use.was_over_pace or not use.is_of_later_cycle(before))
+        return replace(self, history=replace(self.history, use=use))
+
     def invalidate(self) -> SimData:
         """Return the data as if no endpoint had failed, and the seldom read parts were due."""
         return replace(self, device_read_at=None, failing={})
@@ -425,6 +473,14 @@ class SimData:
 def normalize_status(status: str | None) -> str | None:
     """Return a known status in lower case as Home Assistant shows it, any other as the portal reports it."""
     return status.lower() if status is not None and status in SimStatus else status
+
+
+def is_one_of(status: str, words: Iterable[str]) -> bool:
+    """Return whether a status is one of some words, whatever their case; networks have several for activated."""
+    return any(
+        status.casefold() == word.casefold() or bool(is_activated(status) and is_activated(word))
+        for word in words
+    )
 
 
 def tell_status(
@@ -466,8 +522,9 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
         events = cycle_events + imei_events
     if data.session is not None:
         history, session_events = _tell_session(history, data.session, now)
+        history = replace(history, session_checked_at=now)
         events += session_events
-    return replace(history, told=told + len(events)), events
+    return replace(history, told=told + len(events), is_gone=False), events
 
 
 def _tell_cycle(

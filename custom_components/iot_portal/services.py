@@ -31,7 +31,7 @@ from .api import (
     SimStatus,
     mask_numbers,
 )
-from .const import DOMAIN, LOGGER
+from .const import CONF_ONLY_TRIGGERING_SIM, DOMAIN, LOGGER
 from .coordinator import IotPortalSimCoordinator
 from .errors import check_message, invalid_input, translated_errors
 from .models import Endpoint, SimData
@@ -43,7 +43,6 @@ from .triggering_sim import triggering_sim
 ATTR_CHANGES = "changes"
 ATTR_CONFIRM_TERMINAL = "confirm_terminal"
 ATTR_MESSAGE = "message"
-ATTR_ONLY_TRIGGERING_SIM = "only_triggering_sim"
 ATTR_RULE = "rule"
 ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
@@ -51,7 +50,7 @@ ATTR_STATUS = "status"
 SIMS_SCHEMA = vol.Schema(
     {
         **cv.ENTITY_SERVICE_FIELDS,
-        vol.Optional(ATTR_ONLY_TRIGGERING_SIM, default=False): cv.boolean,
+        vol.Optional(CONF_ONLY_TRIGGERING_SIM, default=False): cv.boolean,
     }
 )
 CONFIRM_TERMINAL = {vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean}
@@ -392,10 +391,10 @@ async def _try_each(
 def _sims_of(call: ServiceCall) -> list[dr.DeviceEntry]:
     """Return the devices of the SIMs in the target of a call; raise before anything is sent if there are none."""
     sims = Target.select(call.hass, call.data).sims
-    if call.data[ATTR_ONLY_TRIGGERING_SIM]:
-        if (cause := triggering_sim(call.context)) not in sims:
+    if call.data[CONF_ONLY_TRIGGERING_SIM]:
+        if (cause := sims.get(triggering_sim(call.context) or "")) is None:
             raise invalid_input(key="no_triggering_sim")
-        return [sims[cause]]
+        return [cause]
     missing = missing_from(call.hass, call.data)
     if not sims and missing:
         raise invalid_input(key="target_not_found", ids=", ".join(missing))

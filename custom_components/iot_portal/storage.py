@@ -29,6 +29,7 @@ from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import (
     Endpoint,
     History,
+    KnownUse,
     LastSession,
     PendingWrites,
     SentSms,
@@ -163,6 +164,18 @@ _HISTORY: Final = _sparse_schema(
         "status": _SETTLED,
         "imei": _SETTLED,
         "session": _sparse_schema(LastSession, {"started": _INSTANT, "ended": _INSTANT}),
+        "session_checked_at": _INSTANT,
+        "use": _sparse_schema(
+            KnownUse,
+            {
+                "used": int,
+                "peak": int,
+                "allowance": int,
+                "cycle_seen_at": _INSTANT,
+                "was_over_pace": bool,
+            },
+        ),
+        "is_gone": bool,
         "counters": _sparse_schema(
             CounterHistory,
             {

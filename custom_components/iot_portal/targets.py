@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import (
@@ -17,12 +18,17 @@ from homeassistant.helpers.target import (
     TargetSelection,
     async_extract_referenced_entity_ids,
 )
+import voluptuous as vol
 
 from .const import DOMAIN
 from .coordinator import IotPortalSimCoordinator
 from .follow_up import TrackedSim
 from .runtime_data import IotPortalConfigEntry
 
+# What a trigger and a condition take for a target.
+TARGET: Final = vol.All(cv.TARGET_FIELDS, cv.has_at_least_one_key(*map(str, cv.TARGET_FIELDS)))
+# The statuses of a trigger or a condition.
+STATUSES: Final = vol.All(cv.ensure_list, [vol.All(cv.string, str.strip)])
 # A change of one of these can change what a target names.
 REGISTRY_EVENTS: Final = (
     ar.EVENT_AREA_REGISTRY_UPDATED,
@@ -166,9 +172,7 @@ class TrackedTarget:
         ]
 
 
-def device_of(sim: TrackedSim) -> str | None:
-    """Return the id of the device of a SIM."""
-    device = dr.async_get(sim.hass).async_get_device_by_identifier(
-        (DOMAIN, sim.iccid), sim.config_entry.entry_id
-    )
+def device_of(hass: HomeAssistant, entry: ConfigEntry, identifier: str) -> str | None:
+    """Return the id of a device: that of a SIM by its ICCID, or of an account by its entry id."""
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
     return None if device is None else device.id

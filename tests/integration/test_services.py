@@ -10,7 +10,6 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
-import voluptuous as vol
 
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
