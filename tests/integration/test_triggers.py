@@ -45,7 +45,12 @@ NEW_IMEI = "8613300585142338"
 
 
 def trigger_for(
-    hass: HomeAssistant, entry: MockConfigEntry, kind: str, iccid: str = OTHER_ICCID, **options: Any
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    kind: str,
+    iccid: str = OTHER_ICCID,
+    /,
+    **options: Any,
 ) -> dict[str, Any]:
     """Return a trigger of the integration for a SIM or, by its entry id, an account."""
     return {
@@ -567,6 +572,15 @@ async def test_projected_overage(
 # --- No data session
 
 
+def no_data_session(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
+    """Return the trigger for two hours without a session."""
+    return {
+        "trigger": "iot_portal.no_data_session",
+        "target": {"device_id": device_id(hass, entry, OTHER_ICCID)},
+        "options": {"for": {"hours": 2}},
+    }
+
+
 async def test_no_data_session(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
@@ -575,7 +589,7 @@ async def test_no_data_session(
     sim.open_session()
     sim.close_session()
     entry = await set_up(OTHER_ICCID)
-    ran = await automate(hass, trigger_for(hass, entry, "no_data_session", **{"for": {"hours": 2}}))
+    ran = await automate(hass, no_data_session(hass, entry))
 
     await advance_time(hass, freezer, timedelta(minutes=100))
     assert runs(ran) == []
@@ -607,7 +621,7 @@ async def test_no_data_session_passed_while_stopped(
     sim.open_session()
     sim.close_session()
     entry = await set_up(OTHER_ICCID)
-    ran = await automate(hass, trigger_for(hass, entry, "no_data_session", **{"for": {"hours": 2}}))
+    ran = await automate(hass, no_data_session(hass, entry))
 
     await hass.config_entries.async_unload(entry.entry_id)
     freezer.tick(timedelta(hours=5))
@@ -632,7 +646,7 @@ async def test_no_missing_session(
     else:
         sim.session_started = sim.session_ended = None
     entry = await set_up(OTHER_ICCID)
-    ran = await automate(hass, trigger_for(hass, entry, "no_data_session", **{"for": {"hours": 2}}))
+    ran = await automate(hass, no_data_session(hass, entry))
 
     for _ in range(5):
         await advance_time(hass, freezer, timedelta(hours=1))
