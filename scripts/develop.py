@@ -156,14 +156,14 @@ async def check(
         "iot_portal", "send_sms", {"device_id": devices[sim], "message": "Hello"}
     )
     print(f"    the portal gave the SMS the id {sent['sims'][0]['sms_id']}")
-    await _wait_for(hass, sim, "sms_event", "delivered")
+    await _wait_for(hass, sim, "sms_event", "sms_delivered")
     await hass.call_action(
         "iot_portal",
         "request_status_change",
         {"device_id": devices[sim], "status": "deactivated"},
     )
     await _wait_for(hass, sim, "status", "deactivated")
-    await _wait_for(hass, sim, "lifecycle_event", "status_change_confirmed")
+    await _wait_for(hass, sim, "sim_event", "status_change_confirmed")
     journal = (await portal.control("journal"))["exchanges"]
     print("==> What the portal saw")
     for path in (f"/SendSMS/{sim}/1", f"/RequestStatusChange/{sim}"):

@@ -275,20 +275,14 @@ class HomeAssistantProcess:
         return step
 
     async def states(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the states of the integration's entities by ICCID or entry ID, then by key.
-
-        The key of an event entity ends in `_event`, because a SIM has two entities for its SMS.
-        """
+        """Return the states of the integration's entities by ICCID or entry ID, then by key."""
         entities = await self.command("config/entity_registry/list")
         states = {state["entity_id"]: state for state in await self.request("GET", "/api/states")}
         owners: dict[str, dict[str, dict[str, Any]]] = {}
         for entity in entities:
             if entity["platform"] == "iot_portal" and entity["entity_id"] in states:
                 owner, _, key = entity["unique_id"].partition("_")
-                is_event = entity["entity_id"].startswith("event.")
-                owners.setdefault(owner, {})[f"{key}_event" if is_event else key] = states[
-                    entity["entity_id"]
-                ]
+                owners.setdefault(owner, {})[key] = states[entity["entity_id"]]
         return owners
 
     async def device_ids(self) -> dict[str, str]:

@@ -117,7 +117,7 @@ class Stage:
     async def send_sms(self) -> None:
         """Send an SMS."""
         await self._act("send_sms", {"message": "Restart"})
-        await self._wait_for("sent")
+        await self._wait_for("sms_sent")
 
     async def _act(self, action: str, data: dict[str, Any]) -> None:
         """Call an action on the SIM."""

@@ -149,11 +149,11 @@ def test_states() -> None:
 def test_attributes() -> None:
     """Every attribute and type of an event has a text, and no text is unused."""
     told = TEXTS["entity"]["event"]
-    kinds = {"lifecycle": SimEventType, "sms": SmsEventType, "bulk_edit": BulkEditEventType}
+    kinds = {"sim_event": SimEventType, "sms_event": SmsEventType, "bulk_edit": BulkEditEventType}
     given = {
-        "lifecycle": keys(*calls("SimEvent", "models", "status_requests"))
+        "sim_event": keys(*calls("SimEvent", "models", "status_requests"))
         | set().union(*(names(call) for call in calls("_publish", "status_requests"))),
-        "sms": keys(*calls("SimEvent", "sms")),
+        "sms_event": keys(*calls("SimEvent", "sms")),
         "bulk_edit": keys(*calls("SimEvent", "bulk_edit"))
         | set().union(*(names(call) for call in calls("_end", "bulk_edit"))),
     }
@@ -182,7 +182,7 @@ def test_attributes() -> None:
         for node in ast.walk(TREES["sensor"])
         if isinstance(node, ast.FunctionDef) and node.name == "_cycle_attributes"
     ]
-    used = TEXTS["entity"]["sensor"]["data_used_percent"]["state_attributes"]
+    used = TEXTS["entity"]["sensor"]["allowance_used"]["state_attributes"]
     assert used.keys() == keys(cycle)
 
 

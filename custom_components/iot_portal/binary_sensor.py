@@ -75,19 +75,20 @@ def _pause(data: AccountData) -> dict[str, Any]:
 
 BINARY_SENSORS = (
     IotPortalBinarySensorEntityDescription[Session](
-        key="in_session",
+        key="data_session",
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         part_fn=lambda data: data.session,
         is_on_fn=lambda session: session.is_open,
     ),
     IotPortalBinarySensorEntityDescription[Budget](
-        key="over_pace",
+        key="projected_overage",
         device_class=BinarySensorDeviceClass.PROBLEM,
         part_fn=lambda data: data.budget,
-        is_on_fn=lambda budget: budget.is_over_pace,
+        is_on_fn=lambda budget: budget.projects_overage,
     ),
     IotPortalBinarySensorEntityDescription[PendingWrites](
         key="change_pending",
+        entity_category=EntityCategory.DIAGNOSTIC,
         shows_writes=True,
         disabled_in_large_fleets=True,
         part_fn=lambda data: data.writes if data.is_known else None,

@@ -131,7 +131,7 @@ class ProjectedOverageCondition(SimCondition):
     @override
     def is_met_by(self, data: SimData) -> bool | None:
         """Return whether that is so."""
-        return None if data.budget is None else data.budget.is_over_pace
+        return None if data.budget is None else data.budget.projects_overage
 
 
 class DataUsedCondition(SimCondition):

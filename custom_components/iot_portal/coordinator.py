@@ -155,7 +155,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if (settings := self._settings()) != self.data.settings:
             before = self.data.history
             self.data = (
-                replace(self.data, settings=settings).with_forecast(dt_util.now()).with_use()
+                replace(self.data, settings=settings).with_projected_usage(dt_util.now()).with_use()
             )
             self.async_update_listeners()
             self._async_publish_reading(before)
@@ -248,9 +248,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.update_interval = timedelta(seconds=self.account.seconds_until_poll(self))
 
     def _build_data(self, read: SimData, history: History) -> SimData:
-        """Return what was read with its history, the current settings and writes, and the forecast as of now."""
+        """Return what was read with its history, the current settings and writes, and the projected usage as of now."""
         data = replace(read, settings=self.data.settings, writes=self.data.writes, history=history)
-        return data.with_forecast(dt_util.now())
+        return data.with_projected_usage(dt_util.now())
 
     async def _apply_read(self, read: SimData) -> None:
         """Replace the data, and publish what happened since the last known values."""

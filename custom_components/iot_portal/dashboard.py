@@ -55,15 +55,18 @@ BADGES: Final[dict[str, Card]] = {
     "sensor.data_usage_total": {},
 }
 # The entities of a SIM that are alerts above the table, with their colours.
-ALERTS: Final = {"binary_sensor.over_pace": "orange", "binary_sensor.change_pending": "blue"}
+ALERTS: Final = {
+    "binary_sensor.projected_overage": "orange",
+    "binary_sensor.change_pending": "blue",
+}
 # The entities that a row of the table is made from; a list is empty where a SIM has none of them.
 FACTS: Final = {
-    "pace": ("binary_sensor.over_pace",),
+    "pace": ("binary_sensor.projected_overage",),
     "pending": ("binary_sensor.change_pending",),
-    "session": ("binary_sensor.in_session",),
+    "session": ("binary_sensor.data_session",),
     "status": ("sensor.status",),
     "times": ("sensor.session_started", "sensor.session_ended"),
-    "used": ("sensor.data_used_percent", "sensor.data_usage"),
+    "used": ("sensor.allowance_used", "sensor.data_usage"),
 }
 # `sims`, sorted by name and with the names as HTML, `active`, `words`, `texts` and `limit` are set before it.
 # All SIMs are ranked, but only those in the table are formatted, which takes most of the time.
@@ -243,7 +246,7 @@ class AccountView:
                 "headings": [
                     self._texts["config_subentries.sim.entry_type"],
                     self._name("sensor.status"),
-                    self._name("sensor.data_used_percent"),
+                    self._name("sensor.allowance_used"),
                     self._texts["common.last_contact"],
                 ],
                 "now": self._texts["common.now"],
@@ -275,7 +278,7 @@ class AccountView:
             _heading(self._texts["common.allowances"], "mdi:gauge"),
             [
                 {"type": "tile", "entity": entity, **OF_DEVICE, **bar, **WIDE}
-                for entity in self._highest("sensor.data_used_percent", _number)
+                for entity in self._highest("sensor.allowance_used", _number)
             ],
         )
 
@@ -310,7 +313,7 @@ class AccountView:
         events = [
             entity
             for sim in self._sims
-            for key in ("event.lifecycle", "event.sms")
+            for key in ("event.sim_event", "event.sms_event")
             if (entity := sim.entities.get(key))
         ]
         sms = [
@@ -322,12 +325,12 @@ class AccountView:
                 "visibility": [{"condition": "state", "entity": entity, "state_not": "unknown"}],
                 **WIDE,
             }
-            for entity in self._highest("event.sms", _moment)
+            for entity in self._highest("event.sms_event", _moment)
         ]
         log = {"type": "logbook", "hours_to_show": 168, "target": {"entity_id": events}}
         return [
             *_under(
-                _heading(self._name("event.sms"), "mdi:message-text"), [*self._writers(), *sms]
+                _heading(self._texts["common.sms"], "mdi:message-text"), [*self._writers(), *sms]
             ),
             *_under(
                 _heading(self._texts["common.what_happened"], "mdi:timeline-clock-outline"),

@@ -40,8 +40,8 @@ class IotPortalSimEventEntityDescription(
 
 
 SIM_EVENTS = (
-    IotPortalSimEventEntityDescription(key="lifecycle", event_types=list(SimEventType)),
-    IotPortalSimEventEntityDescription(key="sms", event_types=list(SmsEventType)),
+    IotPortalSimEventEntityDescription(key="sim_event", event_types=list(SimEventType)),
+    IotPortalSimEventEntityDescription(key="sms_event", event_types=list(SmsEventType)),
 )
 ACCOUNT_EVENTS = (EventEntityDescription(key="bulk_edit", event_types=list(BulkEditEventType)),)
 

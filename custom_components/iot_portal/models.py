@@ -51,23 +51,23 @@ class SimEventType(StrEnum):
 
     STATUS_CHANGED = "status_changed"
     STATUS_CHANGE_CONFIRMED = "status_change_confirmed"
-    STATUS_CHANGE_SUPERSEDED = "status_change_superseded"
+    STATUS_CHANGE_REPLACED = "status_change_replaced"
     STATUS_CHANGE_TIMED_OUT = "status_change_timed_out"
-    SESSION_STARTED = "session_started"
-    SESSION_ENDED = "session_ended"
-    IMEI_CHANGED = "imei_changed"
-    CYCLE_RESET = "cycle_reset"
+    DATA_SESSION_STARTED = "data_session_started"
+    DATA_SESSION_ENDED = "data_session_ended"
+    MOVED_TO_ANOTHER_DEVICE = "moved_to_another_device"
+    BILLING_CYCLE_ENDED = "billing_cycle_ended"
     GONE = "gone"
 
 
 class SmsEventType(StrEnum):
     """Types of the events of SMS to and from a SIM."""
 
-    SENT = "sent"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    UNCONFIRMED = "unconfirmed"
-    RECEIVED = "received"
+    SMS_SENT = "sms_sent"
+    SMS_DELIVERED = "sms_delivered"
+    SMS_FAILED = "sms_failed"
+    SMS_UNCONFIRMED = "sms_unconfirmed"
+    SMS_RECEIVED = "sms_received"
 
 
 class BulkEditEventType(StrEnum):
@@ -115,7 +115,7 @@ class BillingCycle:
         start = first + timedelta(days=(now.date() - first).days // days * days)
         return cls(start=_midnight(start, now), end=_midnight(start + timedelta(days=days), now))
 
-    def forecast(self, used: float, now: datetime) -> int:
+    def projected_usage(self, used: float, now: datetime) -> int:
         """Return the use at the end of the cycle if it continues at the same rate.
 
         The rate is the use so far divided by the time since the cycle began, at least a day.
@@ -146,7 +146,7 @@ class Budget:
 
     used: int
     allowance: int
-    forecast: int | None
+    projected_usage: int | None
     peak: int
     cycle_seen_at: datetime | None
 
@@ -166,9 +166,9 @@ class Budget:
         return 100 * self.peak / self.allowance
 
     @property
-    def is_over_pace(self) -> bool | None:
-        """Return whether the forecast exceeds the allowance, None without a forecast."""
-        return None if self.forecast is None else self.forecast > self.allowance
+    def projects_overage(self) -> bool | None:
+        """Return whether the projected usage exceeds the allowance, None while it is not known."""
+        return None if self.projected_usage is None else self.projected_usage > self.allowance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -314,7 +314,7 @@ class LastSession:
 class KnownUse:
     """The data use that was known last, in bytes.
 
-    `peak` is the most of its billing cycle, which was seen to begin at `cycle_seen_at`. `was_over_pace` tells whether
+    `peak` is the most of its billing cycle, which was seen to begin at `cycle_seen_at`. `was_overage_projected` tells whether
     more than the allowance was projected at any time of that cycle.
     """
 
@@ -322,7 +322,7 @@ class KnownUse:
     peak: int
     allowance: int | None = None
     cycle_seen_at: datetime | None = None
-    was_over_pace: bool = False
+    was_overage_projected: bool = False
 
     def is_of_later_cycle(self, than: KnownUse) -> bool:
         """Return whether a cycle has begun after another reading; one that goes on after all is no new one."""
@@ -352,7 +352,7 @@ class History:
 class SimData:
     """What the portal reported of a SIM; a part that could not be read is None.
 
-    `forecast` is the data use at the end of the billing cycle in bytes, as of the last read. `history` is what
+    `projected_usage` is the data use at the end of the billing cycle in bytes, as of the last read. `history` is what
     earlier reads have told.
     """
 
@@ -362,7 +362,7 @@ class SimData:
     device: Device | None = None
     device_read_at: datetime | None = None
     failing: Mapping[Endpoint, EndpointFailure] = field(default_factory=dict)
-    forecast: int | None = None
+    projected_usage: int | None = None
     history: History = field(default_factory=History)
     settings: SimSettings = field(default_factory=SimSettings)
     writes: PendingWrites = field(default_factory=PendingWrites, compare=False)
@@ -415,18 +415,19 @@ class SimData:
         return Budget(
             used=used,
             allowance=allowance,
-            forecast=self.forecast,
+            projected_usage=self.projected_usage,
             peak=max(used, self.data_peak or 0),
             cycle_seen_at=self.history.counters.ended_at,
         )
 
-    def with_forecast(self, now: datetime) -> SimData:
-        """Return the data with the forecast as of a local time; none while the last cycle still counts on."""
+    def with_projected_usage(self, now: datetime) -> SimData:
+        """Return the data with the projected usage as of a local time; none while the last cycle still counts on."""
         used, cycle = self.data_used, self.settings.cycle_around(now)
         if used is None or not self.history.counters.has_started_over(cycle.start, now):
-            return replace(self, forecast=None)
+            return replace(self, projected_usage=None)
         # Whole megabytes, so that an idle SIM does not change at every poll.
-        return replace(self, forecast=round(cycle.forecast(used, now) / MEGABYTE) * MEGABYTE)
+        projected = round(cycle.projected_usage(used, now) / MEGABYTE) * MEGABYTE
+        return replace(self, projected_usage=projected)
 
     def with_use(self) -> SimData:
         """Return the data with its use in the history, where the next reading finds it."""
@@ -438,10 +439,18 @@ class SimData:
             peak=max(used, self.data_peak or 0),
             allowance=budget.allowance if budget else None,
             cycle_seen_at=self.history.counters.ended_at,
-            was_over_pace=bool(budget and budget.is_over_pace),
+            was_overage_projected=bool(budget and budget.projects_overage),
         )
-        if before is not None and before.was_over_pace and before.allowance == use.allowance:
-            use = replace(use, was_over_pace=use.was_over_pace or not use.is_of_later_cycle(before))
+        if (
+            before is not None
+            and before.was_overage_projected
+            and before.allowance == use.allowance
+        ):
+            use = replace(
+                use,
+                was_overage_projected=use.was_overage_projected
+                or not use.is_of_later_cycle(before),
+            )
         return replace(self, history=replace(self.history, use=use))
 
     def invalidate(self) -> SimData:
@@ -541,7 +550,7 @@ def _tell_cycle(
     if ended is None:
         return history, []
     event = SimEvent(
-        event_type=SimEventType.CYCLE_RESET,
+        event_type=SimEventType.BILLING_CYCLE_ENDED,
         attributes={
             "data_usage": data.in_bytes(ended.data),
             "sms_usage": ended.sms,
@@ -562,7 +571,8 @@ def _tell_imei(history: History, imei: str | None, now: datetime) -> tuple[Histo
     if old is None or _device_of(old.value) == _device_of(new.value):
         return history, []
     event = SimEvent(
-        event_type=SimEventType.IMEI_CHANGED, attributes={"from": old.value, "to": new.value}
+        event_type=SimEventType.MOVED_TO_ANOTHER_DEVICE,
+        attributes={"from": old.value, "to": new.value},
     )
     return history, [event]
 
@@ -598,14 +608,14 @@ def _tell_session(
     if is_new:
         events.append(
             SimEvent(
-                event_type=SimEventType.SESSION_STARTED,
+                event_type=SimEventType.DATA_SESSION_STARTED,
                 attributes={"started": started, "ip_address": session.ip_address},
             )
         )
     if has_ended:
         events.append(
             SimEvent(
-                event_type=SimEventType.SESSION_ENDED,
+                event_type=SimEventType.DATA_SESSION_ENDED,
                 attributes={"started": started, "ended": ended, "ip_address": session.ip_address},
             )
         )

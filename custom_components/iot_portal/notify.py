@@ -25,7 +25,7 @@ class IotPortalNotifyEntityDescription(
     part_fn: Callable[[SimData], SimData | None] = lambda data: data if data.is_known else None
 
 
-NOTIFIERS = (IotPortalNotifyEntityDescription(key="sms"),)
+NOTIFIERS = (IotPortalNotifyEntityDescription(key="send_sms"),)
 
 
 async def async_setup_entry(

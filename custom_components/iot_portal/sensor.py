@@ -135,10 +135,10 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
 )
 BUDGET_SENSORS = (
     DataSizeDescription[int](
-        key="data_forecast",
+        key="projected_usage",
         entity_registry_enabled_default=False,
-        part_fn=lambda data: data.forecast,
-        value_fn=lambda forecast: forecast,
+        part_fn=lambda data: data.projected_usage,
+        value_fn=lambda usage: usage,
     ),
     DataSizeDescription[Budget](
         key="data_remaining",
@@ -147,7 +147,7 @@ BUDGET_SENSORS = (
         value_fn=lambda budget: budget.remaining,
     ),
     IotPortalSensorEntityDescription[Budget](
-        key="data_used_percent",
+        key="allowance_used",
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
         suggested_display_precision=0,

@@ -57,7 +57,7 @@ class SmsMessages:
                 continue
             if sms.sms_id is None:
                 # Home Assistant stopped between the request and its answer.
-                self._end(sms, SmsEventType.UNCONFIRMED)
+                self._end(sms, SmsEventType.SMS_UNCONFIRMED)
             else:
                 self._start_follow_up(sms.sms_id, sms)
 
@@ -79,7 +79,7 @@ class SmsMessages:
                 sms_id = await self._sim.client.send_sms(self._sim.iccid, message)
         except (HomeAssistantError, asyncio.CancelledError) as err:
             if may_have_been_sent(err):
-                self._end(sms, SmsEventType.UNCONFIRMED)
+                self._end(sms, SmsEventType.SMS_UNCONFIRMED)
             else:
                 self._sim.data.writes.sent_sms.remove(sms)
                 self._sim.async_writes_changed(context)
@@ -88,9 +88,9 @@ class SmsMessages:
         try:
             await self._sim.pending_writes.async_save()
         finally:
-            self._publish(SmsEventType.SENT, sms)
+            self._publish(SmsEventType.SMS_SENT, sms)
             if sms_id is None:
-                self._end(sms, SmsEventType.UNCONFIRMED)
+                self._end(sms, SmsEventType.SMS_UNCONFIRMED)
             else:
                 self._start_follow_up(sms_id, sms)
         return sms_id
@@ -163,9 +163,9 @@ class SmsMessages:
         sms = self._update(sms, status=read.status)
         known = sms_status(read.status)
         if known in DELIVERED_STATUSES:
-            self._end(sms, SmsEventType.DELIVERED)
+            self._end(sms, SmsEventType.SMS_DELIVERED)
         elif known in FAILED_STATUSES:
-            self._end(sms, SmsEventType.FAILED)
+            self._end(sms, SmsEventType.SMS_FAILED)
 
     async def _read(self, sms_id: str) -> Sms | None:
         """Return an SMS; an empty one that the portal does not know, None when it could not be read."""
@@ -180,7 +180,7 @@ class SmsMessages:
     def _give_up(self, sms_id: str) -> None:
         """Publish that the outcome of an SMS is unknown."""
         if (sms := self._pending(sms_id)) is not None:
-            self._end(sms, SmsEventType.UNCONFIRMED)
+            self._end(sms, SmsEventType.SMS_UNCONFIRMED)
 
     def _pending(self, sms_id: str) -> SentSms | None:
         """Return an SMS that has not ended."""
@@ -221,7 +221,7 @@ class SmsMessages:
         """Publish an SMS from the SIM with its text, for automations to act on."""
         self._sim.events.async_publish(
             SimEvent(
-                event_type=SmsEventType.RECEIVED,
+                event_type=SmsEventType.SMS_RECEIVED,
                 attributes={
                     "sms_id": sms_id,
                     "status": sms.status,

@@ -131,7 +131,7 @@ class StatusRequests:
             )
             if pending.is_same(request):
                 self._start_follow_up(replace(pending, replaces=None))
-        self._end_superseded(before, request)
+        self._end_replaced(before, request)
 
     @callback
     def async_roll_back(self, request: StatusRequest) -> None:
@@ -139,18 +139,18 @@ class StatusRequests:
         pending = self._sim.data.writes.status_request
         if pending is None or not pending.contains(request):
             # One that was requested later was answered first.
-            self._end_superseded(request.replaces, pending or request)
+            self._end_replaced(request.replaces, pending or request)
             return
         self._replace(pending.changed(request, lambda refused: refused.replaces), request.context)
         awaited = self._sim.data.writes.awaited_status
         if pending.is_same(request) and awaited is not None:
             self._start_follow_up(awaited)
 
-    def _end_superseded(self, before: StatusRequest | None, by: StatusRequest) -> None:
+    def _end_replaced(self, before: StatusRequest | None, by: StatusRequest) -> None:
         """Publish the end of a request that another replaced before it was fulfilled."""
         if before is not None and not before.is_overdue and not before.is_met_by(by.status):
             ended = replace(before, context=by.context)
-            self._publish(SimEventType.STATUS_CHANGE_SUPERSEDED, ended, superseded_by=by.status)
+            self._publish(SimEventType.STATUS_CHANGE_REPLACED, ended, replaced_by=by.status)
 
     def _replace(self, request: StatusRequest | None, context: Context | None) -> None:
         """Replace the pending request, because of a call with that context."""

@@ -172,7 +172,7 @@ _HISTORY: Final = _sparse_schema(
                 "peak": int,
                 "allowance": int,
                 "cycle_seen_at": _INSTANT,
-                "was_over_pace": bool,
+                "was_overage_projected": bool,
             },
         ),
         "is_gone": bool,

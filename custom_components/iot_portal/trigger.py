@@ -261,9 +261,13 @@ class ProjectedOverageTrigger(ReadingTrigger):
     def _variables(self, before: History, data: SimData) -> Variables | None:
         """Return the use, if it has begun to exceed the pace."""
         old, new = before.use, data.history.use
-        if old is None or new is None or not new.was_over_pace:
+        if old is None or new is None or not new.was_overage_projected:
             return None
-        if old.was_over_pace and not new.is_of_later_cycle(old) and old.allowance == new.allowance:
+        if (
+            old.was_overage_projected
+            and not new.is_of_later_cycle(old)
+            and old.allowance == new.allowance
+        ):
             return None
         return use_variables(data)
 
@@ -299,7 +303,7 @@ def use_variables(data: SimData) -> Variables:
         "used_percent": round(budget.used_percent, 1) if budget else None,
         "used_mb": _megabytes(data.data_used),
         "allowance_mb": _megabytes(budget.allowance) if budget else None,
-        "projected_mb": _megabytes(data.forecast),
+        "projected_mb": _megabytes(data.projected_usage),
     }
 
 
@@ -348,12 +352,12 @@ SIM_EVENT_TRIGGERS: Final = {
         events={
             SimEventType.STATUS_CHANGE_CONFIRMED: "confirmed",
             SimEventType.STATUS_CHANGE_TIMED_OUT: "timed_out",
-            SimEventType.STATUS_CHANGE_SUPERSEDED: "replaced",
+            SimEventType.STATUS_CHANGE_REPLACED: "replaced",
         },
     ),
     "sms_received": EventDescription(
         says="SMS from {}",
-        events={SmsEventType.RECEIVED: None},
+        events={SmsEventType.SMS_RECEIVED: None},
         options={vol.Optional(CONF_TEXT, default=""): cv.string},
         variables_fn=_renamed(message="text"),
         matches_fn=_has_text,
@@ -361,23 +365,23 @@ SIM_EVENT_TRIGGERS: Final = {
     "sms_ended": EventDescription(
         says="SMS to {}",
         events={
-            SmsEventType.DELIVERED: "delivered",
-            SmsEventType.FAILED: "failed",
-            SmsEventType.UNCONFIRMED: "unconfirmed",
+            SmsEventType.SMS_DELIVERED: "delivered",
+            SmsEventType.SMS_FAILED: "failed",
+            SmsEventType.SMS_UNCONFIRMED: "unconfirmed",
         },
     ),
     "data_session_started": EventDescription(
-        says="data session of {}", events={SimEventType.SESSION_STARTED: None}
+        says="data session of {}", events={SimEventType.DATA_SESSION_STARTED: None}
     ),
     "data_session_ended": EventDescription(
-        says="data session of {}", events={SimEventType.SESSION_ENDED: None}
+        says="data session of {}", events={SimEventType.DATA_SESSION_ENDED: None}
     ),
     "moved_to_another_device": EventDescription(
-        says="device of {}", events={SimEventType.IMEI_CHANGED: None}
+        says="device of {}", events={SimEventType.MOVED_TO_ANOTHER_DEVICE: None}
     ),
     "billing_cycle_ended": EventDescription(
         says="billing cycle of {}",
-        events={SimEventType.CYCLE_RESET: None},
+        events={SimEventType.BILLING_CYCLE_ENDED: None},
         variables_fn=_with_megabytes,
     ),
     "gone": EventDescription(says="{}, which is gone", events={SimEventType.GONE: None}),

@@ -122,10 +122,10 @@ async def reads_the_sensors(journey: Journey) -> None:
     await device.expect(
         Status="Activated",
         Data_usage="480.0 MB",
-        Data_used="92%",
+        Allowance_used="92%",
         Data_remaining="44.3 MB",
-        Over_pace="Problem",
-        In_session="Disconnected",
+        Projected_overage="Problem",
+        Data_session="Disconnected",
         Change_pending="Nothing pending",
         Last_IP_address="100.126.61.102",
     )
@@ -161,7 +161,7 @@ async def changes_the_status(journey: Journey) -> None:
     await device.expect(Change_pending="Pending")
     await journey.visit.look("device_pending")
     await device.expect(Change_pending="Nothing pending", Status="Deactivated")
-    await device.expect(Lifecycle="Requested status confirmed", SMS="Delivered")
+    await device.expect(SIM_event="Status change confirmed", SMS_event="SMS delivered")
     await journey.visit.look("device_confirmed")
 
 

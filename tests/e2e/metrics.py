@@ -18,21 +18,21 @@ DATA_USAGE = "sensor.boat_tracker_data_usage"
 STATUS = "sensor.boat_tracker_status"
 OTHER_SIM_VALUES: Values = {
     ("sensor.pangea_test_sim_data_usage", MEGABYTES): 0,
-    ("sensor.pangea_test_sim_data_used", PERCENT): 0,
+    ("sensor.pangea_test_sim_allowance_used", PERCENT): 0,
     ("sensor.pangea_test_sim_sms_usage", MESSAGES): 0,
     ("sensor.pangea_test_sim_session_ended", SECONDS): 1692183007,
-    ("binary_sensor.pangea_test_sim_in_session", ON): 0,
-    ("binary_sensor.pangea_test_sim_in_session", AVAILABLE): 1,
+    ("binary_sensor.pangea_test_sim_data_session", ON): 0,
+    ("binary_sensor.pangea_test_sim_data_session", AVAILABLE): 1,
 }
 EXPECTED_VALUES: Values = {
     (DATA_USAGE, MEGABYTES): 602.9312,
     (DATA_USAGE, AVAILABLE): 1,
     (STATUS, AVAILABLE): 1,
     # Of 500 MB of 1,024 x 1,024 bytes.
-    ("sensor.boat_tracker_data_used", PERCENT): 115,
+    ("sensor.boat_tracker_allowance_used", PERCENT): 115,
     ("sensor.boat_tracker_sms_usage", MESSAGES): 7,
-    ("binary_sensor.boat_tracker_in_session", ON): 1,
-    ("binary_sensor.boat_tracker_over_pace", ON): 1,
+    ("binary_sensor.boat_tracker_data_session", ON): 1,
+    ("binary_sensor.boat_tracker_projected_overage", ON): 1,
     **OTHER_SIM_VALUES,
     ("sensor.demo_client_sims", SIMS): 2,
     ("sensor.demo_client_activated_sims", SIMS): 1,

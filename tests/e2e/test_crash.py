@@ -112,8 +112,8 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             )
 
         async with hass:
-            await wait_for_event(hass, ICCID, "sms_event", "unconfirmed")
-            await wait_for_event(hass, ICCID, "lifecycle_event", "status_change_confirmed")
+            await wait_for_event(hass, ICCID, "sms_event", "sms_unconfirmed")
+            await wait_for_event(hass, ICCID, "sim_event", "status_change_confirmed")
             await wait_for(hass, IN_BULK, "status", "inventory")
             await kill_during(
                 hass,
@@ -123,12 +123,12 @@ async def test_killed_between_request_and_answer(tmp_path: Path, socket_enabled:
             )
 
         async with hass:
-            await wait_for_event(hass, EDITED, "lifecycle_event", "status_change_confirmed")
+            await wait_for_event(hass, EDITED, "sim_event", "status_change_confirmed")
             # Only a poll would notice the bulk edit, and the next one is far away.
             states = await wait_for(hass, IN_BULK, "change_pending", "on")
             portal.clock.advance(120)
             await read_again(hass, states["status"]["entity_id"])
-            await wait_for_event(hass, IN_BULK, "lifecycle_event", "status_change_confirmed")
+            await wait_for_event(hass, IN_BULK, "sim_event", "status_change_confirmed")
 
         assert [path.removeprefix("/api") for path in written_paths(portal)] == [
             "/BulkEditDevice",
@@ -182,9 +182,9 @@ async def test_full_disk_and_killed_with_a_queue(tmp_path: Path, socket_enabled:
 
         async with hass:
             for iccid in SIMS:
-                await wait_for_event(hass, iccid, "sms_event", "unconfirmed")
+                await wait_for_event(hass, iccid, "sms_event", "sms_unconfirmed")
                 states = await wait_for(hass, iccid, "change_pending", "on")
-                assert states["lifecycle_event"]["state"] == "unknown"
+                assert states["sim_event"]["state"] == "unknown"
 
         assert len(sent) == len(set(sent)) == 2
         assert written_paths(portal) == sent

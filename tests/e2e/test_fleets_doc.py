@@ -136,7 +136,7 @@ def test_recorder_keeps_what_it_says() -> None:
     ]
     assert keeps("sensor.boat_tracker_data_usage")
     assert keeps("sensor.boat_tracker_status")
-    assert not keeps("sensor.boat_tracker_data_used")
+    assert not keeps("sensor.boat_tracker_allowance_used")
     assert not keeps("sensor.boat_tracker_data_remaining")
     assert not keeps("sensor.demo_client_data_usage_of_all_sims")
 

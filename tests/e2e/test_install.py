@@ -68,7 +68,7 @@ async def wait_for_event(hass: HomeAssistantProcess, iccid: str, key: str, kind:
     while state.get("attributes", {}).get("event_type") != kind:
         assert time.monotonic() < until, state
         await asyncio.sleep(0.2)
-        state = (await hass.states())[iccid][f"{key}_event"]
+        state = (await hass.states())[iccid][key]
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ async def test_install(
         await hass.call_action(
             "iot_portal", "request_status_change", {"device_id": sim, "status": "activated"}
         )
-        await wait_for_event(hass, DOCUMENTED, "lifecycle", "status_change_confirmed")
+        await wait_for_event(hass, DOCUMENTED, "sim_event", "status_change_confirmed")
         await hass.call_action("iot_portal", "send_sms", {"device_id": sim, "message": "Hello"})
-        await wait_for_event(hass, DOCUMENTED, "sms", "delivered")
+        await wait_for_event(hass, DOCUMENTED, "sms_event", "sms_delivered")
         portal.journal.assert_called_once("PUT", f"/SendSMS/{DOCUMENTED}/1")
         (view,) = (await hass.command("iot_portal/dashboard"))["views"]
         assert len(view["sections"]) == 4

@@ -117,24 +117,24 @@ def _keys(platform: str, *keys: str) -> Keys:
 
 
 STATUS: Final = _keys("sensor", "status") | _keys("switch", "active")
-BUDGET: Final = _keys("sensor", "data_remaining", "data_used_percent") | _keys(
-    "binary_sensor", "over_pace"
+BUDGET: Final = _keys("sensor", "data_remaining", "allowance_used") | _keys(
+    "binary_sensor", "projected_overage"
 )
 USAGE: Final = BUDGET | _keys(
     "sensor",
     *("data_usage", "sms_usage", "voice_usage", "session_count"),
-    *("imei", "imsi", "msisdn", "data_forecast"),
+    *("imei", "imsi", "msisdn", "projected_usage"),
 )
 SESSION: Final = _keys("sensor", "last_ip", "session_started", "session_ended") | _keys(
-    "binary_sensor", "in_session"
+    "binary_sensor", "data_session"
 )
 DEVICE: Final = BUDGET | _keys(
     "sensor", "rate_plan", "date_activated", "communication_plan", "customer", "fixed_ip"
 )
 SIM: Final = STATUS | USAGE | SESSION | DEVICE | _keys("binary_sensor", "change_pending")
 # These stay available once the SIM has been read.
-CONTROLS: Final = _keys("button", "refresh") | _keys("notify", "sms")
-EVENTS: Final = _keys("event", "lifecycle", "sms")
+CONTROLS: Final = _keys("button", "refresh") | _keys("notify", "send_sms")
+EVENTS: Final = _keys("event", "sim_event", "sms_event")
 NOTHING: Final[Keys] = frozenset()
 
 
@@ -396,22 +396,22 @@ class Cell:
             case "RequestStatusChange" | "EditDevice" | "BulkEditDevice", _:
                 return ["status_change_confirmed"] if self.is_carried_out else []
             case "GetSMS", Phase.SET_UP:
-                return ["failed"]
+                return ["sms_failed"]
             case "GetSMS" | "GetSMSIds", Phase.POLL:
-                return ["received"]
+                return ["sms_received"]
             case "sessionInfo", Phase.SET_UP if self.meaning is Meaning.MISSING:
                 # The portal had said that there was never a session.
-                return ["session_started", "session_ended"]
+                return ["data_session_started", "data_session_ended"]
         return []
 
     @property
     def _events_of_an_sms(self) -> list[str]:
         """Return the event types of an SMS to a SIM in inventory; without an ID it cannot be followed."""
         if self.meaning is Meaning.HARMLESS:
-            return ["sent", "failed"]
+            return ["sms_sent", "sms_failed"]
         if self.meaning in self.effects.tolerated:
-            return ["sent", "unconfirmed"]
-        return [] if self.meaning in _REFUSED_WRITES else ["unconfirmed"]
+            return ["sms_sent", "sms_unconfirmed"]
+        return [] if self.meaning in _REFUSED_WRITES else ["sms_unconfirmed"]
 
 
 def phases(route: str) -> tuple[Phase, ...]:

@@ -126,7 +126,9 @@ async def test_pending_write_that_never_ends(
     for _ in range(30):
         await harness.clock.wait(timedelta(hours=1))
 
-    assert harness.events == ["unconfirmed" if action == "send_sms" else "status_change_timed_out"]
+    assert harness.events == [
+        "sms_unconfirmed" if action == "send_sms" else "status_change_timed_out"
+    ]
     looks = [call for call in portal.journal if call.route in {"getStatus", "GetSMS"}]
     assert len(looks) < 40
     await harness.unload()
@@ -149,7 +151,7 @@ async def test_sms_that_is_delivered_late(
     portal.clock.advance(3600)
     await harness.clock.wait(A_POLL)
 
-    assert harness.events == ["delivered"]
+    assert harness.events == ["sms_delivered"]
     await harness.unload()
 
 

@@ -31,8 +31,8 @@ class Change(StrEnum):
 
 
 TOLD = {
-    Change.CYCLE: "cycle_reset",
-    Change.DEVICE: "imei_changed",
+    Change.CYCLE: "billing_cycle_ended",
+    Change.DEVICE: "moved_to_another_device",
     Change.STATUS: "status_changed",
 }
 

@@ -26,7 +26,7 @@ async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "alias": "Guard",
         "use_blueprint": {
             "path": "iot_portal/data_cap_guard.yaml",
-            "input": {"data_used": home.entity_id("data_used_percent"), "deactivate": True},
+            "input": {"data_used": home.entity_id("allowance_used"), "deactivate": True},
         },
     }
     assert await async_setup_component(home.hass, "persistent_notification", {})

@@ -23,7 +23,7 @@ async def read_all(home: Home, *readings: float) -> None:
 
 def resets(home: Home) -> list[float]:
     """Return the data usage of each billing cycle that ended, in megabytes."""
-    return [told["data_usage"] / MB for kind, told in home.told if kind == "cycle_reset"]
+    return [told["data_usage"] / MB for kind, told in home.told if kind == "billing_cycle_ended"]
 
 
 # --- Falls ------------------------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ async def test_device_and_status_change_while_unloaded(home: Home) -> None:
     await home.poll(2)
     await home.reload()
 
-    assert sorted(home.kinds) == ["imei_changed", "status_changed"]
+    assert sorted(home.kinds) == ["moved_to_another_device", "status_changed"]
 
 
 async def test_reload_between_the_two_readings(home: Home) -> None:
@@ -403,7 +403,7 @@ async def test_pages_at_the_end_of_a_cycle(home: Home) -> None:
 
 
 async def test_portal_has_another_zone(home: Home) -> None:
-    """Nothing is over pace while the counter is still that of the old cycle.
+    """No overage is projected while the counter is still that of the old cycle.
 
     Case: 15 MB a day of 1 GB; the counter starts over at 00:00 UTC, Home Assistant is in Europe/Berlin
     Source: vscode 264320; callmeter 6
@@ -415,11 +415,11 @@ async def test_portal_has_another_zone(home: Home) -> None:
 
     for _ in range(4):
         await home.poll()
-        assert home.shows("binary_sensor.over_pace") != "on"
+        assert home.shows("binary_sensor.projected_overage") != "on"
 
 
 async def test_records_a_day_late(home: Home) -> None:
-    """Nothing is over pace until the counter has started over, and the cycle ends with the last count.
+    """No overage is projected until the counter has started over, and the cycle ends with the last count.
 
     Case: on the 2nd at 18:00 the counter of the old cycle, which has grown until then, starts over
     Source: Twilio, SIM UsageRecords
@@ -431,15 +431,15 @@ async def test_records_a_day_late(home: Home) -> None:
     for step in range(1, 116):
         home.use(min(900 + step, 955))
         await home.poll()
-        assert home.shows("binary_sensor.over_pace") != "on", dt_util.utcnow()
+        assert home.shows("binary_sensor.projected_overage") != "on", dt_util.utcnow()
     await read_all(home, 3, 4, 5)
 
     assert resets(home) == [955]
-    assert home.shows("binary_sensor.over_pace") == "off"
+    assert home.shows("binary_sensor.projected_overage") == "off"
 
 
 async def test_no_alarm_in_the_first_days(home: Home) -> None:
-    """A counter that started over is forecast again.
+    """The usage of a counter that started over is projected again.
 
     Case: the counter starts over at the beginning of the cycle, and grows too fast for the plan
     Source: vscode 264320; callmeter 6
@@ -452,7 +452,7 @@ async def test_no_alarm_in_the_first_days(home: Home) -> None:
 
     await read_all(home, 200, 201)
 
-    assert home.shows("binary_sensor.over_pace") == "on"
+    assert home.shows("binary_sensor.projected_overage") == "on"
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ async def test_plan_without_a_limit(home: Home, quantity: str | None, unit: str)
     home.use(300)
     await home.start()
 
-    for key in ("data_used_percent", "data_remaining", "binary_sensor.over_pace"):
+    for key in ("allowance_used", "data_remaining", "binary_sensor.projected_overage"):
         assert home.shows(key) in NOTHING
     assert home.megabytes() == 300
     assert home.tracebacks == []

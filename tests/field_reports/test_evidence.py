@@ -49,7 +49,7 @@ async def test_page_for_one_poll(used: Home, where: str, status: int) -> None:
     await used.poll()
 
     assert used.megabytes() == 6
-    assert used.shows("binary_sensor.over_pace") == "off"
+    assert used.shows("binary_sensor.projected_overage") == "off"
     assert used.shows("rate_plan") not in NOTHING
     assert used.shows("session_started") not in NOTHING
     assert used.repairs == []
@@ -576,7 +576,7 @@ async def test_page_after_an_sms(home: Home) -> None:
         await home.act("send_sms", message="Hello")
 
     await home.settle()
-    assert home.kinds == ["unconfirmed"]
+    assert home.kinds == ["sms_unconfirmed"]
 
 
 async def test_ok_after_an_sms(home: Home) -> None:
@@ -591,7 +591,7 @@ async def test_ok_after_an_sms(home: Home) -> None:
     await home.act("send_sms", message="Hello")
     await home.hours(3)
 
-    assert home.kinds[0] == "sent"
+    assert home.kinds[0] == "sms_sent"
     assert not home.portal.count("GetSMS")
 
 

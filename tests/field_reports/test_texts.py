@@ -106,7 +106,7 @@ async def test_text_of_an_sms(home: Home, hass_storage: dict[str, Any], text: st
     await home.poll()
 
     ((kind, told),) = home.told
-    assert kind == "received"
+    assert kind == "sms_received"
     assert len(json_bytes(told["message"])) < MAX_ATTRIBUTES
     assert "\x00" not in str(told["message"])
     await home.unload()

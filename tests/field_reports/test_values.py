@@ -55,7 +55,7 @@ async def test_move_over_a_null(home: Home) -> None:
     await read_all(home, imei=[None, OTHER_IMEI, None, OTHER_IMEI, ZEROS, OTHER_IMEI])
 
     assert [(kind, told["from"], told["to"]) for kind, told in home.told] == [
-        ("imei_changed", IMEI, OTHER_IMEI)
+        ("moved_to_another_device", IMEI, OTHER_IMEI)
     ]
 
 
@@ -277,7 +277,7 @@ async def test_impossible_end(home: Home, nothing: str) -> None:
     await start_session(home, "2026-11-14 12:01:00.000+0000", nothing)
 
     assert home.shows("session_ended") in NOTHING
-    assert "session_ended" not in home.kinds
+    assert "data_session_ended" not in home.kinds
 
 
 @pytest.mark.parametrize("end", ["yesterday", "14/11/2026 12:05", "12:05"])
@@ -292,8 +292,8 @@ async def test_end_that_cannot_be_read(home: Home, end: str) -> None:
 
     await start_session(home, "2026-11-14 12:01:00.000+0000", end)
 
-    assert home.shows("binary_sensor.in_session") in NOTHING
-    assert "session_ended" not in home.kinds
+    assert home.shows("binary_sensor.data_session") in NOTHING
+    assert "data_session_ended" not in home.kinds
 
 
 async def test_local_time_without_offset(home: Home) -> None:
@@ -323,7 +323,7 @@ async def test_end_before_the_start(home: Home) -> None:
 
     await start_session(home, "2026-11-14 12:10:00.000+0000", "2026-11-14 11:00:00.000+0000")
 
-    assert "session_ended" not in home.kinds
+    assert "data_session_ended" not in home.kinds
 
 
 async def test_start_days_ahead(home: Home) -> None:
@@ -352,7 +352,7 @@ async def test_start_that_jitters(home: Home) -> None:
     for second in ("00.120", "01.004", "00.500", "00.900"):
         await start_session(home, f"2026-11-14 12:01:{second}+0000", None)
 
-    assert home.kinds.count("session_started") == 1
+    assert home.kinds.count("data_session_started") == 1
 
 
 async def test_end_known_a_day_late(home: Home) -> None:
@@ -364,13 +364,13 @@ async def test_end_known_a_day_late(home: Home) -> None:
     home.portal.set(ICCID, ctdSessionCount=None)
     await home.start()
     await start_session(home, "2026-11-14 12:01:00.000+0000", None)
-    assert home.shows("binary_sensor.in_session") == "on"
+    assert home.shows("binary_sensor.data_session") == "on"
     await home.hours(40)
 
     await start_session(home, "2026-11-14 12:01:00.000+0000", "2026-11-14 14:00:00.000+0000")
     await home.poll(3)
 
-    assert home.kinds == ["session_started", "session_ended"]
+    assert home.kinds == ["data_session_started", "data_session_ended"]
     assert home.told[1][1]["ended"] == datetime(2026, 11, 14, 14, tzinfo=UTC)
 
 
@@ -385,7 +385,7 @@ async def test_address_null(home: Home) -> None:
 
     assert home.shows("last_ip") in NOTHING
     assert home.shows("fixed_ip") in NOTHING
-    assert home.shows("binary_sensor.in_session") == "on"
+    assert home.shows("binary_sensor.data_session") == "on"
 
 
 # --- SMS --------------------------------------------------------------------------------------------------------------
@@ -498,9 +498,9 @@ async def test_unit_of_a_plan(home: Home, plan_unit: str, allowance: int, where:
     assert home.megabytes(key="data_remaining") == pytest.approx((allowance - 100 * MB) / MB)
 
 
-@pytest.mark.parametrize(("days", "over_pace"), [(28, "off"), (None, "on")])
-async def test_plan_of_days(home: Home, days: int | None, over_pace: str) -> None:
-    """A cycle can have 28 or 30 days from a date, and the forecast follows it.
+@pytest.mark.parametrize(("days", "projected_overage"), [(28, "off"), (None, "on")])
+async def test_plan_of_days(home: Home, days: int | None, projected_overage: str) -> None:
+    """A cycle can have 28 or 30 days from a date, and the projected usage follows it.
 
     Case: a plan of 28 days, which began on 20 October
     Source: GrapheneOS os-issue-tracker 6488
@@ -511,7 +511,7 @@ async def test_plan_of_days(home: Home, days: int | None, over_pace: str) -> Non
 
     await home.poll()
 
-    assert home.shows("binary_sensor.over_pace") == over_pace
+    assert home.shows("binary_sensor.projected_overage") == projected_overage
 
 
 async def test_diagnostics_show_no_objects(home: Home) -> None:
@@ -557,7 +557,7 @@ DEVICES = ("352099001761481", "490154203237518")
     ("field", "values", "event"),
     [
         ("status", ("ACTIVATED", "DEACTIVATED"), "status_changed"),
-        ("imei", DEVICES, "imei_changed"),
+        ("imei", DEVICES, "moved_to_another_device"),
     ],
 )
 async def test_change_by_turns(
@@ -655,7 +655,7 @@ async def test_plan_that_contradicts_itself(home: Home) -> None:
     home.portal.set(ICCID, ratePlan="10 MB/Month", dataquantity="10000", datasize="MB")
     home.use(5)
     await home.start(ICCID, settings={"plan_unit": "decimal"})
-    assert float(home.shows("data_used_percent")) == pytest.approx(0.05)
+    assert float(home.shows("allowance_used")) == pytest.approx(0.05)
 
     entry, subentry = home.entry, next(iter(home.entry.subentries.values()))
     home.hass.config_entries.async_update_subentry(
@@ -663,7 +663,7 @@ async def test_plan_that_contradicts_itself(home: Home) -> None:
     )
     await home.settle()
 
-    assert float(home.shows("data_used_percent")) == pytest.approx(50)
+    assert float(home.shows("allowance_used")) == pytest.approx(50)
 
 
 async def test_field_that_is_gone_for_a_day(home: Home) -> None:

@@ -27,7 +27,7 @@ async def automate(
     actions: list[dict[str, Any]] | None = None,
 ) -> list[Event]:
     """Set up an automation; return a list that receives an event with the trigger's variables for each run."""
-    events = async_capture_events(hass, RAN)
+    events: list[Event] = async_capture_events(hass, RAN)
     ran = {"event": RAN, "event_data": {"trigger": VARIABLES}}
     config = {
         "id": "fleet",
@@ -57,4 +57,5 @@ def runs(events: list[Event]) -> list[dict[str, Any]]:
 
 def _read(trigger: Any) -> dict[str, Any]:
     """Return the variables; Home Assistant itself reads some JSON of templates."""
-    return json_loads_object(trigger) if isinstance(trigger, str) else trigger
+    variables: dict[str, Any] = json_loads_object(trigger) if isinstance(trigger, str) else trigger
+    return variables

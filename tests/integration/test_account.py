@@ -469,8 +469,8 @@ async def test_large_fleet(
 
     assert len(enabled(fleet[0])) > len(enabled(fleet[-1]))
     assert enabled(fleet[-1]) == {
-        *("status", "data_usage", "data_used_percent", "last_ip", "in_session", "over_pace"),
-        *("lifecycle", "sms"),
+        *("status", "data_usage", "allowance_used", "last_ip", "data_session", "projected_overage"),
+        *("sim_event", "sms_event", "send_sms"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Billing cycles and forecasts."""
+"""Billing cycles and projected usage."""
 
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -59,10 +59,10 @@ def test_cycle_of_days(now: str, first: str, days: int, start: str, end: str) ->
     assert cycle == BillingCycle(start=moment(start), end=moment(end))
 
 
-def test_forecast() -> None:
-    """In the middle of the cycle the forecast doubles the usage; the first day counts as a whole one."""
+def test_projected_usage() -> None:
+    """In the middle of the cycle the projected usage is twice the usage; the first day counts as a whole one."""
     cycle = BillingCycle.around(moment("2026-06-16 00:00"), 1)
 
-    assert cycle.forecast(100, moment("2026-06-16 00:00")) == 200
-    assert cycle.forecast(10, moment("2026-06-01 00:01")) == 300
-    assert cycle.forecast(0, moment("2026-06-16 00:00")) == 0
+    assert cycle.projected_usage(100, moment("2026-06-16 00:00")) == 200
+    assert cycle.projected_usage(10, moment("2026-06-01 00:01")) == 300
+    assert cycle.projected_usage(0, moment("2026-06-16 00:00")) == 0

@@ -240,10 +240,10 @@ def test_documented(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "key", "offers"),
     [
-        ("data_cap_guard", "data_used", {"data_used_percent"}),
-        ("imei_changed", "lifecycle", {"lifecycle", "sms"}),
-        ("monthly_report", "lifecycle", {"lifecycle", "sms"}),
-        ("no_session", "in_session", {"in_session"}),
+        ("data_cap_guard", "data_used", {"allowance_used"}),
+        ("imei_changed", "lifecycle", {"sim_event", "sms_event"}),
+        ("monthly_report", "lifecycle", {"sim_event", "sms_event"}),
+        ("no_session", "in_session", {"data_session"}),
         ("no_session", "session_ended", {"session_started", "session_ended", "date_activated"}),
     ],
 )
@@ -298,7 +298,7 @@ def _table(section: str) -> Iterator[list[str]]:
 
 # --- Data cap guard
 
-DATA_USED = f"sensor.sim_{OTHER_ICCID}_data_used"
+ALLOWANCE_USED = f"sensor.sim_{OTHER_ICCID}_allowance_used"
 
 
 async def use(
@@ -330,7 +330,7 @@ async def test_cap_warns_once(
 ) -> None:
     """Crossing the limit causes one notification a cycle, and no deactivation by default."""
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=DATA_USED)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED)
     await use(hass, portal, freezer, 79.9)
     assert notes(hass) == []
 
@@ -365,7 +365,9 @@ async def test_cap_deactivates_once(
 ) -> None:
     """Crossing the cap deactivates the SIM once in each cycle, even if the user activates it again."""
     entry = await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True, deactivate_percent=95)
+    await automate(
+        "data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True, deactivate_percent=95
+    )
     await use(hass, portal, freezer, 85)
     assert len(notes(hass)) == 1
     assert requests(portal) == 0
@@ -416,7 +418,7 @@ async def test_cap_of_a_count_that_falls(
     """A count that the portal corrects, or that is gone for a while, is no new cycle: the cap is not crossed again."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
     await use(hass, portal, freezer, 95)
     for percent in readings:
         await use(hass, portal, freezer, percent)
@@ -425,7 +427,7 @@ async def test_cap_of_a_count_that_falls(
             portal.sims[OTHER_ICCID].set_status("ACTIVATED")
 
     assert requests(portal) == 1
-    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == readings[-1]
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == readings[-1]
 
 
 async def test_cap_of_a_sim_that_the_user_took_off(
@@ -437,7 +439,7 @@ async def test_cap_of_a_sim_that_the_user_took_off(
 ) -> None:
     """Usage that is reported after the user deactivated the SIM causes no notification."""
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
     await use(hass, portal, freezer, 85)
     await dismiss(hass)
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
@@ -458,7 +460,7 @@ async def test_cap_after_a_jump_over_a_reset(
     """Falling usage starts a new cycle, and crossing both limits at once causes one notification."""
     portal.sims[OTHER_ICCID].data_usage = 150 * PERCENT
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
     assert requests(portal) == 0
 
     await use(hass, portal, freezer, 1)
@@ -485,7 +487,7 @@ async def test_cap_after_an_outage(
     """A limit that was crossed during an outage counts; one that was crossed before does not count again."""
     entry = await set_up(OTHER_ICCID)
     await use(hass, portal, freezer, before)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
 
     if is_reload:
         portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
@@ -496,17 +498,17 @@ async def test_cap_after_an_outage(
         freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
         async_fire_time_changed(hass)
         await until(hass, AUTOMATION, is_running)
-        assert state_of(hass, OTHER_ICCID, "data_used_percent") == STATE_UNAVAILABLE
+        assert state_of(hass, OTHER_ICCID, "allowance_used") == STATE_UNAVAILABLE
         assert requests(portal) == 0
         assert notes(hass) == []
         portal.faults.clear()
         freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
         async_fire_time_changed(hass)
-    await until(hass, DATA_USED, lambda state: state.state == "111.0")
+    await until(hass, ALLOWANCE_USED, lambda state: state.state == "111.0")
     await hurry(hass, freezer)
     await poll(hass, freezer)
 
-    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 111
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 111
     assert requests(portal) == expected
     assert len(notes(hass)) == expected
 
@@ -528,7 +530,7 @@ async def test_cap_at_start(
     else:
         await hass.config_entries.async_unload(entry.entry_id)
     hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
     assert requests(portal) == 0
 
     await hass.async_start()
@@ -537,7 +539,7 @@ async def test_cap_at_start(
         assert requests(portal) == 0
         assert notes(hass) == []
         await hass.config_entries.async_setup(entry.entry_id)
-        await until(hass, DATA_USED, lambda state: state.state == "120.0")
+        await until(hass, ALLOWANCE_USED, lambda state: state.state == "120.0")
     await hurry(hass, freezer)
 
     assert requests(portal) == 1
@@ -558,7 +560,7 @@ async def test_cap_at_start_of_a_sim_that_is_off(
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
     await set_up(OTHER_ICCID)
     hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
 
     await hass.async_start()
     await hurry(hass, freezer)
@@ -580,7 +582,7 @@ async def test_cap_while_a_change_is_pending(
     status: str,
     says: str,
 ) -> None:
-    """A pending status change is not superseded, also after a restart; one to another status is reported."""
+    """A pending status change is not replaced, also after a restart; one to another status is reported."""
     portal.dialects["status_change"] = "never"
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     entry = await set_up(OTHER_ICCID)
@@ -588,11 +590,11 @@ async def test_cap_while_a_change_is_pending(
     await call_action(hass, "request_status_change", {"device_id": sim, "status": status})
     await hass.config_entries.async_unload(entry.entry_id)
     hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", data_used=DATA_USED, deactivate=True)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
 
     await hass.async_start()
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(hass, DATA_USED, lambda state: state.state == "120.0")
+    await until(hass, ALLOWANCE_USED, lambda state: state.state == "120.0")
     await hurry(hass, freezer)
 
     assert requests(portal) == 1
@@ -615,7 +617,7 @@ async def test_cap_that_cannot_be_enforced(
     await set_up(OTHER_ICCID)
     await automate(
         "data_cap_guard",
-        data_used=DATA_USED,
+        data_used=ALLOWANCE_USED,
         deactivate=True,
         deactivate_actions=show_variables(message="message", used="used", is_asked="is_asked"),
     )
@@ -641,7 +643,7 @@ async def test_cap_by_hand(
     """A manual run of the automation reports a limit that has already been crossed."""
     portal.sims[OTHER_ICCID].data_usage = 90 * PERCENT
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=DATA_USED)
+    await automate("data_cap_guard", data_used=ALLOWANCE_USED)
     assert notes(hass) == []
 
     await hass.services.async_call("automation", "trigger", {"entity_id": AUTOMATION})
@@ -817,7 +819,7 @@ async def test_moved(
 ) -> None:
     """A move is reported once, even as the first event of a SIM; nothing is deactivated by default."""
     entry = await set_up(OTHER_ICCID)
-    lifecycle = entity(hass, "event", "lifecycle")
+    lifecycle = entity(hass, "event", "sim_event")
     await automate("imei_changed", lifecycle=[lifecycle])
     assert hass.states.is_state(lifecycle, STATE_UNKNOWN)
 
@@ -842,7 +844,7 @@ async def test_moved(
     await hass.async_block_till_done(wait_background_tasks=True)
     state = hass.states.get(lifecycle)
     assert state is not None
-    assert state.attributes["event_type"] == "imei_changed"
+    assert state.attributes["event_type"] == "moved_to_another_device"
     portal.sims[OTHER_ICCID].set_status("TEST_READY")
     await read_and_run(hass, freezer)
     assert notes(hass) == []
@@ -866,7 +868,7 @@ async def test_imei_that_is_missing(
 ) -> None:
     """An IMEI that is missing for a while is no move, and hides none."""
     await set_up(OTHER_ICCID)
-    await automate("imei_changed", lifecycle=[entity(hass, "event", "lifecycle")], deactivate=True)
+    await automate("imei_changed", lifecycle=[entity(hass, "event", "sim_event")], deactivate=True)
 
     for imei in imeis:
         portal.sims[OTHER_ICCID].imei = imei
@@ -886,7 +888,7 @@ async def test_moved_and_deactivated(
 ) -> None:
     """A SIM that has moved is deactivated once, if the user wants that."""
     await set_up(ICCID, OTHER_ICCID)
-    lifecycle = [entity(hass, "event", "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    lifecycle = [entity(hass, "event", "sim_event", iccid) for iccid in (ICCID, OTHER_ICCID)]
     await automate("imei_changed", lifecycle=lifecycle, deactivate=True)
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
@@ -915,13 +917,13 @@ async def test_moved_while_a_change_is_pending(
     moving_sim: None,
     is_there: bool,
 ) -> None:
-    """A pending status change is not superseded, but one that the same poll confirms is no longer pending."""
+    """A pending status change is not replaced, but one that the same poll confirms is no longer pending."""
     portal.dialects["status_change"] = "never"
     portal.sims[OTHER_ICCID].set_status("TEST_READY")
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
     await call_action(hass, "request_status_change", {"device_id": sim, "status": "activated"})
-    await automate("imei_changed", lifecycle=entity(hass, "event", "lifecycle"), deactivate=True)
+    await automate("imei_changed", lifecycle=entity(hass, "event", "sim_event"), deactivate=True)
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
     if is_there:
@@ -951,7 +953,7 @@ async def test_moved_and_not_deactivated(
     await set_up(OTHER_ICCID)
     await automate(
         "imei_changed",
-        lifecycle=entity(hass, "event", "lifecycle"),
+        lifecycle=entity(hass, "event", "sim_event"),
         deactivate=True,
         warn_actions=show_variables(
             message="message", old="old_imei", new="new_imei", asked="is_asked"
@@ -981,7 +983,7 @@ async def watch(hass: HomeAssistant, automate: Automate, hours: float = 2) -> No
     """Set up the automation for the SIM."""
     await automate(
         "no_session",
-        in_session=entity(hass, "binary_sensor", "in_session"),
+        in_session=entity(hass, "binary_sensor", "data_session"),
         session_ended=entity(hass, "sensor", "session_ended"),
         hours=hours,
     )
@@ -1036,7 +1038,7 @@ async def test_session_starts_again(
 
     portal.sims[OTHER_ICCID].open_session()
     await read_session(hass, freezer)
-    assert hass.states.is_state(entity(hass, "binary_sensor", "in_session"), STATE_ON)
+    assert hass.states.is_state(entity(hass, "binary_sensor", "data_session"), STATE_ON)
     assert notes(hass) == []
     await advance_time(hass, freezer, timedelta(hours=5))
     assert notes(hass) == []
@@ -1156,7 +1158,7 @@ async def test_report(
 ) -> None:
     """The end of a cycle is reported once for each SIM, with the portal's data."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    lifecycle = [entity(hass, "event", "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    lifecycle = [entity(hass, "event", "sim_event", iccid) for iccid in (ICCID, OTHER_ICCID)]
     await automate("monthly_report", lifecycle=lifecycle)
     portal.sims[ICCID].data_usage = 1_049_999
     sim = portal.sims[OTHER_ICCID]
@@ -1204,7 +1206,7 @@ async def test_report_of_the_users_own(
     await set_up(ICCID, OTHER_ICCID)
     await automate(
         "monthly_report",
-        lifecycle=[entity(hass, "event", "lifecycle", ICCID)],
+        lifecycle=[entity(hass, "event", "sim_event", ICCID)],
         report_actions=show_variables(
             name="sim_name",
             megabytes="megabytes",

@@ -458,7 +458,7 @@ async def test_refused_while_waiting(
     """When an edit is refused, an earlier pending change is still followed."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     portal.state.accounts["demo-client"].refused_routes = frozenset({"BulkEditDevice"})
 
@@ -494,7 +494,7 @@ async def test_over_a_crash(
 
     # Quick reads of every SIM, as after a single status change, would cost too many requests.
     assert not portal.journal.find("GET", f"/getStatus/{ICCID}")
-    happened = [record_events(hass, "lifecycle", iccid) for iccid in (ICCID, OTHER_ICCID)]
+    happened = [record_events(hass, "sim_event", iccid) for iccid in (ICCID, OTHER_ICCID)]
     portal.clock.advance(portal.state.timings.bulk_seconds + 1)
     for sim in entry.runtime_data.sims.values():
         await sim.async_refresh()

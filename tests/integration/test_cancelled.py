@@ -97,7 +97,9 @@ async def test_waiting(
     action: str,
 ) -> None:
     """A write that is cancelled before it was sent leaves nothing: no request, no record, no event."""
-    events = [record_events(hass, key, sim) for key in ("sms", "lifecycle") for sim in portal.sims]
+    events = [
+        record_events(hass, key, sim) for key in ("sms_event", "sim_event") for sim in portal.sims
+    ]
     entry, gate = paused
     write, path = WRITES[action]
 
@@ -119,7 +121,7 @@ async def test_waiting_for_the_log_in(
 ) -> None:
     """An SMS that is cancelled while the account logs in again was not sent."""
     entry = await set_up(OTHER_ICCID)
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     portal.state.revoke_tokens()
     portal.faults.add("delay", route="Login", seconds=1)
     portal.journal.clear()
@@ -137,10 +139,10 @@ async def test_waiting_for_the_log_in(
 async def test_waiting_behind_another_status(
     hass: HomeAssistant, paused: tuple[MockConfigEntry, asyncio.Event], portal: MockPortal
 ) -> None:
-    """A status request that is cancelled while a later one waits too is not told as superseded."""
+    """A status request that is cancelled while a later one waits too is not told as replaced."""
     portal.dialects["status_change"] = "never"
     entry, gate = paused
-    events = record_events(hass, "lifecycle")
+    events = record_events(hass, "sim_event")
     first = asyncio.ensure_future(request_status_change(hass, entry, "activated"))
     await asyncio.sleep(0.05)
     second = asyncio.ensure_future(request_status_change(hass, entry, "deactivated"))
@@ -162,7 +164,7 @@ async def test_sent_sms(
 ) -> None:
     """An SMS whose caller has gone after it was sent is unconfirmed."""
     entry = await set_up(OTHER_ICCID)
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     portal.faults.add("delay", route="SendSMS", seconds=1)
     task = asyncio.ensure_future(send_sms(hass, entry))
     if is_timeout:
@@ -176,7 +178,7 @@ async def test_sent_sms(
             await task
     await hass.async_block_till_done()
 
-    assert [event for event, _ in events] == ["unconfirmed"]
+    assert [event for event, _ in events] == ["sms_unconfirmed"]
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
 
 
@@ -191,7 +193,7 @@ async def test_sent_status(
     """A status change whose caller has gone after it was sent is followed."""
     portal.dialects["bulk_webhook"] = "silent"
     entry = await set_up(ICCID, OTHER_ICCID)
-    events = record_events(hass, "lifecycle")
+    events = record_events(hass, "sim_event")
     portal.faults.add("delay", method="PUT", seconds=0.5)
     data = {"device_id": device_id(hass, entry, ICCID), "changes": {"status": "activated"}}
     write = (
@@ -225,7 +227,7 @@ async def test_answered_sms(
 ) -> None:
     """An SMS whose caller has gone while its id is being saved is told as sent, and followed."""
     entry = await set_up(OTHER_ICCID)
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     store = entry.runtime_data.account.pending_writes
     save, saves = store.async_save, 0
 
@@ -247,7 +249,7 @@ async def test_answered_sms(
     async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert [event for event, _ in events] == ["sent", "delivered"]
+    assert [event for event, _ in events] == ["sms_sent", "sms_delivered"]
 
 
 class TestOnTheDisk:

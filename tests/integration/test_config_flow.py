@@ -986,7 +986,7 @@ async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: Set
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["reason"] == "reconfigure_successful"
-    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 15
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 15
     assert len(portal.journal) == 0
 
 

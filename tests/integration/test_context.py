@@ -93,7 +93,7 @@ async def test_status_at_once(
         ("binary_sensor.change_pending", "off", "anna"),
         ("sensor.status", "activated", "anna"),
         ("switch.active", "on", "anna"),
-        ("event.lifecycle", "status_change_confirmed", "anna"),
+        ("event.sim_event", "status_change_confirmed", "anna"),
     }
 
 
@@ -128,7 +128,7 @@ async def test_status_hours_later(
         ("binary_sensor.change_pending", "off", "anna"),
         ("sensor.status", "activated", "anna"),
         ("switch.active", "on", "anna"),
-        ("event.lifecycle", "status_change_confirmed", "anna"),
+        ("event.sim_event", "status_change_confirmed", "anna"),
         ("sensor.sms_usage", str(portal.sims[ICCID].sms_usage), None),
     }
 
@@ -161,7 +161,7 @@ async def test_change_by_somebody_else(
     assert ("sensor.status", "test_ready", None) in changes.take()
 
 
-async def test_superseded(
+async def test_replaced(
     hass: HomeAssistant,
     set_up: SetUp,
     portal: MockPortal,
@@ -169,7 +169,7 @@ async def test_superseded(
     ben: MockUser,
     act: Callable[..., Any],
 ) -> None:
-    """A request that another person supersedes ends because of that person."""
+    """A request that another person replaces ends because of that person."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
     sim = sim_of(hass, entry)
@@ -180,7 +180,7 @@ async def test_superseded(
 
     assert changes.take() == {
         ("binary_sensor.change_pending", "on", "ben"),
-        ("event.lifecycle", "status_change_superseded", "ben"),
+        ("event.sim_event", "status_change_replaced", "ben"),
     }
 
 
@@ -204,7 +204,7 @@ async def test_timed_out(
 
     assert {
         ("binary_sensor.change_pending", "off", "anna"),
-        ("event.lifecycle", "status_change_timed_out", "anna"),
+        ("event.sim_event", "status_change_timed_out", "anna"),
     } <= changes.take()
 
 
@@ -227,16 +227,16 @@ async def test_sms(
     if by == "action":
         await act(user, f"{DOMAIN}.send_sms", **sim_of(hass, entry), message="Hello")
     else:
-        entity_id = f"notify.sim_{ICCID}_sms"
+        entity_id = f"notify.sim_{ICCID}_send_sms"
         await act(user, "notify.send_message", entity_id=entity_id, message="Hello")
     seen = changes.take()
-    assert {("event.sms", "sent", "anna"), ("sensor.last_sms", "unknown", "anna")} <= seen
+    assert {("event.sms_event", "sms_sent", "anna"), ("sensor.last_sms", "unknown", "anna")} <= seen
     portal.clock.advance(3600)
     await advance_time(hass, freezer, timedelta(seconds=6))
     await advance_time(hass, freezer, timedelta(seconds=20))
 
     assert changes.take() == {
-        ("event.sms", "delivered", "anna"),
+        ("event.sms_event", "sms_delivered", "anna"),
         ("sensor.last_sms", "delivered", "anna"),
     }
 
@@ -262,7 +262,7 @@ async def test_bulk_edit(
     await until_reported(hass, portal)
     assert changes.take() == {
         ("event.bulk_edit", "finished", "anna"),
-        ("event.lifecycle", "status_change_confirmed", "anna"),
+        ("event.sim_event", "status_change_confirmed", "anna"),
         ("binary_sensor.change_pending", "off", "anna"),
         ("sensor.status", "deactivated", "anna"),
     }
@@ -285,7 +285,7 @@ async def test_refresh(
     seen = changes.take()
     assert {
         ("sensor.status", "activated", None),
-        ("event.lifecycle", "status_changed", None),
+        ("event.sim_event", "status_changed", None),
     } <= seen
     assert {user_id for name, _, user_id in seen if name == "button.refresh"} == {"anna"}
 

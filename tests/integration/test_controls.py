@@ -167,7 +167,7 @@ async def test_update_entity_fails(hass: HomeAssistant, set_up: SetUp, portal: M
 async def test_notify(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """The notify entity sends an SMS; a failure is raised."""
     await set_up(ICCID)
-    data = {ATTR_ENTITY_ID: f"notify.sim_{ICCID}_sms", "message": "Hello"}
+    data = {ATTR_ENTITY_ID: f"notify.sim_{ICCID}_send_sms", "message": "Hello"}
 
     await hass.services.async_call("notify", "send_message", data, blocking=True)
 
@@ -193,7 +193,7 @@ async def test_during_an_outage(
         await hass.services.async_call(
             "notify",
             "send_message",
-            {ATTR_ENTITY_ID: f"notify.sim_{ICCID}_sms", "message": "Hello"},
+            {ATTR_ENTITY_ID: f"notify.sim_{ICCID}_send_sms", "message": "Hello"},
             blocking=True,
         )
     portal.faults.clear()
@@ -291,13 +291,13 @@ async def test_switch_and_assist(
     assert len(portal.journal) == 0
 
 
-async def test_in_session(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+async def test_data_session(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """An open session is shown as connected."""
     portal.sims[OTHER_ICCID].open_session()
     await set_up(ICCID, OTHER_ICCID)
 
-    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_in_session", STATE_ON)
-    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_in_session", STATE_OFF)
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_data_session", STATE_ON)
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_data_session", STATE_OFF)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ async def test_words_of_other_networks(
 
 
 @pytest.mark.parametrize(
-    ("end", "in_session"),
+    ("end", "data_session"),
     [
         (None, STATE_ON),
         ("null", STATE_ON),
@@ -346,14 +346,14 @@ async def test_end_of_a_session(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
     end: str | None,
-    in_session: str,
+    data_session: str,
 ) -> None:
     """A session whose end cannot be read is neither open nor over, and no event tells an end."""
     started = "2023-08-16 10:50:07.220+0000"
     body = {"iccid": ICCID, "ipAddress": "null", "dateSessionStarted": started}
     portal.faults.add("status", route="sessionInfo", status=200, body=body)
     await set_up(ICCID)
-    events = record_events(hass, "lifecycle")
+    events = record_events(hass, "sim_event")
     portal.faults.clear()
     portal.faults.add(
         "status", route="sessionInfo", status=200, body=body | {"dateSessionEnded": end}
@@ -361,10 +361,10 @@ async def test_end_of_a_session(
 
     await poll(hass, freezer)
 
-    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_in_session", in_session)
+    assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_data_session", data_session)
     assert state_of(hass, ICCID, "last_ip") == STATE_UNKNOWN
-    is_over = in_session == STATE_OFF
+    is_over = data_session == STATE_OFF
     assert state_of(hass, ICCID, "session_ended") == (
         "2023-08-16T10:50:07+00:00" if is_over else STATE_UNKNOWN
     )
-    assert [kind for kind, _ in events] == (["session_ended"] if is_over else [])
+    assert [kind for kind, _ in events] == (["data_session_ended"] if is_over else [])

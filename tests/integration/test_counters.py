@@ -20,7 +20,7 @@ from .helpers import poll, record_events, state_of, wait_for_sums
 POLL = timedelta(minutes=15)
 MIDDLE = datetime(2026, 3, 15, 12, tzinfo=UTC)
 CYCLE = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
-OVER_PACE = f"binary_sensor.sim_{OTHER_ICCID}_over_pace"
+PROJECTED_OVERAGE = f"binary_sensor.sim_{OTHER_ICCID}_projected_overage"
 
 
 def follow(
@@ -160,7 +160,7 @@ async def test_empty_answer_ends_the_cycle(
 ) -> None:
     """A SIM without usage in the new cycle ends the last one with its counters, and counts no more in the sum."""
     await set_up(ICCID, OTHER_ICCID)
-    happened = record_events(hass, "lifecycle", OTHER_ICCID)
+    happened = record_events(hass, "sim_event", OTHER_ICCID)
     total = "sensor.demo_client_data_usage_of_all_sims"
     await read(hass, freezer, answer(ctdDataUsage=300_000_000, ctdSMSUsage=4))
     await read(hass, freezer, [])
@@ -172,7 +172,7 @@ async def test_empty_answer_ends_the_cycle(
     await wait_for_sums(hass, freezer)
 
     assert [(event, data["data_usage"], data["sms_usage"]) for event, data in happened] == [
-        ("cycle_reset", 300_000_000, 4)
+        ("billing_cycle_ended", 300_000_000, 4)
     ]
     state = hass.states.get(total)
     assert state is not None
@@ -210,12 +210,12 @@ async def test_turn_of_the_month(
             sim.data_usage = 0
         sim.data_usage += 100_000
         await poll(hass, freezer)
-        state = hass.states.get(OVER_PACE)
+        state = hass.states.get(PROJECTED_OVERAGE)
         assert state is not None
         seen.add(state.state)
 
     assert "on" not in seen
-    assert hass.states.is_state(OVER_PACE, "off")
+    assert hass.states.is_state(PROJECTED_OVERAGE, "off")
 
 
 async def test_imei_and_status_across_gaps(
@@ -225,7 +225,7 @@ async def test_imei_and_status_across_gaps(
     entry: MockConfigEntry = await set_up(OTHER_ICCID)
     one, other = "356938035643809", "861330058514233"
     await read(hass, freezer, answer(imei=one))
-    happened = record_events(hass, "lifecycle", OTHER_ICCID)
+    happened = record_events(hass, "sim_event", OTHER_ICCID)
     await read(hass, freezer, answer(imei=None), answer(imei=one))
     assert happened == []
 
@@ -234,7 +234,9 @@ async def test_imei_and_status_across_gaps(
     await hass.async_block_till_done(wait_background_tasks=True)
     await read(hass, freezer, answer(imei=None), answer(imei=other), answer(imei=other))
 
-    moves = [(data["from"], data["to"]) for event, data in happened if event == "imei_changed"]
+    moves = [
+        (data["from"], data["to"]) for event, data in happened if event == "moved_to_another_device"
+    ]
     # The reload has read the IMEI of the mock portal in between.
     assert [to for _, to in moves].count(other) == 1
     assert moves[-1][1] == other

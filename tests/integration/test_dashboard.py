@@ -180,7 +180,7 @@ async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     ]
     bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
     assert bars == [
-        f"sensor.{sim}_data_used"
+        f"sensor.{sim}_allowance_used"
         for sim in ("pump_house", "weather_station", "boat_tracker", "pangea_test_sim")
     ]
     sims = [slugify(title) for title in TITLES]
@@ -190,7 +190,7 @@ async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
         assert shown == {f"sensor.{sim}_data_usage" for sim in sims}
     (log,) = cards(config, "logbook")
     assert log["target"]["entity_id"] == [
-        f"event.{sim}_{key}" for sim in sims for key in ("lifecycle", "sms")
+        f"event.{sim}_{key}" for sim in sims for key in ("sim_event", "sms_event")
     ]
     assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
 
@@ -217,13 +217,13 @@ async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     config = await ask()
 
     assert table(hass, config) == [
-        ["SIM", "Status", "Data used", "Last contact"],
+        ["SIM", "Status", "Allowance used", "Last contact"],
         ["⚠️ Pump house", "Activated", "92 %", "23 h ago"],
         ["⏸️ Pangea test SIM", "Inventory", "0 %", "1188 d ago"],
         ["✅ Boat tracker", "Activated", "1 %", "now"],
         ["✅ Weather station", "Activated", "12 %", "20 min ago"],
     ]
-    assert shown(hass, config, "alert") == ["binary_sensor.pump_house_over_pace"]
+    assert shown(hass, config, "alert") == ["binary_sensor.pump_house_projected_overage"]
     assert shown(hass, config, "tile") == []
 
 
@@ -241,7 +241,7 @@ async def test_language(
     assert config["title"] == "SIM-Karten"
     assert headings(config)[:2] == ["Flotte", "Verbrauch des Inklusivvolumens"]
     assert table(hass, config) == [
-        ["SIM", "Status", "Verbrauchtes Datenvolumen", "Letzter Kontakt"],
+        ["SIM", "Status", "Verbrauchtes Inklusivvolumen", "Letzter Kontakt"],
         ["⚠️ Pump house", "Aktiviert", "92 %", "vor 23 h"],
     ]
     german = {entity for entity in named(config) if "verbrauch" in entity}
@@ -282,7 +282,7 @@ async def test_without_answers(
 
 
 async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal) -> None:
-    """A SIM with a pending status is marked, and those over pace still come first."""
+    """A SIM with a pending status is marked, and those with a projected overage still come first."""
     portal.dialects["status_change"] = "never"
     (device,) = [
         device.id
@@ -365,7 +365,7 @@ async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> 
     """Disabled and hidden entities do not appear, and the table works without them."""
     registry = er.async_get(hass)
     registry.async_update_entity(
-        "sensor.pump_house_data_used", disabled_by=er.RegistryEntryDisabler.USER
+        "sensor.pump_house_allowance_used", disabled_by=er.RegistryEntryDisabler.USER
     )
     registry.async_update_entity(
         "sensor.boat_tracker_data_usage", hidden_by=er.RegistryEntryHider.USER
@@ -374,8 +374,11 @@ async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> 
 
     config = await ask()
 
-    assert not named(config) & {"sensor.pump_house_data_used", "sensor.boat_tracker_data_usage"}
-    assert "sensor.boat_tracker_data_used" in named(config)
+    assert not named(config) & {
+        "sensor.pump_house_allowance_used",
+        "sensor.boat_tracker_data_usage",
+    }
+    assert "sensor.boat_tracker_allowance_used" in named(config)
     assert table(hass, config)[1] == ["⚠️ Pump house", "Activated", "480.0 MB", "23 h ago"]
 
 
@@ -408,14 +411,14 @@ async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
         config = await ask()
 
     bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
-    assert bars == [f"sensor.sim_{iccid}_data_used" for iccid in reversed(sims)][:MAX_CARDS]
+    assert bars == [f"sensor.sim_{iccid}_allowance_used" for iccid in reversed(sims)][:MAX_CARDS]
     for kind in ("statistics-graph", "history-graph"):
         assert len(cards(config, kind)[0]["entities"]) == MAX_CARDS
     assert len(table(hass, config)) == 1 + len(sims)
 
 
 async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
-    """A large fleet has a table but no cards for SIMs; the table has all SIMs over pace."""
+    """A large fleet has a table but no cards for SIMs; the table has all SIMs with a projected overage."""
     sims = {
         f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 10**7}
         for n in range(LARGE_FLEET + 1)
@@ -500,13 +503,13 @@ async def test_script(
         assert cards(config, "shortcut") == []
     config = await ask()
     await hass.services.async_call(
-        domain, name, {"sims": ["notify.pump_house_sms"], "message": "Restart"}, blocking=True
+        domain, name, {"sims": ["notify.pump_house_send_sms"], "message": "Restart"}, blocking=True
     )
     portal.journal.assert_called_once("PUT", f"/SendSMS/{PUMP_HOUSE}/1")
 
-    assert shown(hass, config, "tile") == ["event.pump_house_sms"]
+    assert shown(hass, config, "tile") == ["event.pump_house_sms_event"]
     sms = [card["entity"] for card in cards(await ask(), "tile") if "visibility" in card]
-    assert sms[0] == "event.pump_house_sms"
+    assert sms[0] == "event.pump_house_sms_event"
     assert len(sms) == len(TITLES)
 
 

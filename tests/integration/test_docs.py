@@ -172,12 +172,12 @@ async def test_tell(
         await hass.services.async_call(
             "notify",
             "send_message",
-            {"entity_id": "notify.pangea_test_sim_sms", "message": "Hello"},
+            {"entity_id": "notify.pangea_test_sim_send_sms", "message": "Hello"},
             blocking=True,
         )
         portal.clock.advance(60)
         await advance_time(hass, freezer, timedelta(seconds=60))
-    assert notes(hass) == ["SMS 4712 has not arrived: failed."]
+    assert notes(hass) == ["SMS 4712 has not arrived: sms_failed."]
 
 
 async def at(hass: HomeAssistant, freezer: FrozenDateTimeFactory, moment: str) -> None:
@@ -251,7 +251,7 @@ async def test_hear(
     """An SMS from a SIM is reported, one to a SIM is not."""
     await poll(hass, freezer)
     await automate(hass, "Hear")
-    data = {"entity_id": "notify.boat_tracker_sms", "message": "position?"}
+    data = {"entity_id": "notify.boat_tracker_send_sms", "message": "position?"}
     await hass.services.async_call("notify", "send_message", data, blocking=True)
     portal.state.receive_sms(TRACKER, "52.37 N 4.90 E")
     await poll(hass, freezer)

@@ -78,7 +78,7 @@ def repair(hass: HomeAssistant, entry: MockConfigEntry, kind: str) -> ir.IssueEn
 async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
     """A status that takes effect at once is confirmed at once."""
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
 
     await request_status_change(hass, entry)
 
@@ -97,7 +97,7 @@ async def test_confirmed_later(
     """A status that takes half a minute is pending until a quick read confirms it; then no more follow."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
 
     await request_status_change(hass, entry)
 
@@ -124,7 +124,7 @@ async def test_confirmed_by_a_poll(
     """After the quick reads the polls follow the status, without reads in between."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     portal.journal.clear()
     passed = timedelta()
@@ -146,7 +146,7 @@ async def test_timed_out(
     """A status that is not confirmed within a day has a repair issue until it is confirmed after all."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
 
     for _ in QUICK_CHECKS:
@@ -182,7 +182,7 @@ async def test_timed_out_without_a_read(
     """A timeout has the current status from quick reads, even if the SIM could not be read since a restart."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     portal.faults.add("status", route="ctdUsage", status=500)
     await hass.config_entries.async_reload(entry.entry_id)
@@ -197,20 +197,20 @@ async def test_timed_out_without_a_read(
     assert attributes["still"] == "inventory"
 
 
-async def test_superseded(
+async def test_replaced(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
     """Another status request supersedes the first, and only the second is followed."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "activated")
     await request_status_change(hass, entry, "deactivated")
 
     ((event, attributes),) = happened
-    assert event == "status_change_superseded"
+    assert event == "status_change_replaced"
     assert attributes["requested_status"] == "activated"
-    assert attributes["superseded_by"] == "deactivated"
+    assert attributes["replaced_by"] == "deactivated"
 
     portal.journal.clear()
     await advance_time(hass, freezer, QUICK_CHECKS[0])
@@ -223,7 +223,7 @@ async def test_asked_for_again(
     """A repeated request for the same status starts the wait again; it supersedes nothing and ends once."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     await advance_time(hass, freezer, timedelta(minutes=20))
     await request_status_change(hass, entry)
@@ -236,7 +236,7 @@ async def test_asked_for_again(
     assert attributes["took_seconds"] == 5
 
 
-@pytest.mark.parametrize("key", ["lifecycle", "sms"])
+@pytest.mark.parametrize("key", ["sim_event", "sms_event"])
 async def test_entities_show_what_is_told(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -269,11 +269,11 @@ async def test_entities_show_what_is_told(
     data = {"device_id": device_id(hass, entry, OTHER_ICCID), "status": "deactivated"}
     await call_action(hass, "request_status_change", data)
     await advance_time(hass, freezer, timedelta(seconds=6))
-    assert seen == ([("activated", STATE_ON, "delivered")] if key == "sms" else [])
+    assert seen == ([("activated", STATE_ON, "delivered")] if key == "sms_event" else [])
     await advance_time(hass, freezer, timedelta(seconds=60))
     assert seen[-1] == (
         ("activated", STATE_ON, "delivered")
-        if key == "sms"
+        if key == "sms_event"
         else ("deactivated", STATE_OFF, "delivered")
     )
 
@@ -300,7 +300,7 @@ async def test_refused(
     """A refused change is not followed; one in progress still is."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     portal.dialects["status_change"] = "refused"
 
@@ -319,7 +319,7 @@ async def test_unknown_outcome(
     """A change whose response was lost may have been carried out, so it is followed, not repeated."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     portal.faults.add("reset_after_read", route="RequestStatusChange")
 
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
@@ -342,7 +342,7 @@ async def test_change_over_a_restart(
     """A pending change is stored before the request is sent, and followed after a restart."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"][ICCID]
     assert kept["status_request"]["status"] == "ACTIVATED"
@@ -358,13 +358,13 @@ async def test_change_over_a_restart(
     assert "previous" not in str(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["sims"])
 
 
-async def test_superseded_over_a_crash(
+async def test_replaced_over_a_crash(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_storage: dict[str, Any]
 ) -> None:
-    """A change that is superseded while Home Assistant crashes still ends."""
+    """A change that is replaced while Home Assistant crashes still ends."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     key = f"{DOMAIN}.{entry.entry_id}"
     await request_status_change(hass, entry, "deactivated")
     portal.journal.clear()
@@ -385,9 +385,9 @@ async def test_superseded_over_a_crash(
         await hass.config_entries.async_unload(entry.entry_id)
 
     ((event, attributes),) = happened
-    assert event == "status_change_superseded"
+    assert event == "status_change_replaced"
     assert attributes["requested_status"] == "deactivated"
-    assert attributes["superseded_by"] == "activated"
+    assert attributes["replaced_by"] == "activated"
 
 
 async def test_status_where_it_is_not_told_alone(
@@ -408,7 +408,7 @@ async def test_look_that_fails(
     """A quick read that fails has no effect, and the next one confirms the change."""
     portal.faults.add("status", route="getStatus", status=500, times=1)
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
 
     await request_status_change(hass, entry)
     assert not happened
@@ -422,7 +422,7 @@ async def test_seen_before_the_answer(
 ) -> None:
     """A status that a poll sees before the response is confirmed once, and is not pending."""
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5)
     asked = hass.async_create_task(request_status_change(hass, entry))
     await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
@@ -446,7 +446,7 @@ async def test_another_before_the_answer(
     account.refused_routes = frozenset({"RequestStatusChange"} if is_refused else ())
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.5, times=1)
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     first = asyncio.ensure_future(request_status_change(hass, entry, "deactivated"))
     await wait_for_requests(portal, f"PUT /RequestStatusChange/{ICCID}")
     account.refused_routes = frozenset()
@@ -481,7 +481,7 @@ async def test_read_that_a_look_overtakes(
 ) -> None:
     """A read that began before a change does not restore the old status."""
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     # ctdUsage still says INVENTORY; the requests after it delay the end of the read.
     portal.faults.add("delay", route="sessionInfo", seconds=0.5)
     portal.journal.clear()
@@ -502,7 +502,7 @@ async def test_changed_by_somebody_else(
 ) -> None:
     """A status that was not requested here causes a change event."""
     await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     portal.sims[ICCID].set_status("DEACTIVATED")
 
     await poll(hass, freezer)
@@ -518,17 +518,17 @@ async def test_sms_delivered(
 ) -> None:
     """An SMS is sent, and delivered once the portal reports it."""
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
 
     await send_sms(hass, entry)
 
     ((event, attributes),) = happened
-    assert event == "sent"
+    assert event == "sms_sent"
     assert attributes["sms_id"] == "4711"
     assert "Hello" not in str(attributes)
     await advance_time(hass, freezer, timedelta(seconds=6))
     await advance_time(hass, freezer, timedelta(minutes=5))
-    assert [event for event, _ in happened] == ["sent", "delivered"]
+    assert [event for event, _ in happened] == ["sms_sent", "sms_delivered"]
     assert happened[1][1]["status"] == "Delivered"
     assert happened[1][1]["took_seconds"] == 6
     assert state_of(hass, OTHER_ICCID, "last_sms_status") == "delivered"
@@ -539,13 +539,13 @@ async def test_sms_failed(
 ) -> None:
     """An SMS to a SIM that is not active fails."""
     entry = await set_up(ICCID)
-    happened = record_events(hass, "sms")
+    happened = record_events(hass, "sms_event")
 
     await send_sms(hass, entry, ICCID)
     assert state_of(hass, ICCID, "last_sms_status") == "unknown"
     await advance_time(hass, freezer, timedelta(seconds=6))
 
-    assert [event for event, _ in happened] == ["sent", "failed"]
+    assert [event for event, _ in happened] == ["sms_sent", "sms_failed"]
     assert state_of(hass, ICCID, "last_sms_status") == "failed"
 
 
@@ -555,7 +555,7 @@ async def test_sms_seen_by_a_poll(
     """An SMS that is not delivered for hours is read with the polls."""
     portal.state.timings.sms_seconds = 3 * 3600
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     await send_sms(hass, entry)
     for _ in QUICK_CHECKS:
         await advance_time(hass, freezer, timedelta(minutes=10))
@@ -563,7 +563,7 @@ async def test_sms_seen_by_a_poll(
 
     await advance_time(hass, freezer, timedelta(hours=2))
 
-    assert [event for event, _ in happened] == ["sent", "delivered"]
+    assert [event for event, _ in happened] == ["sms_sent", "sms_delivered"]
     portal.journal.assert_called_once("GET", "/GetSMS/4711")
 
 
@@ -573,7 +573,7 @@ async def test_sms_that_nobody_knows_of(
     """An SMS that has not ended within a day is unconfirmed."""
     portal.state.timings.sms_seconds = 3 * 24 * 3600
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     await send_sms(hass, entry)
 
     for _ in QUICK_CHECKS:
@@ -581,7 +581,7 @@ async def test_sms_that_nobody_knows_of(
     await advance_time(hass, freezer, PATIENCE)
     await advance_time(hass, freezer, PATIENCE)
 
-    assert [event for event, _ in happened] == ["sent", "unconfirmed"]
+    assert [event for event, _ in happened] == ["sms_sent", "sms_unconfirmed"]
     assert happened[1][1]["status"] == "Pending"
 
 
@@ -589,11 +589,11 @@ async def test_sms_without_an_id(hass: HomeAssistant, set_up: SetUp, portal: Moc
     """An SMS without an ID is unconfirmed, as it cannot be followed."""
     portal.dialects["sms_id"] = "none"
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
 
     await send_sms(hass, entry)
 
-    assert [event for event, _ in happened] == ["sent", "unconfirmed"]
+    assert [event for event, _ in happened] == ["sms_sent", "sms_unconfirmed"]
 
 
 async def test_sms_without_an_answer(
@@ -601,14 +601,14 @@ async def test_sms_without_an_answer(
 ) -> None:
     """An SMS whose response was lost is unconfirmed and never sent again."""
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     portal.faults.add("reset_after_read", route="SendSMS")
 
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
         await send_sms(hass, entry)
     await hass.async_block_till_done()
 
-    assert [event for event, _ in happened] == ["unconfirmed"]
+    assert [event for event, _ in happened] == ["sms_unconfirmed"]
     portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
 
 
@@ -617,7 +617,7 @@ async def test_refused_sms(
 ) -> None:
     """A refused SMS causes no event."""
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     body = {"errorMessage": "This cannot be done"}
     portal.faults.add("status", route="SendSMS", status=403, body=body)
 
@@ -629,7 +629,9 @@ async def test_refused_sms(
     assert registry.async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_last_sms_status") is None
 
 
-@pytest.mark.parametrize(("sms_id", "expected"), [("4711", ["delivered"]), (None, ["unconfirmed"])])
+@pytest.mark.parametrize(
+    ("sms_id", "expected"), [("4711", ["sms_delivered"]), (None, ["sms_unconfirmed"])]
+)
 async def test_sms_over_a_crash(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -641,7 +643,7 @@ async def test_sms_over_a_crash(
 ) -> None:
     """An SMS from before a crash is followed, or is unconfirmed."""
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     await send_sms(hass, entry)
     key = f"{DOMAIN}.{entry.entry_id}"
     on_disk = hass_storage[key]
@@ -736,7 +738,7 @@ async def test_received(
     """If SMS are watched, one from the SIM causes an event with its text, once, also after a restart."""
     portal.state.receive_sms(OTHER_ICCID, "An old one")
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
 
@@ -750,7 +752,7 @@ async def test_received(
     await hass.async_block_till_done(wait_background_tasks=True)
     await poll(hass, freezer)
 
-    received = [attributes for event, attributes in happened if event == "received"]
+    received = [attributes for event, attributes in happened if event == "sms_received"]
     assert [attributes["message"] for attributes in received[:1]] == ["Battery low"]
     assert len({attributes["sms_id"] for attributes in received}) == 1
 
@@ -770,7 +772,7 @@ async def test_received_before_the_portal_knows_it(
 ) -> None:
     """An SMS that is listed but not found yet is reported later; one that is never found is given up."""
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
     portal.state.receive_sms(OTHER_ICCID, "Battery low")
@@ -790,7 +792,7 @@ async def test_received_from_a_portal_of_few_words(
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     for text in ("One", "Two"):
         portal.state.receive_sms(OTHER_ICCID, text)
     received = {"smsMsgId": 4711, "status": "Received", "messageText": "One"}
@@ -802,7 +804,7 @@ async def test_received_from_a_portal_of_few_words(
     await poll(hass, freezer)
 
     assert [(event, attributes["message"]) for event, attributes in happened] == [
-        ("received", "One")
+        ("sms_received", "One")
     ]
     assert len(portal.journal.find(route="GetSMS")) == 2
 
@@ -816,7 +818,7 @@ async def test_list_of_sms_with_a_gap(
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     portal.state.receive_sms(OTHER_ICCID, "One")
     await poll(hass, freezer)
 
@@ -839,7 +841,7 @@ async def test_requested_status_in_another_word(
     """A request to activate a SIM has ended when the network's own word for it is reported."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     portal.sims[ICCID].status = word
 
@@ -855,7 +857,7 @@ async def test_received_for_another_sim(
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     portal.state.receive_sms(OTHER_ICCID, "One")
     body = {"iccid": ICCID, "status": "Received", "messageText": "Secret"}
     portal.faults.add("status", route="GetSMS", status=200, body=body)
@@ -874,7 +876,7 @@ async def test_received_with_a_text_of_any_kind(
     entry = await set_up(OTHER_ICCID)
     hass.config_entries.async_update_entry(entry, options={CONF_WATCH_SMS: True})
     await hass.async_block_till_done(wait_background_tasks=True)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     portal.state.receive_sms(OTHER_ICCID, "a\r\nb\x00\u202e" + "\U0001f525" * 200_000)
 
     await poll(hass, freezer)
@@ -896,7 +898,7 @@ async def test_life_of_a_sim(
 ) -> None:
     """Sessions, another device and a new billing cycle cause events with useful attributes."""
     await set_up(OTHER_ICCID)
-    happened = record_events(hass, "lifecycle", OTHER_ICCID)
+    happened = record_events(hass, "sim_event", OTHER_ICCID)
     sim = portal.sims[OTHER_ICCID]
     sim.session_count = 0
     await poll(hass, freezer)
@@ -915,15 +917,15 @@ async def test_life_of_a_sim(
 
     events = dict(happened)
     assert [event for event, _ in happened] == [
-        "session_started",
-        "session_ended",
-        "imei_changed",
-        "cycle_reset",
+        "data_session_started",
+        "data_session_ended",
+        "moved_to_another_device",
+        "billing_cycle_ended",
     ]
-    assert events["session_started"]["ip_address"] == "10.1.2.3"
-    assert events["session_ended"]["ended"] >= events["session_ended"]["started"]
-    assert events["imei_changed"]["to"] == "356938035643809"
-    assert events["cycle_reset"]["data_usage"] == 1_500_000
+    assert events["data_session_started"]["ip_address"] == "10.1.2.3"
+    assert events["data_session_ended"]["ended"] >= events["data_session_ended"]["started"]
+    assert events["moved_to_another_device"]["to"] == "356938035643809"
+    assert events["billing_cycle_ended"]["data_usage"] == 1_500_000
 
 
 async def test_same_device_new_software(
@@ -932,7 +934,7 @@ async def test_same_device_new_software(
     """Only other first digits of an IMEI mean another device; the last are check digit or software version."""
     portal.sims[ICCID].swap_imei("8613300585142301")
     await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     portal.sims[ICCID].swap_imei("8613300585142302")
 
     await poll(hass, freezer)
@@ -964,7 +966,7 @@ async def test_another_unit_is_no_new_cycle(
     change_unit(entry, "kilobytes")
     await hass.async_block_till_done(wait_background_tasks=True)
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
-    happened = record_events(hass, "lifecycle", OTHER_ICCID)
+    happened = record_events(hass, "sim_event", OTHER_ICCID)
 
     change_unit(entry, "bytes")
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -982,7 +984,7 @@ async def test_writes_before_the_start(
 ) -> None:
     """A write before a large fleet is started is not mistaken for one from an earlier run."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = [record_events(hass, "sms", OTHER_ICCID), record_events(hass, "lifecycle")]
+    happened = [record_events(hass, "sms_event", OTHER_ICCID), record_events(hass, "sim_event")]
     await hass.config_entries.async_unload(entry.entry_id)
     monkeypatch.setattr(account, "LARGE_FLEET", 1)
     hass.set_state(CoreState.not_running)
@@ -1004,7 +1006,7 @@ async def test_writes_before_the_start(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert [[event for event, _ in each] for each in happened] == [
-        ["sent"],
+        ["sms_sent"],
         ["status_change_confirmed"],
     ]
 
@@ -1050,7 +1052,7 @@ async def test_request_of_the_last_run(
     """Requests of the last run end once each, or are followed by one, whatever is requested before the start."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "activated")
     portal.faults.add("delay", route="RequestStatusChange", seconds=0.3, times=1)
     asked = asyncio.ensure_future(request_status_change(hass, entry, "deactivated"))
@@ -1081,7 +1083,7 @@ async def test_request_of_the_last_run(
     async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    ended = {(told["requested_status"], told["superseded_by"]) for _, told in happened}
+    ended = {(told["requested_status"], told["replaced_by"]) for _, told in happened}
     expected = {("activated", "deactivated")}
     assert ended == (expected if is_refused else expected | {("deactivated", "test_ready")})
     portal.journal.assert_called_once("GET", f"/getStatus/{ICCID}")
@@ -1135,7 +1137,7 @@ async def test_status_before_a_restart(
 ) -> None:
     """A change soon after a restart tells the status that was there before it."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await hass.config_entries.async_unload(entry.entry_id)
     portal.faults.add("status", route="ctdUsage", status=500)
     if not is_started:
@@ -1169,7 +1171,7 @@ async def test_status_that_cannot_be_read(
     """Where the status can no longer be read, events tell the last one that was."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     sim = next(iter(entry.runtime_data.sims.values()))
     sim.data = replace(sim.data, status=None)
@@ -1189,7 +1191,7 @@ async def test_read_before_the_start(
 ) -> None:
     """A SIM that is read before a large fleet is started tells what changed since the last run, once."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     seen = record_states(hass, "status")
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[ICCID].set_status("ACTIVATED")
@@ -1214,7 +1216,7 @@ async def test_confirmed_before_a_crash(
     entry = await set_up(ICCID)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     key = f"{DOMAIN}.{entry.entry_id}"
     await request_status_change(hass, entry)
     on_disk = deepcopy({name: hass_storage.get(name) for name in hass_storage if key in name})
@@ -1233,7 +1235,7 @@ async def test_overdue_and_asked_for_again(
     """A change that has timed out has ended, so another one does not supersede it."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     await advance_time(hass, freezer, PATIENCE)
     await advance_time(hass, freezer, PATIENCE)
@@ -1276,7 +1278,7 @@ async def test_three_before_the_answer(
     """Of three requests under way each accepted one ends once, whatever becomes of the others."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "activated")
     requests = next(iter(entry.runtime_data.sims.values())).status_requests
     second = requests.async_record("DEACTIVATED", in_bulk=False)
@@ -1290,7 +1292,7 @@ async def test_three_before_the_answer(
     await hass.async_block_till_done()
 
     told = [(event, attributes["requested_status"]) for event, attributes in happened]
-    assert told == ([] if last == "refused" else [("status_change_superseded", "activated")])
+    assert told == ([] if last == "refused" else [("status_change_replaced", "activated")])
     state = hass.states.get(f"binary_sensor.sim_{ICCID}_change_pending")
     assert state is not None
     wanted = "activated" if last == "refused" else "test_ready"
@@ -1303,7 +1305,7 @@ async def test_answered_in_another_order(
     """A request that is refused after a later one was accepted still ends the one before it."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "activated")
     requests = next(iter(entry.runtime_data.sims.values())).status_requests
     second = requests.async_record("DEACTIVATED", in_bulk=False)
@@ -1314,7 +1316,7 @@ async def test_answered_in_another_order(
     await hass.async_block_till_done()
 
     assert ("activated", "test_ready") in [
-        (attributes["requested_status"], attributes.get("superseded_by"))
+        (attributes["requested_status"], attributes.get("replaced_by"))
         for _, attributes in happened
     ]
 
@@ -1325,7 +1327,7 @@ async def test_answered_one_after_the_other(
     """A request that another replaced before it was answered ends the one before it once, also after a restart."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "activated")
     requests = next(iter(entry.runtime_data.sims.values())).status_requests
     second = requests.async_record("DEACTIVATED", in_bulk=False)
@@ -1338,9 +1340,9 @@ async def test_answered_one_after_the_other(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     ((event, attributes),) = happened
-    assert event == "status_change_superseded"
+    assert event == "status_change_replaced"
     assert attributes["requested_status"] == "activated"
-    assert attributes["superseded_by"] == "deactivated"
+    assert attributes["replaced_by"] == "deactivated"
 
 
 async def test_refused_after_it_was_seen(
@@ -1349,7 +1351,7 @@ async def test_refused_after_it_was_seen(
     """A request that is refused though a poll has seen its status still ends the one before it."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "deactivated")
     sim = next(iter(entry.runtime_data.sims.values()))
     request = sim.status_requests.async_record("ACTIVATED", in_bulk=False)
@@ -1361,7 +1363,7 @@ async def test_refused_after_it_was_seen(
 
     assert [(event, told["requested_status"]) for event, told in happened] == [
         ("status_change_confirmed", "activated"),
-        ("status_change_superseded", "deactivated"),
+        ("status_change_replaced", "deactivated"),
     ]
 
 
@@ -1371,7 +1373,7 @@ async def test_patience_ends_before_the_answer(
     """A request does not time out while another that may replace it is under way."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    happened = record_events(hass, "lifecycle")
+    happened = record_events(hass, "sim_event")
     await request_status_change(hass, entry, "activated")
     requests = next(iter(entry.runtime_data.sims.values())).status_requests
     requests.async_record("DEACTIVATED", in_bulk=False)

@@ -93,7 +93,7 @@ async def _switch(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 async def _notify(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Send a message with the notify entity."""
-    data = {ATTR_ENTITY_ID: f"notify.sim_{OTHER_ICCID}_sms", "message": "Hello"}
+    data = {ATTR_ENTITY_ID: f"notify.sim_{OTHER_ICCID}_send_sms", "message": "Hello"}
     await hass.services.async_call("notify", "send_message", data, blocking=True)
 
 
@@ -131,7 +131,9 @@ async def test_nothing_is_sent(
 ) -> None:
     """What cannot be written to the disk is refused and forgotten; once it can be, the same write is sent."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    events = [record_events(hass, key, sim) for key in ("sms", "lifecycle") for sim in portal.sims]
+    events = [
+        record_events(hass, key, sim) for key in ("sms_event", "sim_event") for sim in portal.sims
+    ]
     disk = Disk(folder, entry)
     disk.fill()
 
@@ -171,7 +173,7 @@ async def test_request_before_stays(
     """A status change under way is followed when another one could not be written to the disk."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(ICCID)
-    events = record_events(hass, "lifecycle")
+    events = record_events(hass, "sim_event")
     await request_status_change(hass, entry)
     disk = Disk(folder, entry)
     disk.fill()
@@ -213,7 +215,7 @@ async def test_followed_in_memory(
     """What was sent before is told on a full disk too; all is stored once the disk has room, also after a reload."""
     portal.dialects["status_change"] = "after_seconds"
     entry = await set_up(ICCID, OTHER_ICCID)
-    sms, lifecycle = record_events(hass, "sms", OTHER_ICCID), record_events(hass, "lifecycle")
+    sms, lifecycle = record_events(hass, "sms_event", OTHER_ICCID), record_events(hass, "sim_event")
     await send_sms(hass, entry)
     await request_status_change(hass, entry)
     disk = Disk(folder, entry)
@@ -225,7 +227,10 @@ async def test_followed_in_memory(
     await poll(hass, freezer)
 
     told = [[event for event, _ in events] for events in (sms, lifecycle)]
-    assert told == [["sent", "delivered"], ["status_change_confirmed", "imei_changed"]]
+    assert told == [
+        ["sms_sent", "sms_delivered"],
+        ["status_change_confirmed", "moved_to_another_device"],
+    ]
     assert find_issue(hass, "cannot_save", entry) is not None
 
     # The file on the disk is older than what was told.

@@ -172,7 +172,7 @@ async def test_sim_without_entities(
 @pytest.mark.parametrize(
     ("domain", "action", "key", "data"),
     [
-        ("notify", "send_message", "sms", {"message": "Hello"}),
+        ("notify", "send_message", "send_sms", {"message": "Hello"}),
         ("switch", "turn_on", "active", {}),
         ("button", "press", "refresh", {}),
     ],
@@ -264,7 +264,7 @@ async def test_dashboard(
 ) -> None:
     """A user is shown what that user may read: neither names nor entities of anything else."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    mine = {f"sensor.sim_{ICCID}_status", f"event.sim_{ICCID}_lifecycle"}
+    mine = {f"sensor.sim_{ICCID}_status", f"event.sim_{ICCID}_sim_event"}
     hass_read_only_user.mock_policy(
         {"entities": {"entity_ids": {entity_id: {"read": True} for entity_id in mine}}}
     )

@@ -299,19 +299,19 @@ async def test_budget(
 
     # 500 MB, of which 100 MB are used in half of the month.
     assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == 400
-    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 20
-    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_over_pace", "off")
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 20
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_projected_overage", "off")
 
     portal.sims[OTHER_ICCID].data_usage = 300_000_000
     await poll(hass, freezer)
 
-    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_over_pace", "on")
+    assert hass.states.is_state(f"binary_sensor.sim_{OTHER_ICCID}_projected_overage", "on")
 
     portal.sims[OTHER_ICCID].data_usage = 600_000_000
     await poll(hass, freezer)
 
     assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == 0
-    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 120
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 120
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ async def test_megabyte_of_a_plan(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert float(state_of(hass, OTHER_ICCID, "data_remaining")) == pytest.approx(remaining)
-    assert float(state_of(hass, OTHER_ICCID, "data_used_percent")) == 0
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 0
 
 
 async def test_details(
@@ -364,7 +364,7 @@ async def test_details(
 DETAILS = {
     "communication_plan": "Pangea EU (pkp18-inet) DATA SMS Voice",
     "customer": "#8941 Pangea Retired",
-    "data_forecast": "0.0",
+    "projected_usage": "0.0",
     "data_remaining": "1073.741824",
     "date_activated": "2023-06-23T11:14:37+00:00",
     "fixed_ip": STATE_UNKNOWN,
@@ -428,7 +428,7 @@ async def test_placeholder_imei(
 ) -> None:
     """A SIM whose IMEI becomes a placeholder has not moved to another device."""
     await set_up(ICCID)
-    events = record_events(hass, "lifecycle")
+    events = record_events(hass, "sim_event")
     imei = portal.sims[ICCID].imei
 
     for placeholder in ("000000000000000", "N/A", imei):

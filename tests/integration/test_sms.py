@@ -49,7 +49,7 @@ async def watched(hass: HomeAssistant, set_up: SetUp) -> MockConfigEntry:
 async def test_too_long(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
     """A message that is too long for the portal is not sent by the notify entity either."""
     await set_up(OTHER_ICCID)
-    data = {ATTR_ENTITY_ID: f"notify.sim_{OTHER_ICCID}_sms", "message": "x" * 2000}
+    data = {ATTR_ENTITY_ID: f"notify.sim_{OTHER_ICCID}_send_sms", "message": "x" * 2000}
 
     with pytest.raises(ServiceValidationError):
         await hass.services.async_call("notify", "send_message", data, blocking=True)
@@ -62,7 +62,7 @@ async def test_ended(
 ) -> None:
     """An SMS that has ended is not read again: not soon, not by a poll, and not after a restart."""
     entry = await set_up(OTHER_ICCID)
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     await send_sms(hass, entry)
     await advance_time(hass, freezer, timedelta(seconds=6))
     portal.journal.clear()
@@ -73,7 +73,7 @@ async def test_ended(
     await advance_time(hass, freezer, timedelta(seconds=15))
     await poll(hass, freezer)
 
-    assert ids(events) == [("sent", "4711"), ("delivered", "4711")]
+    assert ids(events) == [("sms_sent", "4711"), ("sms_delivered", "4711")]
     assert not portal.journal.find(route="GetSMS")
 
 
@@ -113,7 +113,7 @@ async def test_two_checks_at_once(
 ) -> None:
     """An SMS that is read twice at the same time ends once, whatever the second answer says."""
     entry = await set_up(OTHER_ICCID)
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     await send_sms(hass, entry)
     for status in ("Delivered", "Failed"):
         add_answer(portal, smsMsgId=4711, status=status)
@@ -136,20 +136,20 @@ async def test_two_under_way(
     """Of two SMS each is told by its own id; once both have ended only the last is kept."""
     portal.state.timings.sms_seconds = 3 * 3600
     entry = await set_up(OTHER_ICCID)
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     for _ in range(2):
         await send_sms(hass, entry)
         freezer.tick(timedelta(seconds=1))
     portal.state.find_sms("4712").status = "Delivered"
 
     await advance_time(hass, freezer, timedelta(seconds=6))
-    assert ids(events) == [("sent", "4711"), ("sent", "4712"), ("delivered", "4712")]
+    assert ids(events) == [("sms_sent", "4711"), ("sms_sent", "4712"), ("sms_delivered", "4712")]
     assert [sms["sms_id"] for sms in stored(hass_storage, entry)["sent_sms"]] == ["4711", "4712"]
     portal.state.find_sms("4711").status = "Failed"
     await advance_time(hass, freezer, timedelta(seconds=15))
     await advance_time(hass, freezer, timedelta(seconds=1))
 
-    assert ids(events)[3:] == [("failed", "4711")]
+    assert ids(events)[3:] == [("sms_failed", "4711")]
     assert [sms["sms_id"] for sms in stored(hass_storage, entry)["sent_sms"]] == ["4712"]
 
 
@@ -222,7 +222,7 @@ async def test_sent_by_somebody_else(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """An SMS to the SIM that was not sent here is not told as received."""
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     portal.state.send_sms(portal.sims[OTHER_ICCID], "From the portal's page", "somebody")
 
     await poll(hass, freezer)
@@ -252,12 +252,12 @@ async def test_received_in_any_status(
     received_at: str,
 ) -> None:
     """An SMS from the SIM is told whatever its status is, with the best of its dates."""
-    events = record_events(hass, "sms", OTHER_ICCID)
+    events = record_events(hass, "sms_event", OTHER_ICCID)
     portal.state.receive_sms(OTHER_ICCID, "One")
     add_answer(portal, smsMsgId=4711, msgType="MO", status="Delivered", messageText="One", **dates)
 
     await poll(hass, freezer)
 
     ((event, attributes),) = events
-    assert (event, attributes["message"]) == ("received", "One")
+    assert (event, attributes["message"]) == ("sms_received", "One")
     assert attributes["received_at"].isoformat() == received_at.replace("Z", "+00:00")

@@ -104,7 +104,7 @@ async def test_known_entities_are_there_at_once(
 
     await restart(hass, entry)
 
-    for key in ("status", "data_usage", "last_ip", "rate_plan", "data_used_percent"):
+    for key in ("status", "data_usage", "last_ip", "rate_plan", "allowance_used"):
         assert state_of(hass, OTHER_ICCID, key) == STATE_UNAVAILABLE
         state = hass.states.get(
             er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_{key}") or ""
@@ -220,7 +220,7 @@ async def test_changes_during_a_restart_are_told_once(
 ) -> None:
     """What changed while Home Assistant was stopped is told by the first read, and not again by the next start."""
     entry = await set_up(idle)
-    happened = record_events(hass, "lifecycle", idle)
+    happened = record_events(hass, "sim_event", idle)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[idle].set_status("DEACTIVATED")
     portal.sims[idle].swap_imei("356938035643809")
@@ -229,7 +229,7 @@ async def test_changes_during_a_restart_are_told_once(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert state_of(hass, idle, "status") == "deactivated"
-    assert [event for event, _ in happened] == ["status_changed", "imei_changed"]
+    assert [event for event, _ in happened] == ["status_changed", "moved_to_another_device"]
     assert happened[0][1]["from"] == "activated"
 
     await restart(hass, entry)
@@ -248,7 +248,7 @@ async def test_told_before_a_crash(
     """What was told is on the disk when it is told, so that it is not told again after a crash."""
     entry = await set_up(idle)
     await restart(hass, entry)
-    happened = record_events(hass, "lifecycle", idle)
+    happened = record_events(hass, "sim_event", idle)
     sim = portal.sims[idle]
     sim.data_usage = 400_000_000
     await poll(hass, freezer)
@@ -257,7 +257,7 @@ async def test_told_before_a_crash(
     sim.data_usage = 1_000_000
     await poll(hass, freezer)
     await poll(hass, freezer)
-    assert [event for event, _ in happened] == ["status_changed", "cycle_reset"]
+    assert [event for event, _ in happened] == ["status_changed", "billing_cycle_ended"]
     on_disk = deepcopy(hass_storage[f"{DOMAIN}.{entry.entry_id}.history"])
 
     await hass.config_entries.async_unload(entry.entry_id)
@@ -280,7 +280,7 @@ async def test_a_new_sim_tells_nothing(
     await set_up(OTHER_ICCID)
     await poll(hass, freezer)
 
-    assert hass.states.is_state(f"event.sim_{OTHER_ICCID}_lifecycle", "unknown")
+    assert hass.states.is_state(f"event.sim_{OTHER_ICCID}_sim_event", "unknown")
 
 
 @pytest.mark.parametrize(
@@ -447,12 +447,12 @@ async def test_states_are_written_when_they_change(
 
     portal.sims[idle].data_usage += 5_000_000
     await poll(hass, freezer)
-    assert sorted(changed) == ["data_remaining", "data_usage", "data_used"]
+    assert sorted(changed) == ["allowance_used", "data_remaining", "data_usage"]
     assert len(reported) == len({*reported})
     changed.clear()
 
     portal.faults.add("status", status=500)
     await poll(hass, freezer)
     portal.faults.clear()
-    assert {"status", "data_usage", "last_ip_address", "in_session"} <= {*changed}
+    assert {"status", "data_usage", "last_ip_address", "data_session"} <= {*changed}
     assert len(changed) == len({*changed})

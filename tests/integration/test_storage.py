@@ -108,8 +108,8 @@ async def test_stored_files(
     assert (entry.version, entry.minor_version) == (1, 1)
     assert entry.options == stored["options"]
     assert state_of(hass, ICCID, "status") == "inventory"
-    assert state_of(hass, OTHER_ICCID, "data_used_percent") == "0.3"
-    lifecycle = hass.states.get("event.sim_8931080000000000011_lifecycle")
+    assert state_of(hass, OTHER_ICCID, "allowance_used") == "0.3"
+    lifecycle = hass.states.get("event.sim_8931080000000000011_sim_event")
     assert lifecycle is not None
     # As the file of what was told says; the snapshots are older.
     assert lifecycle.attributes["event_type"] == "status_changed"

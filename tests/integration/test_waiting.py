@@ -36,7 +36,7 @@ A_DAY = {"Retry-After": "86400"}
 A_POLL = timedelta(minutes=23)
 PORTAL = "binary_sensor.demo_client_portal"
 REFRESH = f"button.sim_{ICCID}_refresh"
-SENDERS = {ICCID: f"notify.sim_{ICCID}_sms", OTHER_ICCID: f"notify.sim_{OTHER_ICCID}_sms"}
+SENDERS = {ICCID: f"notify.sim_{ICCID}_send_sms", OTHER_ICCID: f"notify.sim_{OTHER_ICCID}_send_sms"}
 
 
 @pytest.fixture(autouse=True)

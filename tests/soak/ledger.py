@@ -38,13 +38,13 @@ class Outcome(Enum):
     CUT_OFF = auto()
 
 
-TIME_ATTRIBUTES: Final = {"sms": "sent_at", "lifecycle": "requested_at"}
+TIME_ATTRIBUTES: Final = {"sms_event": "sent_at", "sim_event": "requested_at"}
 FINAL_EVENTS: Final = {
-    Kind.SMS: {"delivered", "failed", "unconfirmed"},
+    Kind.SMS: {"sms_delivered", "sms_failed", "sms_unconfirmed"},
     Kind.STATUS: {
         "status_change_confirmed",
         "status_change_timed_out",
-        "status_change_superseded",
+        "status_change_replaced",
     },
 }
 
@@ -172,7 +172,7 @@ class Ledger:
             self._record_expected(name, state)
         if (moment := state.attributes.get(TIME_ATTRIBUTES.get(key, ""))) is None:
             return
-        kind = Kind.SMS if key == "sms" else Kind.STATUS
+        kind = Kind.SMS if key == "sms_event" else Kind.STATUS
         found = self._find(iccid, lambda request: request.kind is kind and request.covers(moment))
         if len(found) != 1:
             how = (
@@ -188,7 +188,7 @@ class Ledger:
             or request.events.count(event) > 1
         ):
             self._promises.mark_broken(Promise.ENDED_ONCE, f"{event} for {request}")
-        if event in ("delivered", "failed"):
+        if event in ("sms_delivered", "sms_failed"):
             self._check_end_of_sms(event, request, state.attributes)
 
     def _name(self, key: str, state: State) -> str | None:
@@ -196,7 +196,7 @@ class Ledger:
         told = state.attributes
         if key == "bulk_edit":
             return str(told["queue_id"])
-        return str(told["sms_id"]) if told["event_type"] == "received" else None
+        return str(told["sms_id"]) if told["event_type"] == "sms_received" else None
 
     def _record_expected(self, name: str, state: State) -> None:
         """Record an event that needs no request; it may come before it is expected."""
@@ -298,7 +298,7 @@ class Ledger:
         if (
             request.kind is Kind.SMS
             and request.outcome is Outcome.DONE
-            and request.events.count("sent") != 1
+            and request.events.count("sms_sent") != 1
         ):
             self._promises.mark_broken(Promise.ENDED_ONCE, f"never told as sent: {request}")
 

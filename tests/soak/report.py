@@ -65,7 +65,7 @@ class Report:
             ("SMS to SIMs", self._writes(Kind.SMS)),
             (
                 "SMS from SIMs",
-                f"{counts['SMS from SIMs']:,}, {counts['event: sms received']:,} told",
+                f"{counts['SMS from SIMs']:,}, {counts['event: sms_event sms_received']:,} told",
             ),
             ("status changes", self._writes(Kind.STATUS)),
             ("edits of many SIMs", f"{counts['edits of many SIMs']:,}; {self._reports()}"),
@@ -81,10 +81,10 @@ class Report:
 
     def _writes(self, kind: Kind) -> str:
         """Return the number of requests of a kind, and how they ended."""
-        key = "sms" if kind is Kind.SMS else "lifecycle"
+        key = "sms_event" if kind is Kind.SMS else "sim_event"
         told = ", ".join(
             f"{self.counts.get(f'event: {key} {event}', 0)} "
-            f"{event.removeprefix('status_change_').replace('_', ' ')}"
+            f"{event.removeprefix('status_change_').removeprefix('sms_').replace('_', ' ')}"
             for event in sorted(FINAL_EVENTS[kind])
         )
         return f"{self._outcomes(kind)}; {told}"
@@ -107,7 +107,7 @@ class Report:
 
     def _other_events(self) -> str:
         """Return the number of events that no user requested, by type."""
-        prefix = "event: lifecycle "
+        prefix = "event: sim_event "
         return ", ".join(
             f"{number} {name.removeprefix(prefix)}"
             for name, number in sorted(self.counts.items())

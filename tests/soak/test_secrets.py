@@ -194,7 +194,7 @@ class Life:
                 (
                     "notify",
                     "send_message",
-                    {"entity_id": f"notify.sim_{ICCID[-4:]}_sms", "message": TEXT},
+                    {"entity_id": f"notify.sim_{ICCID[-4:]}_send_sms", "message": TEXT},
                 ),
                 ("button", "press", {"entity_id": f"button.sim_{ICCID[-4:]}_refresh"}),
             )

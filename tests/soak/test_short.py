@@ -41,7 +41,7 @@ def test_two_days() -> None:
     assert counts["SIMs compared in the end"] == 8
     assert counts["followed to one end"] > 20
     assert counts["diagnostics read"] == 10
-    assert counts["event: sms received"] > 20
+    assert counts["event: sms_event sms_received"] > 20
     assert counts["writes on a full disk"] > 0
     assert counts["SIMs that hung"] == 2
     assert counts["event: bulk_edit finished"] > 0

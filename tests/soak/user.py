@@ -139,7 +139,7 @@ class SimulatedUser:
 
     async def _notify(self, iccid: str) -> None:
         """Send an SMS with the notify entity."""
-        if (entity_id := self._entity("notify", iccid, "sms")) is None:
+        if (entity_id := self._entity("notify", iccid, "send_sms")) is None:
             return
         text = f"Private words {next(self._numbers)}"
         with self._ledger.requesting(Kind.SMS, "SendSMS", text, iccid):
