@@ -36,8 +36,8 @@ from .models import (
     History,
     SimData,
     SimEvent,
-    SimEventType,
     SimSettings,
+    tell_gone,
     tell_read,
     tell_status,
 )
@@ -305,19 +305,6 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         for event in events:
             self.events.async_publish(event)
 
-    @callback
-    @override
-    def async_record_gone(self) -> None:
-        """Record that the portal does not know the SIM, and publish it once until the SIM is read again."""
-        before = self.data.history
-        if before.is_gone:
-            return
-        self.data = replace(self.data, history=replace(before, told=before.told + 1, is_gone=True))
-        event = SimEvent(event_type=SimEventType.GONE)
-        self.config_entry.async_create_task(
-            self.hass, self._async_publish([event], before), f"{DOMAIN} events of {self.title}"
-        )
-
     @override
     async def async_record_told(self) -> None:
         """Record that an automation is told of what was read; it is on the disk when this returns."""
@@ -336,7 +323,21 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.data = replace(self.data, status=status, history=history)
         self.account.async_schedule_update()
         self._async_update_in(context)
-        if history.told != before.told:
+        self._async_publish_soon(events, before)
+
+    @callback
+    @override
+    def async_record_gone(self) -> None:
+        """Publish that the portal no longer knows the SIM, unless that was published before."""
+        before = self.data.history
+        history, events = tell_gone(before)
+        self.data = replace(self.data, history=history)
+        self._async_publish_soon(events, before)
+
+    @callback
+    def _async_publish_soon(self, events: list[SimEvent], before: History) -> None:
+        """Publish what happened, from a callback."""
+        if self.data.history.told != before.told:
             self.config_entry.async_create_task(
                 self.hass, self._async_publish(events, before), f"{DOMAIN} events of {self.title}"
             )

@@ -71,16 +71,16 @@ class TrackedSim(ABC):
         """Recall what an earlier run read of the SIM, unless that was done before."""
 
     @abstractmethod
-    def async_record_gone(self) -> None:
-        """Record that the portal does not know the SIM, and publish it once until the SIM is read again."""
-
-    @abstractmethod
     async def async_record_told(self) -> None:
         """Record that an automation is told of what was read; it is on the disk when this returns."""
 
     @abstractmethod
     def async_set_status(self, status: str) -> None:
         """Use a status that was read by itself."""
+
+    @abstractmethod
+    def async_record_gone(self) -> None:
+        """Publish that the portal no longer knows the SIM, unless that was published before."""
 
     @abstractmethod
     async def async_read_soon(self) -> None:

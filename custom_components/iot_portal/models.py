@@ -335,7 +335,8 @@ class KnownUse:
 class History:
     """The last known value of everything that is told when it changes; `told` counts the events.
 
-    Until `session_checked_at` a missing data session was told; `is_gone` is set once a missing SIM was.
+    Until `session_checked_at` a missing data session was told; `is_gone` is set once it was told that the portal no longer
+    knows the SIM.
     """
 
     told: int = 0
@@ -524,6 +525,7 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
     A value that is missing is compared when it is there again. What is known for the first time has not happened.
     """
     told = history.told
+    history = replace(history, is_gone=False)
     events: list[SimEvent] = []
     if data.usage is not None:
         history, cycle_events = _tell_cycle(history, data, data.usage, now)
@@ -533,7 +535,15 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
         history, session_events = _tell_session(history, data.session, now)
         history = replace(history, session_checked_at=now)
         events += session_events
-    return replace(history, told=told + len(events), is_gone=False), events
+    return replace(history, told=told + len(events)), events
+
+
+def tell_gone(history: History) -> tuple[History, list[SimEvent]]:
+    """Return the history of a SIM that the portal no longer knows, and the event of that, once."""
+    if history.is_gone:
+        return history, []
+    history = replace(history, is_gone=True, told=history.told + 1)
+    return history, [SimEvent(event_type=SimEventType.GONE)]
 
 
 def _tell_cycle(

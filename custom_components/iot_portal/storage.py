@@ -163,6 +163,7 @@ _HISTORY: Final = _sparse_schema(
         "told": int,
         "status": _SETTLED,
         "imei": _SETTLED,
+        "is_gone": bool,
         "session": _sparse_schema(LastSession, {"started": _INSTANT, "ended": _INSTANT}),
         "session_checked_at": _INSTANT,
         "use": _sparse_schema(
@@ -175,7 +176,6 @@ _HISTORY: Final = _sparse_schema(
                 "was_overage_projected": bool,
             },
         ),
-        "is_gone": bool,
         "counters": _sparse_schema(
             CounterHistory,
             {

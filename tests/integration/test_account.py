@@ -31,7 +31,7 @@ from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import find_issue, log_messages, poll, state_of, wait_for_sums
+from .helpers import find_issue, log_messages, poll, record_events, state_of, wait_for_sums
 
 GONE: dict[str, Any] = {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}}
 FLEET = [f"89310800000000001{number:02}" for number in range(5)]
@@ -282,6 +282,32 @@ async def test_sim_gone(
     portal.faults.clear()
     await poll(hass, freezer)
     assert find_issue(hass, "sim_gone", entry) is None
+
+
+async def test_sim_gone_is_told_once(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM that is gone causes one event, also over a restart, and another when it is gone again."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    events = record_events(hass, "sim_event")
+    portal.faults.add(**GONE, iccid=ICCID)
+
+    await poll(hass, freezer)
+    assert not events
+    for _ in range(3):
+        await poll(hass, freezer)
+    await hass.config_entries.async_reload(entry.entry_id)
+    for _ in range(3):
+        await poll(hass, freezer)
+    assert [event for event, _ in events] == ["gone"]
+
+    portal.faults.clear()
+    for _ in range(2):
+        await poll(hass, freezer)
+    portal.faults.add(**GONE, iccid=ICCID)
+    for _ in range(3):
+        await poll(hass, freezer)
+    assert [event for event, _ in events] == ["gone", "gone"]
 
 
 async def test_label_in_a_repair(
