@@ -20,7 +20,7 @@ INTEGRATION_LINES = (
     ("api.client",),
     ("api",),
     ("clock", "const", "poll_schedule", "text"),
-    ("client_factory", "counters", "evidence", "issues", "settled"),
+    ("client_factory", "counters", "evidence", "issues", "settled", "sim_devices"),
     ("models", "reauthentication"),
     ("errors",),
     ("event_feed", "storage"),

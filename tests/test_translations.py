@@ -17,7 +17,7 @@ from custom_components.iot_portal.api import SimStatus, SmsStatus
 from custom_components.iot_portal.api.pacing import PauseReason
 from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.iot_portal.button import BUTTONS
-from custom_components.iot_portal.const import DATA_UNITS, PLAN_UNITS
+from custom_components.iot_portal.const import CONF_INSTALLED_IN, DATA_UNITS, PLAN_UNITS
 from custom_components.iot_portal.errors import _TRANSLATION_KEYS
 from custom_components.iot_portal.issues import Issue
 from custom_components.iot_portal.models import BulkEditEventType, SimEventType, SmsEventType
@@ -273,7 +273,7 @@ def test_forms() -> None:
         (TEXTS["config"]["step"]["reconfigure"]["sections"]["other"], other),
         (TEXTS["config"]["step"]["reauth_confirm"], {"secret_key", "api_token"}),
         (TEXTS["options"]["step"]["init"], fields_of(config_flow.OPTIONS_SCHEMA)),
-        (sims["reconfigure"], fields_of(sim_flow.SIM_SCHEMA)),
+        (sims["reconfigure"], fields_of(sim_flow.SIM_SCHEMA) | {CONF_INSTALLED_IN}),
         *((sims[step], fields_of(schema)) for step, schema in sim_flow.SIMS_SCHEMAS.items()),
     )
 
@@ -309,7 +309,8 @@ def test_flow_errors() -> None:
     account = returned("config_flow", "_read_account") | returned("config_flow", "_address_error")
     assert TEXTS["config"]["error"].keys() == shared | account
     entered = set(re.findall(r'errors\["base"\] = "(\w+)"', SOURCES["sim_flow"]))
-    assert sims["error"].keys() == shared | assigned | entered
+    fields = set(re.findall(r'errors\[CONF_\w+\] = "(\w+)"', SOURCES["sim_flow"]))
+    assert sims["error"].keys() == shared | assigned | entered | fields
     assert TEXTS["options"]["error"].keys() == entered
     reasons = set(re.findall(r'reason="(\w+)"', source))
     assert TEXTS["config"]["abort"].keys() | sims["abort"].keys() == reasons

@@ -41,6 +41,7 @@ from .issues import (
 from .reauthentication import async_record_login, async_record_refused_login
 from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
+from .sim_devices import SimDevices
 from .storage import HistoryStore, PendingWritesStore, SnapshotStore
 
 PLATFORMS = [
@@ -106,6 +107,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     )
     entry.runtime_data = await _async_load(hass, entry, client)
     sims = _async_add_sims(hass, entry)
+    sim_devices = entry.runtime_data.sim_devices
+    sim_devices.async_update()
+    entry.async_on_unload(sim_devices.async_stop)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     # Only now, so that the event entities exist when something happens.
     bulk_edits = entry.runtime_data.bulk_edits
@@ -184,6 +188,7 @@ async def _async_load(
         account=account,
         bulk_edits=BulkEdits(hass, account, sims),
         options=entry.options,
+        sim_devices=SimDevices(hass, entry),
         sims=sims,
     )
 
@@ -223,12 +228,9 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
     for subentry_id in data.sims.keys() - entry.subentries.keys():
         await data.async_remove_sim(subentry_id).async_shutdown()
         async_clear_sim_issues(hass, entry.entry_id, subentry_id)
-    devices = dr.async_get(hass)
     for sim in data.sims.values():
         sim.async_apply_subentry()
-        device = devices.async_get_device_by_identifier((DOMAIN, sim.iccid), entry.entry_id)
-        if device is not None:
-            devices.async_update_device(device.id, name=sim.title)
+    data.sim_devices.async_update()
     await _async_start_sims(entry, _async_add_sims(hass, entry))
 
 

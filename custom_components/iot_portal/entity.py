@@ -6,7 +6,7 @@ from typing import Any, override
 
 from homeassistant.const import Platform
 from homeassistant.core import callback
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -17,6 +17,7 @@ from .const import DOMAIN
 from .coordinator import IotPortalSimCoordinator
 from .models import SimData
 from .runtime_data import IotPortalConfigEntry
+from .sim_devices import async_get_via_device_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +88,15 @@ def _unique_id(coordinator: IotPortalSimCoordinator, key: str) -> str:
 
 
 def sim_device(coordinator: IotPortalSimCoordinator) -> DeviceInfo:
-    """Return the device of a SIM, below that of its account."""
-    entry_id = coordinator.config_entry.entry_id
+    """Return the device of a SIM, connected via what it is installed in or via that of its account."""
     return DeviceInfo(
         identifiers={(DOMAIN, coordinator.iccid)},
         manufacturer="IoT Portal",
         model="SIM card",
         name=coordinator.title,
         serial_number=coordinator.iccid,
-        via_device_id=dr.async_get_device_id_by_identifier(
-            coordinator.hass, (DOMAIN, entry_id), config_entry_id=entry_id
+        via_device_id=async_get_via_device_id(
+            coordinator.hass, coordinator.config_entry.entry_id, coordinator.subentry
         ),
     )
 

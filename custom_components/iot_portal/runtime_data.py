@@ -10,6 +10,7 @@ from homeassistant.core import CALLBACK_TYPE, callback
 from .account import IotPortalAccount
 from .bulk_edit import BulkEdits
 from .coordinator import IotPortalSimCoordinator
+from .sim_devices import SimDevices
 
 type IotPortalConfigEntry = ConfigEntry[IotPortalData]
 type SimListener = Callable[[IotPortalSimCoordinator], None]
@@ -22,6 +23,7 @@ class IotPortalData:
     account: IotPortalAccount
     bulk_edits: BulkEdits
     options: Mapping[str, Any]
+    sim_devices: SimDevices
     sims: dict[str, IotPortalSimCoordinator]
     _sim_listeners: list[SimListener] = field(default_factory=list)
 

@@ -1,7 +1,7 @@
 """Subentry flow of the IoT Portal integration: SIMs and their settings."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -19,6 +19,9 @@ from homeassistant.const import UnitOfInformation, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     DateSelector,
+    DeviceFilterSelectorConfig,
+    DeviceSelector,
+    DeviceSelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -53,6 +56,7 @@ from .const import (
     CONF_DATA_UNIT,
     CONF_ICCID,
     CONF_ICCIDS,
+    CONF_INSTALLED_IN,
     CONF_PLAN_UNIT,
     DATA_UNITS,
     DOMAIN,
@@ -63,6 +67,7 @@ from .errors import form_error_key, form_error_placeholders
 from .models import SimData, has_whole_cycle, merge_options
 from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
+from .sim_devices import async_get_suitable_device
 from .text import as_markdown
 
 # What separates cards, what separates the parts of a line, and what modems print before an ICCID.
@@ -216,23 +221,42 @@ class SimSubentryFlow(ConfigSubentryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Ask for the settings of a SIM; an empty field follows the account."""
-        subentry, errors = self._get_reconfigure_subentry(), {}
+        subentry = self._get_reconfigure_subentry()
+        errors: dict[str, str] = {}
         if user_input is not None:
-            if has_whole_cycle(merge_options(self._get_entry().options, user_input)):
+            errors = self._errors(user_input)
+            if not errors:
                 return self.async_update_and_abort(
                     self._get_entry(),
                     subentry,
                     data={CONF_ICCID: subentry.data[CONF_ICCID], **user_input},
                 )
-            errors["base"] = "cycle_incomplete"
         return self.async_show_form(
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(
-                SIM_SCHEMA, user_input or subentry.data
+                _sim_schema(self.hass), user_input or self._valid_settings(subentry)
             ),
             errors=errors,
             description_placeholders={"sim": subentry.title},
         )
+
+    def _errors(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return the errors in the settings of a SIM."""
+        errors = {}
+        if not has_whole_cycle(merge_options(self._get_entry().options, settings)):
+            errors["base"] = "cycle_incomplete"
+        device_id = settings.get(CONF_INSTALLED_IN)
+        if device_id and async_get_suitable_device(self.hass, device_id) is None:
+            errors[CONF_INSTALLED_IN] = "device_not_suitable"
+        return errors
+
+    def _valid_settings(self, subentry: ConfigSubentry) -> dict[str, Any]:
+        """Return the settings of a SIM without a device that has gone since; nobody could recognize its ID."""
+        return {
+            key: value
+            for key, value in subentry.data.items()
+            if key != CONF_INSTALLED_IN or async_get_suitable_device(self.hass, value) is not None
+        }
 
     async def _submit(self, user_input: dict[str, Any]) -> SubentryFlowResult:
         """Keep what was typed, and start to look up the ICCIDs that are new."""
@@ -349,6 +373,14 @@ class SimSubentryFlow(ConfigSubentryFlow):
             description="added",
             description_placeholders={"count": str(len(sims))},
         )
+
+
+def _sim_schema(hass: HomeAssistant) -> vol.Schema:
+    """Return the form of a SIM, which offers the devices of other integrations."""
+    domains = sorted({entry.domain for entry in hass.config_entries.async_entries()} - {DOMAIN})
+    others = [DeviceFilterSelectorConfig(integration=domain) for domain in domains]
+    selector = DeviceSelector(DeviceSelectorConfig(filter=others))
+    return SIM_SCHEMA.extend({vol.Optional(CONF_INSTALLED_IN): selector})
 
 
 def _keep_devices(entry: IotPortalConfigEntry, sims: list[FoundSim]) -> None:
