@@ -25,13 +25,14 @@ INTEGRATION_LINES = (
     ("errors",),
     ("event_feed", "storage"),
     ("follow_up",),
-    ("account", "sim_reader", "sms", "status_requests"),
+    ("account", "data_threshold", "sim_reader", "sms", "status_requests", "triggering_sim"),
     ("coordinator",),
     ("bulk_edit",),
     ("runtime_data",),
-    ("entity", "sim_flow"),
+    ("entity", "sim_flow", "targets"),
     ("binary_sensor", "button", "event", "notify", "sensor", "switch"),
-    ("config_flow", "dashboard", "diagnostics", "repairs", "services", "system_health"),
+    ("condition", "config_flow", "dashboard", "diagnostics", "repairs", "services"),
+    ("system_health", "trigger"),
     ("__init__",),
 )
 
