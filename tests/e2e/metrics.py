@@ -3,6 +3,7 @@
 type Values = dict[tuple[str, str], float | None]
 
 MEGABYTES = "homeassistant_sensor_data_size_mb"
+GIGABYTES = "homeassistant_sensor_data_size_gb"
 PERCENT = "homeassistant_sensor_unit_percent"
 MESSAGES = "homeassistant_sensor_unit_messages"
 SECONDS = "homeassistant_sensor_timestamp_seconds"
@@ -12,7 +13,7 @@ AVAILABLE = "homeassistant_entity_available"
 UPDATED = "homeassistant_last_updated_time_seconds"
 # Its samples end in `_total`.
 CHANGES = "homeassistant_state_change"
-GAUGES = (MEGABYTES, PERCENT, MESSAGES, SECONDS, SIMS, ON, AVAILABLE, UPDATED)
+GAUGES = (MEGABYTES, GIGABYTES, PERCENT, MESSAGES, SECONDS, SIMS, ON, AVAILABLE, UPDATED)
 
 DATA_USAGE = "sensor.boat_tracker_data_usage"
 STATUS = "sensor.boat_tracker_status"
@@ -36,6 +37,6 @@ EXPECTED_VALUES: Values = {
     **OTHER_SIM_VALUES,
     ("sensor.demo_client_sims", SIMS): 2,
     ("sensor.demo_client_activated_sims", SIMS): 1,
-    ("sensor.demo_client_data_usage_of_all_sims", MEGABYTES): 602.9312,
+    ("sensor.demo_client_data_usage_of_all_sims", GIGABYTES): 0.6029312,
     ("binary_sensor.demo_client_portal", ON): 1,
 }

@@ -278,13 +278,13 @@ async def test_empty_list_at_the_start_of_a_cycle(home: Home) -> None:
     await home.start(ICCID, OTHER_ICCID)
     home.portal.always(f"ctdUsage/{ICCID}", says([]))
     await home.poll(2)
-    assert float(await home.total("data_usage_total")) == 10
+    assert float(await home.total("data_usage_total")) == 0.01
     home.portal.well()
 
     await read_all(home, 2, 3)
 
     assert resets(home) == [300]
-    assert float(await home.total("data_usage_total")) == 13
+    assert float(await home.total("data_usage_total")) == 0.013
 
 
 async def test_fall_of_other_counters(home: Home) -> None:

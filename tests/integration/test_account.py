@@ -65,7 +65,7 @@ async def test_sums(
     await wait_for_sums(hass, freezer)
     assert account_state(hass, entry, "sensor", "sims") == "2"
     assert account_state(hass, entry, "sensor", "sims_active") == "1"
-    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 1.5
+    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 0.0015
     assert account_state(hass, entry, "sensor", "requests_per_hour") == str(len(portal.journal))
 
     portal.sims[ICCID].set_status("ACTIVATED")
@@ -73,14 +73,14 @@ async def test_sums(
     await poll(hass, freezer)
     await wait_for_sums(hass, freezer)
     assert account_state(hass, entry, "sensor", "sims_active") == "2"
-    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 3.5
+    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 0.0035
 
     (gone,) = [sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID]
     hass.config_entries.async_remove_subentry(entry, gone.subentry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert account_state(hass, entry, "sensor", "sims") == "1"
     assert account_state(hass, entry, "sensor", "sims_active") == "1"
-    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 2.0
+    assert float(account_state(hass, entry, "sensor", "data_usage_total")) == 0.002
 
 
 async def test_sums_on_demand(

@@ -20,7 +20,7 @@ from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import exists, poll, record_events, state_of
+from .helpers import exists, poll, record_events, state_of, wait_for_sums
 
 
 async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
@@ -47,6 +47,27 @@ async def test_units(hass: HomeAssistant, set_up: SetUp) -> None:
     assert state.attributes["device_class"] == "data_size"
     assert state.attributes["state_class"] == "total_increasing"
     assert state.name == f"SIM {OTHER_ICCID} Data usage"
+
+
+async def test_units_of_large_numbers(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+) -> None:
+    """Seconds of voice are shown as minutes, and the bytes of an account as gigabytes."""
+    portal.sims[OTHER_ICCID].voice_usage = 150
+    portal.sims[OTHER_ICCID].data_usage = 14_453_000_000
+    await set_up(OTHER_ICCID)
+    await wait_for_sums(hass, freezer)
+
+    voice = hass.states.get(f"sensor.sim_{OTHER_ICCID}_voice_usage")
+    total = hass.states.get("sensor.demo_client_data_usage_of_all_sims")
+    assert voice is not None
+    assert total is not None
+    assert (float(voice.state), voice.attributes["unit_of_measurement"]) == (2.5, "min")
+    assert (float(total.state), total.attributes["unit_of_measurement"]) == (14.453, "GB")
 
 
 async def test_follows_the_portal(
@@ -376,7 +397,7 @@ DETAILS = {
     "session_ended": "2023-08-16T10:50:07+00:00",
     "session_started": "2023-08-16T10:50:07+00:00",
     "sms_usage": "0",
-    "voice_usage": "0",
+    "voice_usage": "0.0",
 }
 
 
