@@ -246,12 +246,12 @@ class SimSubentryFlow(ConfigSubentryFlow):
         if not has_whole_cycle(merge_options(self._get_entry().options, settings)):
             errors["base"] = "cycle_incomplete"
         device_id = settings.get(CONF_INSTALLED_IN)
-        if device_id and async_get_suitable_device(self.hass, device_id) is None:
+        if device_id is not None and async_get_suitable_device(self.hass, device_id) is None:
             errors[CONF_INSTALLED_IN] = "device_not_suitable"
         return errors
 
     def _valid_settings(self, subentry: ConfigSubentry) -> dict[str, Any]:
-        """Return the settings of a SIM without a device that has gone since; nobody could recognize its ID."""
+        """Return the settings of a SIM without a device that is gone, of which the form would only show the ID."""
         return {
             key: value
             for key, value in subentry.data.items()

@@ -14,7 +14,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import device_id, state_of
+from .helpers import device_id, exists, send_sms, state_of
 
 type Form = dict[str, Any]
 
@@ -97,6 +97,20 @@ async def test_set_and_cleared(
     assert len(portal.journal) == 0
 
 
+async def test_entities_added_later(
+    hass: HomeAssistant, set_up: SetUp, router: dr.DeviceEntry
+) -> None:
+    """Entities that are added later leave the SIM where it is installed."""
+    entry = await set_up(OTHER_ICCID)
+    await set_device(hass, entry, router.id)
+    assert not exists(hass, OTHER_ICCID, "last_sms_status")
+
+    await send_sms(hass, entry)
+
+    assert exists(hass, OTHER_ICCID, "last_sms_status")
+    assert via(hass, entry, OTHER_ICCID) == router.id
+
+
 async def test_offered_devices(hass: HomeAssistant, set_up: SetUp, router: dr.DeviceEntry) -> None:
     """The form offers the devices of all other integrations, and neither SIMs nor accounts."""
     entry = await set_up(ICCID)
@@ -134,6 +148,11 @@ def connected_via_the_sim(
     ).id
 
 
+def nothing(hass: HomeAssistant, entry: MockConfigEntry, router: dr.DeviceEntry) -> str:
+    """Return an empty text."""
+    return ""
+
+
 def removed(hass: HomeAssistant, entry: MockConfigEntry, router: dr.DeviceEntry) -> str:
     """Return a device that was removed while the form was open."""
     dr.async_get(hass).async_remove_device(router.id)
@@ -141,7 +160,7 @@ def removed(hass: HomeAssistant, entry: MockConfigEntry, router: dr.DeviceEntry)
 
 
 @pytest.mark.parametrize(
-    "choose", [the_sim, another_sim, the_account, connected_via_the_sim, removed]
+    "choose", [the_sim, another_sim, the_account, connected_via_the_sim, nothing, removed]
 )
 async def test_refused_devices(
     hass: HomeAssistant,
