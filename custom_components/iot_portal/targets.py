@@ -100,7 +100,8 @@ def _devices(hass: HomeAssistant, found: SelectedEntities) -> list[dr.DeviceEntr
         device
         for device_id in owners | found.referenced_devices
         if (device := registry.async_get(device_id, include_child_devices=False)) is not None
-        and any(domain == DOMAIN for domain, _ in device.identifiers)
+        # Identifiers of other integrations may have three parts.
+        and any(identifier[0] == DOMAIN for identifier in device.identifiers)
     ]
     return sorted(devices, key=lambda device: (device.name_by_user or device.name or "", device.id))
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -172,6 +173,22 @@ async def test_mixed_target(
     (message,) = [text for text in log_messages(caplog) if "send_sms" in text]
     assert "switch.gone" in message
     assert "light.lamp" not in message
+
+
+async def test_devices_of_others(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """What else is in an area does not matter, whatever its identifiers look like."""
+    entry = await set_up(ICCID)
+    target = name_sim(hass, entry, ICCID, "area")
+    other = MockConfigEntry(domain="other")
+    other.add_to_hass(hass)
+    identifiers: Any = {("other", "a", "b")}
+    registry = dr.async_get(hass)
+    device = registry.async_get_or_create(config_entry_id=other.entry_id, identifiers=identifiers)
+    registry.async_update_device(device.id, area_id=target["area_id"])
+
+    await call_action(hass, "send_sms", {**target, "message": "Hello"})
+
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
 
 
 async def test_account_not_loaded(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
