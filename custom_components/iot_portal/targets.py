@@ -55,10 +55,8 @@ class Target:
         selection = TargetSelection(dict(config))
         devices = _devices(hass, _extract(hass, selection))
         # An answer follows the order in which devices were given.
-        given = cv.ensure_list(config.get(ATTR_DEVICE_ID))
-        devices.sort(
-            key=lambda device: given.index(device.id) if device.id in given else len(given)
-        )
+        given = {id_: n for n, id_ in enumerate(cv.ensure_list(config.get(ATTR_DEVICE_ID)))}
+        devices.sort(key=lambda device: given.get(device.id, len(given)))
         named = TargetSelection({})
         named.device_ids, named.entity_ids = selection.device_ids, selection.entity_ids
         return cls(

@@ -100,15 +100,18 @@ async def test_bad_input(
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ({}, "The target contains no SIM of the IoT Portal. Choose SIMs"),
+        ({}, "The target contains no SIM of the IoT Portal. Select SIMs"),
         ({"device_id": []}, "The target contains no SIM"),
         ({"device_id": "none"}, "The target contains no SIM"),
         ({"entity_id": "all"}, "The target contains no SIM"),
-        ({"area_id": "cellar"}, "does not know this part of the target: cellar. Choose the SIMs"),
-        ({"floor_id": "third"}, "does not know this part of the target: third"),
-        ({"label_id": ["cameras", "boats"]}, "does not know .*: boats, cameras"),
-        ({"entity_id": "sensor.nothing"}, "does not know .*: sensor.nothing"),
-        ({"device_id": [ICCID]}, "does not know this part of the target: …3632"),
+        (
+            {"area_id": "cellar"},
+            "cannot find this part of the target: cellar. Select the SIMs again",
+        ),
+        ({"floor_id": "third"}, "cannot find this part of the target: third"),
+        ({"label_id": ["cameras", "boats"]}, "cannot find .*: boats, cameras"),
+        ({"entity_id": "sensor.nothing"}, "cannot find .*: sensor.nothing"),
+        ({"device_id": [ICCID]}, "cannot find this part of the target: …3632"),
     ],
 )
 async def test_no_sim(
@@ -130,7 +133,9 @@ async def test_account_as_target(hass: HomeAssistant, set_up: SetUp, portal: Moc
     entry = await set_up(ICCID, OTHER_ICCID)
     account, sim = device_id(hass, entry, entry.entry_id), device_id(hass, entry, ICCID)
 
-    with pytest.raises(ServiceValidationError, match="an account itself is not a SIM"):
+    with pytest.raises(
+        ServiceValidationError, match="Selecting an account does not select its SIMs"
+    ):
         await call_action(hass, "send_sms", {"device_id": account, "message": "Hello"})
     await call_action(hass, "send_sms", {"device_id": [account, sim], "message": "Hello"})
 
@@ -214,7 +219,7 @@ async def test_only_the_sim_that_triggered(
     entry = await set_up(ICCID)
     data = {"device_id": device_id(hass, entry, ICCID), "only_triggering_sim": True}
 
-    with pytest.raises(ServiceValidationError, match="No SIM of the target triggered"):
+    with pytest.raises(ServiceValidationError, match="No SIM in the target triggered"):
         await call_action(hass, "send_sms", {**data, "message": "Hello"})
 
     portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
