@@ -129,13 +129,13 @@ async def _edit_device(call: ServiceCall) -> ServiceResponse:
 async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
     """Queue the same changes of many SIMs, in one request for each account."""
     changes = _checked_changes(call)
-    accounts: dict[str, list[str]] = {}
+    accounts: dict[str, list[dr.DeviceEntry]] = {}
     for device in _sims_of(call):
-        accounts.setdefault(device.config_entry_id, []).append(_iccid_of(device))
+        accounts.setdefault(device.config_entry_id, []).append(device)
 
-    async def edit(entry_id: str, iccids: list[str]) -> Answer:
+    async def edit(entry_id: str, sims: list[dr.DeviceEntry]) -> Answer:
         entry: IotPortalConfigEntry = service.async_get_config_entry(call.hass, DOMAIN, entry_id)
-        bulk_edits = entry.runtime_data.bulk_edits
+        bulk_edits, iccids = entry.runtime_data.bulk_edits, [_iccid_of(sim) for sim in sims]
         answer, queue_id = await bulk_edits.async_send(iccids, changes, call.context)
         # The event of the outcome carries the queue id; without an external URL there is none.
         return {"answer": _as_json(answer), "queue_id": queue_id}
@@ -145,8 +145,11 @@ async def _bulk_edit_devices(call: ServiceCall) -> ServiceResponse:
         "accounts",
         translation_key="some_accounts_failed",
         attempts=[
-            ({"config_entry_id": entry_id, "sims": len(iccids)}, partial(edit, entry_id, iccids))
-            for entry_id, iccids in accounts.items()
+            (
+                {"config_entry_id": entry_id, "sims": [_description(sim) for sim in sims]},
+                partial(edit, entry_id, sims),
+            )
+            for entry_id, sims in accounts.items()
         ],
     )
 

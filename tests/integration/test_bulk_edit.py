@@ -64,7 +64,7 @@ async def test_reported(
     assert body["update"] == {"status": "DEACTIVATED"}
     assert body["iccids"] == [ICCID, OTHER_ICCID]
     assert account["queue_id"] == body["queueId"]
-    assert account["sims"] == 2
+    assert [sim["iccid"] for sim in account["sims"]] == [ICCID, OTHER_ICCID]
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
 
     await until_reported(hass, portal)
