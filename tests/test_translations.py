@@ -12,7 +12,7 @@ from hass_frontend import where
 import pytest
 import yaml
 
-from custom_components.iot_portal import config_flow, event, services, sim_flow
+from custom_components.iot_portal import config_flow, event, sim_flow
 from custom_components.iot_portal.api import SimStatus, SmsStatus
 from custom_components.iot_portal.api.pacing import PauseReason
 from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
@@ -30,7 +30,15 @@ TRANSLATIONS = INTEGRATION / "translations"
 LANGUAGES = ("cs", "da", "de", "en", "es", "fr", "it", "nb", "nl", "pl", "pt-BR", "sv")
 TEXTS: dict[str, Any] = json.loads((TRANSLATIONS / "en.json").read_text())
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
-SERVICES: dict[str, Any] = yaml.safe_load((INTEGRATION / "services.yaml").read_text())
+# Keys with a dot only hold what others repeat.
+DESCRIBED: dict[str, dict[str, Any]] = {
+    kind: {
+        name: each
+        for name, each in yaml.safe_load((INTEGRATION / f"{kind}.yaml").read_text()).items()
+        if not name.startswith(".")
+    }
+    for kind in ("conditions", "services", "triggers")
+}
 ENTITIES: dict[str, set[str]] = {
     platform: {description.key for description in descriptions}
     for platform, descriptions in {
@@ -226,29 +234,54 @@ def test_system_health() -> None:
     assert TEXTS["system_health"]["info"].keys() == keys(TREES["system_health"])
 
 
-def test_services() -> None:
-    """Every action and field has a name, a description and an icon, and is accepted by the code."""
-    assert TEXTS["services"].keys() == SERVICES.keys() == ICONS["services"].keys()
-    assert SERVICES.keys() == services.ACTIONS.keys()
-    for name, service in SERVICES.items():
-        texts = TEXTS["services"][name]
-        assert texts.keys() == {"name", "description", "fields"}
-        assert texts["fields"].keys() == service["fields"].keys()
-        assert service["fields"].keys() == {str(key) for key in services.ACTIONS[name][1].schema}
-        for field in texts["fields"].values():
+@pytest.mark.parametrize("kind", DESCRIBED)
+def test_descriptions(kind: str) -> None:
+    """Every trigger, condition and action has a name, a description and an icon; a field has no icon."""
+    assert TEXTS[kind].keys() == DESCRIBED[kind].keys() == ICONS[kind].keys()
+    for name, described in DESCRIBED[kind].items():
+        texts = TEXTS[kind][name]
+        assert texts.keys() - {"fields"} == {"name", "description"}
+        assert texts.get("fields", {}).keys() == described.get("fields", {}).keys()
+        for field in texts.get("fields", {}).values():
             assert field.keys() == {"name", "description"}
 
 
 def test_selectors() -> None:
     """Every option of a selector has a text, and no text is unused."""
-    options = SERVICES["request_status_change"]["fields"]["status"]["selector"]["select"]["options"]
-
-    assert {key: set(texts["options"]) for key, texts in TEXTS["selector"].items()} == {
+    options: dict[str, set[str]] = {
         "data_unit": set(DATA_UNITS),
         "plan_unit": set(PLAN_UNITS),
         "environment": {*config_flow.ENVIRONMENTS, config_flow.ENVIRONMENT_CUSTOM},
-        "status": set(options),
     }
+    for described in DESCRIBED.values():
+        for each in described.values():
+            for field in each.get("fields", {}).values():
+                if (select := field["selector"].get("select")) is not None:
+                    options.setdefault(select["translation_key"], set()).update(select["options"])
+
+    assert {key: set(texts["options"]) for key, texts in TEXTS["selector"].items()} == options
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_words(language: str) -> None:
+    """A status is named as the entity names it, and a text that tells to use a field has its name."""
+    texts = json.loads((TRANSLATIONS / f"{language}.json").read_text())
+    statuses = texts["entity"]["sensor"]["status"]["state"]
+    options = texts["options"]["step"]["init"]["data"]
+    services = texts["services"]
+
+    assert texts["selector"]["status"]["options"].items() <= statuses.items()
+    assert options["watch_sms"] in texts["triggers"]["sms_received"]["description"]
+    only = {
+        each["fields"]["only_triggering_sim"]["name"]
+        for described in (services, texts["conditions"])
+        for each in described.values()
+        if "only_triggering_sim" in each["fields"]
+    }
+    assert len(only) == 1
+    assert only.pop() in texts["exceptions"]["no_triggering_sim"]["message"]
+    terminal = services["request_status_change"]["fields"]["confirm_terminal"]["name"]
+    assert terminal in texts["exceptions"]["status_terminal"]["message"]
 
 
 def test_common() -> None:
@@ -342,7 +375,8 @@ def test_icon_keys() -> None:
             assert icons.keys() <= {"default", "state"}
             # Home Assistant's own checks refuse an icon that equals the default one.
             assert icons["default"] not in icons.get("state", {}).values()
-    assert all(icons.keys() == {"service"} for icons in ICONS["services"].values())
+    for kind in DESCRIBED:
+        assert all(icons.keys() == {kind.removesuffix("s")} for icons in ICONS[kind].values())
 
 
 def test_icons_exist() -> None:
@@ -352,6 +386,6 @@ def test_icons_exist() -> None:
         for icon in json.loads((Path(where()) / "static" / "mdi" / "iconList.json").read_text())
     }
     texts = (INTEGRATION / "icons.json").read_text() + SOURCE
-    used = set(re.findall(r'"mdi:([a-z-]+)"', texts))
+    used = set(re.findall(r'"mdi:([^"]+)"', texts))
 
     assert used <= drawn
