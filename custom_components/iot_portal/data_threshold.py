@@ -8,6 +8,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.automation import ThresholdConfig
 from homeassistant.helpers.selector import (
+    NumberSelectorConfig,
+    NumberSelectorMode,
     NumericThresholdMode,
     NumericThresholdSelector,
     NumericThresholdSelectorConfig,
@@ -33,7 +35,11 @@ UNITS: Final[list[str | None]] = [
 def threshold_selector(mode: NumericThresholdMode) -> NumericThresholdSelector:
     """Return what checks the threshold of a trigger or a condition."""
     return NumericThresholdSelector(
-        NumericThresholdSelectorConfig(mode=mode, unit_of_measurement=UNITS)
+        NumericThresholdSelectorConfig(
+            mode=mode,
+            unit_of_measurement=UNITS,
+            number=NumberSelectorConfig(min=0, mode=NumberSelectorMode.BOX),
+        )
     )
 
 
