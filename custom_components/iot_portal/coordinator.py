@@ -29,7 +29,7 @@ from .api import (
 from .api.pacing import Priority, priority, start_in_time
 from .const import CONF_WATCH_SMS, DOMAIN, LOGGER
 from .errors import translate
-from .event_feed import EventFeed
+from .event_feed import EventFeed, async_call_when_heard
 from .follow_up import SIM_EVENT, SIM_READ, TrackedSim
 from .models import (
     Endpoint,
@@ -268,9 +268,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
 
     @callback
     def _async_publish_reading(self, before: History) -> None:
-        """Pass on what was read, once the entities show it."""
-        self.hass.loop.call_soon(
-            async_dispatcher_send, self.hass, SIM_READ, self, before, self.data
+        """Pass on what was read."""
+        async_call_when_heard(
+            self.hass, async_dispatcher_send, self.hass, SIM_READ, self, before, self.data
         )
 
     def _tell_status(

@@ -96,7 +96,8 @@ class DataThreshold:
             unit = state.attributes.get(EntityStateAttribute.UNIT_OF_MEASUREMENT)
         if number is None:
             return None
-        if unit == UnitOfRatio.PERCENTAGE:
+        # A helper may have no unit.
+        if unit in (None, UnitOfRatio.PERCENTAGE):
             return None if not allowance else number * allowance / 100
         try:
             return InformationConverter.convert(number, str(unit), UnitOfInformation.BYTES)

@@ -4,11 +4,30 @@ from collections.abc import Callable
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.helpers.start import async_at_started
 from homeassistant.util.signal_type import SignalType
 
 from .models import SimEvent
 
 type EventListener = Callable[[SimEvent], None]
+
+
+@callback
+def async_call_when_heard[*Ts](
+    hass: HomeAssistant, publish: Callable[[*Ts], object], *args: *Ts
+) -> None:
+    """Publish something once automations can hear it, and see at the entities what it is about.
+
+    The entities show the data when the current callback returns. Automations listen once Home Assistant has started,
+    and the first poll may be sooner.
+    """
+
+    @callback
+    def publish_soon(_: HomeAssistant) -> None:
+        """Publish when the current callback returns."""
+        hass.loop.call_soon(publish, *args)
+
+    async_at_started(hass, publish_soon)
 
 
 class EventFeed[OwnerT]:
@@ -31,11 +50,8 @@ class EventFeed[OwnerT]:
 
     @callback
     def async_publish(self, event: SimEvent) -> None:
-        """Publish an event once the entities show the data that it is about.
-
-        They do when the current callback returns; an automation may look at them at once.
-        """
-        self._hass.loop.call_soon(self._async_dispatch, event)
+        """Publish an event."""
+        async_call_when_heard(self._hass, self._async_dispatch, event)
 
     @callback
     def _async_dispatch(self, event: SimEvent) -> None:

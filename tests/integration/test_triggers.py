@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
     device_registry as dr,
@@ -447,6 +448,7 @@ async def test_data_used(
         ),
         ({"type": "above", "value": {"entity": "input_number.limit"}}, [60]),
         ({"type": "above", "value": {"entity": "input_number.megabytes"}}, [95]),
+        ({"type": "above", "value": {"entity": "input_number.plain"}}, [60]),
         ({"type": "above", "value": {"entity": "input_number.broken"}}, []),
         ({"type": "above", "value": {"entity": "input_number.missing"}}, []),
         ({"type": "above", "value": {"entity": "input_number.kelvin"}}, []),
@@ -463,6 +465,7 @@ async def test_thresholds(
     """Every kind of threshold that the editor offers is understood."""
     hass.states.async_set("input_number.limit", "55", {"unit_of_measurement": "%"})
     hass.states.async_set("input_number.megabytes", "420", {"unit_of_measurement": "MB"})
+    hass.states.async_set("input_number.plain", "55")
     hass.states.async_set("input_number.broken", "unknown", {"unit_of_measurement": "%"})
     hass.states.async_set("input_number.kelvin", "5", {"unit_of_measurement": "K"})
     await set_up(OTHER_ICCID)
@@ -523,6 +526,33 @@ async def test_data_used_over_an_outage(
     await hass.config_entries.async_reload(entry.entry_id)
     await poll(hass, freezer)
     assert runs(ran) == []
+
+
+async def test_while_home_assistant_starts(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """What the first poll finds waits for the automations, which listen once Home Assistant has started."""
+    entry = await set_up(OTHER_ICCID)
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.sims[OTHER_ICCID].data_usage = 90 * PERCENT
+    portal.sims[OTHER_ICCID].set_status("TEST_READY")
+    hass.set_state(CoreState.starting)
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    ran = await automate(
+        hass,
+        [
+            trigger_for(hass, entry, "status_changed"),
+            trigger_for(hass, entry, "data_used_crossed_threshold", threshold=above(80)),
+        ],
+    )
+    assert runs(ran) == []
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [run.get("to") or run["used_percent"] for run in runs(ran)] == ["test_ready", 90]
 
 
 async def test_data_used_and_a_new_allowance(
