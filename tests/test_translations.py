@@ -185,6 +185,13 @@ def test_attributes() -> None:
     portal = TEXTS["entity"]["binary_sensor"]["portal"]["state_attributes"]
     assert portal.keys() == keys(pause)
     assert portal["pause_reason"]["state"].keys() == set(PauseReason)
+    (received,) = [
+        node
+        for node in ast.walk(TREES["sensor"])
+        if isinstance(node, ast.FunctionDef) and node.name == "_received_attributes"
+    ]
+    last = TEXTS["entity"]["sensor"]["last_received_sms"]["state_attributes"]
+    assert last.keys() == keys(received)
     (cycle,) = [
         node
         for node in ast.walk(TREES["sensor"])

@@ -1,7 +1,10 @@
-"""Time differences on a system clock that may be set back."""
+"""Time differences on a system clock that may be set back, and days that begin at local midnight."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
 
@@ -21,3 +24,31 @@ def is_within(moment: datetime, period: timedelta, now: datetime) -> bool:
     A moment in the future does not: it was noted before the clock was set back, so its age is unknown.
     """
     return timedelta() <= now - moment < period
+
+
+@callback
+def async_track_midnight(hass: HomeAssistant, action: Callable[[], None]) -> CALLBACK_TYPE:
+    """Call a function when each local day begins; return how to stop that.
+
+    Home Assistant's `async_track_time_change` skips a day whose midnight is lost to summer time.
+    """
+    cancel: CALLBACK_TYPE
+
+    @callback
+    def schedule() -> None:
+        nonlocal cancel
+        tomorrow = dt_util.now().date() + timedelta(days=1)
+        job = HassJob(day_began, cancel_on_shutdown=True)
+        cancel = async_track_point_in_utc_time(hass, job, dt_util.start_of_local_day(tomorrow))
+
+    @callback
+    def day_began(_: datetime) -> None:
+        schedule()
+        action()
+
+    @callback
+    def stop() -> None:
+        cancel()
+
+    schedule()
+    return stop

@@ -309,6 +309,63 @@ class CounterHistory:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DailyUse:
+    """The data that was counted since a local midnight.
+
+    `baseline` is the count at that midnight, less the counts of the cycles that have ended since.
+    """
+
+    midnight: datetime
+    baseline: Count
+    used: Count = 0
+
+
+def count_day(
+    day: DailyUse | None,
+    before: CounterHistory,
+    after: CounterHistory,
+    midnight: datetime,
+    now: datetime,
+) -> DailyUse | None:
+    """Return the use of the day that began at midnight, after a reading; None until a count is believed.
+
+    A correction downwards does not lower it. What was used over a midnight counts for the new day, but not after a long
+    gap.
+    """
+    if (count := after.known.data) is None:
+        return day
+    if day is not None and day.midnight < midnight:
+        day = _begin_day(before, midnight, now)
+    if day is None:
+        is_falling = after.awaited_fall is not None
+        return None if is_falling else DailyUse(midnight=midnight, baseline=count)
+    # One of a day in the future was begun before the clock was set back.
+    baseline = day.baseline - _ended_count(before, after)
+    return DailyUse(midnight=midnight, baseline=baseline, used=max(day.used, count - baseline))
+
+
+def _begin_day(before: CounterHistory, midnight: datetime, now: datetime) -> DailyUse | None:
+    """Return a day without use that begins with the last count of the day before, None after a long gap."""
+    count, read_at = before.known.data, before.read_at
+    if count is None or read_at is None or not is_within(read_at, LONG_GAP, now):
+        return None
+    return DailyUse(midnight=midnight, baseline=count)
+
+
+def _ended_count(before: CounterHistory, after: CounterHistory) -> Count:
+    """Return the data of a cycle that a reading has ended; negative if that cycle has come back."""
+    if before.ended_at == after.ended_at:
+        return 0
+    if after.ended is None:
+        return -(before.ended.data or 0) if before.ended is not None else 0
+    count = before.known.data or 0
+    if before.fall is None or "data" in before.known.fallen(before.fall.lowest, CLEARLY_NEW):
+        return count
+    # It may have been corrected by much, so what is left of it was not all used since.
+    return count - (before.fall.lowest.data or 0)
+
+
 def _larger(one: Count | None, other: Count | None) -> Count | None:
     """Return the larger of two counts that may not be known."""
     return max((count for count in (one, other) if count is not None), default=None)

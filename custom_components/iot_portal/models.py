@@ -24,7 +24,7 @@ from .const import (
     MEGABYTE,
     PLAN_UNITS,
 )
-from .counters import CounterHistory, Counters
+from .counters import CounterHistory, Counters, DailyUse, count_day
 from .evidence import EndpointFailure
 from .settled import Settled
 
@@ -279,9 +279,19 @@ class SentSms:
     context: Context | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReceivedSms:
+    """An SMS that came from the SIM; `status` is the portal's word."""
+
+    sms_id: str
+    status: str | None
+    text: str | None
+    received_at: datetime | None
+
+
 @dataclass(kw_only=True, slots=True)
 class PendingWrites:
-    """The writes to a SIM that have not ended, and the ids of its SMS seen before.
+    """The writes to a SIM that have not ended, the ids of its SMS seen before, and the last one that it sent.
 
     `seen_sms_ids` is None until the list was read for the first time.
     """
@@ -289,6 +299,7 @@ class PendingWrites:
     status_request: StatusRequest | None = None
     sent_sms: list[SentSms] = field(default_factory=list)
     seen_sms_ids: list[str] | None = None
+    last_received_sms: ReceivedSms | None = None
 
     @property
     def awaited_status(self) -> StatusRequest | None:
@@ -346,6 +357,7 @@ class History:
     session_checked_at: datetime | None = field(default=None, compare=False)
     counters: CounterHistory = field(default_factory=CounterHistory)
     use: KnownUse | None = None
+    day: DailyUse | None = None
     is_gone: bool = False
 
 
@@ -399,6 +411,13 @@ class SimData:
     def data_peak(self) -> int | None:
         """Return the most bytes that the present cycle has shown; a correction may have lowered them since."""
         return self.in_bytes(self.history.counters.shown_peak)
+
+    def data_used_since(self, midnight: datetime) -> int | None:
+        """Return the bytes counted since the last local midnight, None while they are not known."""
+        day = self.history.day
+        if day is None:
+            return None
+        return self.in_bytes(day.used) if day.midnight >= midnight else 0
 
     def in_bytes(self, count: float | None) -> int | None:
         """Return a count of data in bytes."""
@@ -556,7 +575,8 @@ def _tell_cycle(
         return history, []
     reading = Counters.of(usage) if usage else history.counters.known.emptied()
     counters, ended = history.counters.after(reading, now, (cycle.start, cycle.end))
-    history = replace(history, counters=counters)
+    day = count_day(history.day, history.counters, counters, _midnight(now.date(), now), now)
+    history = replace(history, counters=counters, day=day)
     if ended is None:
         return history, []
     event = SimEvent(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, override
 
@@ -12,13 +12,22 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import EntityCategory, Platform, UnitOfInformation, UnitOfRatio, UnitOfTime
+from homeassistant.const import (
+    MAX_LENGTH_STATE_STATE,
+    EntityCategory,
+    Platform,
+    UnitOfInformation,
+    UnitOfRatio,
+    UnitOfTime,
+)
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
+from homeassistant.util import dt as dt_util
 
 from .account import AccountData
-from .api import Device, Session, SimStatus, SmsStatus, Usage, sms_status
+from .api import Device, Session, SimStatus, SmsStatus, Usage, one_line, sms_status
+from .clock import async_track_midnight
 from .const import LOGGER
 from .coordinator import IotPortalSimCoordinator
 from .entity import (
@@ -27,7 +36,7 @@ from .entity import (
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
-from .models import Budget, SentSms, SimData, normalize_status
+from .models import Budget, ReceivedSms, SentSms, SimData, normalize_status
 from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -39,10 +48,11 @@ class IotPortalSensorEntityDescription[PartT](
 ):
     """Describes a sensor of a SIM."""
 
-    value_fn: Callable[[PartT], StateType | datetime]
+    value_fn: Callable[[PartT], StateType | date | datetime]
     attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
+    changes_at_midnight: bool = False
 
-    def value(self, data: SimData) -> StateType | datetime:
+    def value(self, data: SimData) -> StateType | date | datetime:
         """Return the value for a SIM, None while its part is missing."""
         part = self.part_fn(data)
         return None if part is None else self.value_fn(part)
@@ -83,6 +93,16 @@ def _sms_option(sms: SentSms) -> str | None:
     return None if sms.status is None else sms_status(sms.status) or sms.status
 
 
+def _received_text(sms: ReceivedSms) -> str | None:
+    """Return as much of a received SMS as a state can hold."""
+    return None if sms.text is None else one_line(sms.text, MAX_LENGTH_STATE_STATE)
+
+
+def _received_attributes(sms: ReceivedSms) -> dict[str, Any]:
+    """Return the whole text of a received SMS, and which one it is."""
+    return {"message": sms.text, "sms_id": sms.sms_id, "received_at": sms.received_at}
+
+
 def _with_usage(data: SimData) -> SimData | None:
     """Return the data if it has the usage."""
     return data if data.usage is not None else None
@@ -99,6 +119,14 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
         state_class=SensorStateClass.TOTAL_INCREASING,
         part_fn=_with_usage,
         value_fn=lambda data: data.data_used,
+    ),
+    DataSizeDescription[SimData](
+        key="data_used_today",
+        disabled_in_large_fleets=True,
+        changes_at_midnight=True,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        part_fn=_with_usage,
+        value_fn=lambda data: data.data_used_since(dt_util.start_of_local_day()),
     ),
     IotPortalSensorEntityDescription[SimData](
         key="sms_usage",
@@ -136,6 +164,14 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     ),
 )
 BUDGET_SENSORS = (
+    IotPortalSensorEntityDescription[SimData](
+        key="next_billing_date",
+        disabled_in_large_fleets=True,
+        changes_at_midnight=True,
+        device_class=SensorDeviceClass.DATE,
+        part_fn=lambda data: data if data.is_known else None,
+        value_fn=lambda data: data.settings.cycle_around(dt_util.now()).end.date(),
+    ),
     DataSizeDescription[int](
         key="projected_usage",
         entity_registry_enabled_default=False,
@@ -225,6 +261,13 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
         part_fn=lambda data: data.writes.last_sms,
         value_fn=_sms_option,
     ),
+    IotPortalSensorEntityDescription[ReceivedSms](
+        key="last_received_sms",
+        entity_registry_enabled_default=False,
+        part_fn=lambda data: data.writes.last_received_sms,
+        value_fn=_received_text,
+        attributes_fn=_received_attributes,
+    ),
 )
 ACCOUNT_SENSORS = (
     IotPortalAccountSensorEntityDescription(
@@ -284,9 +327,16 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
         super().__init__(coordinator, description)
         self._add_option()
 
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Start listening, and count the days if the state depends on them."""
+        await super().async_added_to_hass()
+        if self.entity_description.changes_at_midnight:
+            self.async_on_remove(async_track_midnight(self.hass, self.async_write_ha_state))
+
     @property
     @override
-    def native_value(self) -> StateType | datetime:
+    def native_value(self) -> StateType | date | datetime:
         """Return the value."""
         return self.entity_description.value(self.coordinator.data)
 

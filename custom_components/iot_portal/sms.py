@@ -25,7 +25,7 @@ from .clock import elapsed_since, is_within
 from .const import LOGGER
 from .errors import check_message
 from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, may_have_been_sent
-from .models import SentSms, SimEvent, SmsEventType
+from .models import ReceivedSms, SentSms, SimEvent, SmsEventType
 
 # Each new SMS costs a request; the rest is read by the next poll.
 MAX_NEW_SMS_PER_POLL: Final = 20
@@ -120,18 +120,29 @@ class SmsMessages:
         known = {*writes.seen_sms_ids, *(sms.sms_id for sms in writes.sent_sms)}
         new = [sms_id for sms_id in listed if sms_id not in known]
         unread = new[MAX_NEW_SMS_PER_POLL:]
+        received: list[ReceivedSms] = []
         for sms_id in new[:MAX_NEW_SMS_PER_POLL]:
             sms = await self._read(sms_id)
             if (sms is None or sms == Sms()) and self._may_become_known(sms_id, sms):
                 unread.append(sms_id)
             elif sms is not None and _is_incoming(sms):
-                self._publish_received(sms_id, sms)
+                received.append(
+                    ReceivedSms(
+                        sms_id=sms_id,
+                        status=sms.status,
+                        text=sms.text,
+                        received_at=sms.received or sms.sent,
+                    )
+                )
         # A list may come without some of its ids, and with them again later.
         gone = [sms_id for sms_id in writes.seen_sms_ids if sms_id not in listed]
         seen = gone[-MAX_GONE_SMS:] + [sms_id for sms_id in listed if sms_id not in unread]
         if seen != writes.seen_sms_ids:
             writes.seen_sms_ids = seen
+            writes.last_received_sms = _last_of(received) or writes.last_received_sms
             self._sim.async_writes_changed()
+        for received_sms in received:
+            self._publish_received(received_sms)
 
     def _may_become_known(self, sms_id: str, sms: Sms | None) -> bool:
         """Return whether to read an SMS again that the portal lists but cannot return yet."""
@@ -217,19 +228,25 @@ class SmsMessages:
             )
         )
 
-    def _publish_received(self, sms_id: str, sms: Sms) -> None:
+    def _publish_received(self, sms: ReceivedSms) -> None:
         """Publish an SMS from the SIM with its text, for automations to act on."""
         self._sim.events.async_publish(
             SimEvent(
                 event_type=SmsEventType.SMS_RECEIVED,
                 attributes={
-                    "sms_id": sms_id,
+                    "sms_id": sms.sms_id,
                     "status": sms.status,
                     "message": sms.text,
-                    "received_at": sms.received or sms.sent,
+                    "received_at": sms.received_at,
                 },
             )
         )
+
+
+def _last_of(received: list[ReceivedSms]) -> ReceivedSms | None:
+    """Return the SMS with the latest time, or else the one that was read last."""
+    never = dt_util.utc_from_timestamp(0)
+    return max(reversed(received), key=lambda sms: sms.received_at or never, default=None)
 
 
 def _is_incoming(sms: Sms) -> bool:

@@ -23,7 +23,7 @@ import voluptuous as vol
 
 from .api import Device, Session, Usage
 from .const import DOMAIN, LOGGER
-from .counters import Carried, CounterHistory, Counters, Fall
+from .counters import Carried, CounterHistory, Counters, DailyUse, Fall
 from .evidence import EndpointFailure
 from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import (
@@ -32,6 +32,7 @@ from .models import (
     KnownUse,
     LastSession,
     PendingWrites,
+    ReceivedSms,
     SentSms,
     SimData,
     StatusRequest,
@@ -114,12 +115,22 @@ _SENT_SMS: Final = dataclass_schema(
         "has_ended": bool,
     },
 )
+_RECEIVED_SMS: Final = dataclass_schema(
+    ReceivedSms,
+    {
+        "sms_id": str,
+        "status": vol.Any(None, str),
+        "text": vol.Any(None, str),
+        "received_at": vol.Any(None, _INSTANT),
+    },
+)
 _PENDING_WRITES: Final = dataclass_schema(
     PendingWrites,
     {
         "status_request": vol.Any(None, _STATUS_REQUEST),
         "sent_sms": [_SENT_SMS],
         "seen_sms_ids": vol.Any(None, [str]),
+        "last_received_sms": vol.Any(None, _RECEIVED_SMS),
     },
 )
 _BULK_EDIT: Final = dataclass_schema(
@@ -164,6 +175,7 @@ _HISTORY: Final = _sparse_schema(
         "status": _SETTLED,
         "imei": _SETTLED,
         "is_gone": bool,
+        "day": _sparse_schema(DailyUse, {"midnight": _INSTANT, "baseline": _COUNT, "used": _COUNT}),
         "session": _sparse_schema(LastSession, {"started": _INSTANT, "ended": _INSTANT}),
         "session_checked_at": _INSTANT,
         "use": _sparse_schema(

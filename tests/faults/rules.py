@@ -122,7 +122,7 @@ BUDGET: Final = _keys("sensor", "data_remaining", "allowance_used") | _keys(
 )
 USAGE: Final = BUDGET | _keys(
     "sensor",
-    *("data_usage", "sms_usage", "voice_usage", "session_count"),
+    *("data_usage", "data_used_today", "sms_usage", "voice_usage", "session_count"),
     *("imei", "imsi", "msisdn", "projected_usage"),
 )
 SESSION: Final = _keys("sensor", "last_ip", "session_started", "session_ended") | _keys(
@@ -131,7 +131,10 @@ SESSION: Final = _keys("sensor", "last_ip", "session_started", "session_ended") 
 DEVICE: Final = BUDGET | _keys(
     "sensor", "rate_plan", "date_activated", "communication_plan", "customer", "fixed_ip"
 )
-SIM: Final = STATUS | USAGE | SESSION | DEVICE | _keys("binary_sensor", "change_pending")
+_OF_A_KNOWN_SIM: Final = _keys("binary_sensor", "change_pending") | _keys(
+    "sensor", "next_billing_date"
+)
+SIM: Final = STATUS | USAGE | SESSION | DEVICE | _OF_A_KNOWN_SIM
 # These stay available once the SIM has been read.
 CONTROLS: Final = _keys("button", "refresh") | _keys("notify", "send_sms")
 EVENTS: Final = _keys("event", "sim_event", "sms_event")

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.iot_portal.api import IotPortalClient, Usage
-from custom_components.iot_portal.counters import Count, CounterHistory, Counters
+from custom_components.iot_portal.counters import Count, CounterHistory, Counters, count_day
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -19,6 +19,7 @@ from .helpers import poll, record_events, state_of, wait_for_sums
 
 POLL = timedelta(minutes=15)
 MIDDLE = datetime(2026, 3, 15, 12, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 3, 15, tzinfo=UTC)
 CYCLE = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 PROJECTED_OVERAGE = f"binary_sensor.sim_{OTHER_ICCID}_projected_overage"
 
@@ -103,19 +104,19 @@ def test_several_counters(readings: list[Counters], ends: list[Count | None]) ->
     assert follow(*readings)[1] == ends
 
 
-@given(
-    st.lists(
-        st.one_of(
-            st.integers(0, 40),
-            st.none(),
-            st.just("correction"),
-            st.just("zero"),
-        ),
-        max_size=12,
-    )
+MISHAPS = st.lists(
+    st.one_of(
+        st.integers(0, 40),
+        st.none(),
+        st.just("correction"),
+        st.just("zero"),
+    ),
+    max_size=12,
 )
-def test_no_cycle_ends_by_mishaps(steps: list[Any]) -> None:
-    """Corrections, single zeros and missing values end no cycle, and a true end is told once with its last count."""
+
+
+def read_with(steps: list[Any]) -> tuple[list[Count | None], int]:
+    """Return the readings of a count that begins at 400, and the last count."""
     readings: list[Count | None] = [400]
     used, was_zero = 400, False
     for step in steps:
@@ -129,9 +130,34 @@ def test_no_cycle_ends_by_mishaps(steps: list[Any]) -> None:
             used += step
         readings.append(None if step is None and not was_zero else used)
         was_zero = False
+    return readings, used
+
+
+@given(MISHAPS)
+def test_no_cycle_ends_by_mishaps(steps: list[Any]) -> None:
+    """Corrections, single zeros and missing values end no cycle, and a true end is told once with its last count."""
+    readings, used = read_with(steps)
 
     assert follow(*readings)[1] == []
     assert follow(*readings, used, 1, 2, 3)[1] == [used]
+
+
+@given(MISHAPS)
+def test_use_of_a_day_with_mishaps(steps: list[Any]) -> None:
+    """What a day has used never falls, is no more than the count has grown by, and goes on in a new cycle."""
+    readings, used = read_with(steps)
+    history, day, uses = CounterHistory(), None, []
+    for number, count in enumerate([*readings, used, 1, 2, 3]):
+        now = MIDDLE + number * POLL
+        after, _ = history.after(Counters(data=count), now, CYCLE)
+        day = count_day(day, history, after, MIDNIGHT, now)
+        history = after
+        uses.append(0 if day is None else day.used)
+
+    in_cycle = uses[len(readings)]
+    assert uses == sorted(uses)
+    assert used - 400 <= in_cycle <= sum(step for step in steps if isinstance(step, int))
+    assert uses[-1] in (in_cycle, used - 400 + 3)
 
 
 async def read(

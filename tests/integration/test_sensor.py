@@ -1,6 +1,6 @@
 """The sensors of a SIM, and when they change."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 import logging
 from typing import Any
 
@@ -9,6 +9,7 @@ from homeassistant.components.sensor import ATTR_OPTIONS
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
@@ -20,7 +21,7 @@ from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import exists, poll, record_events, state_of, wait_for_sums
+from .helpers import advance_time, exists, poll, record_events, state_of, wait_for_sums
 
 
 async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
@@ -308,6 +309,55 @@ async def test_session_is_read_only_when_it_can_have_changed(
     await poll(hass, freezer)
 
     assert state_of(hass, OTHER_ICCID, "last_ip") == "10.1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("options", "dates"),
+    [
+        ({}, ("2026-04-01", "2026-05-01")),
+        ({"billing_day": 31}, ("2026-03-31", "2026-04-30")),
+        ({"cycle_days": 28, "cycle_start": "2026-02-01"}, ("2026-03-29", "2026-04-26")),
+    ],
+    ids=["first of the month", "last of the month", "28 days"],
+)
+async def test_next_billing_date(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    options: dict[str, Any],
+    dates: tuple[str, str],
+) -> None:
+    """The date changes at local midnight of the billing day, without a request."""
+    await hass.config.async_set_time_zone("Europe/Berlin")
+    midnight = dt_util.start_of_local_day(date.fromisoformat(dates[0]))
+    freezer.move_to(midnight - timedelta(days=2))
+    await set_up(OTHER_ICCID, options=options)
+    assert state_of(hass, OTHER_ICCID, "next_billing_date") == dates[0]
+    freezer.move_to(midnight - timedelta(seconds=1))
+    await advance_time(hass, freezer, timedelta())
+    portal.journal.clear()
+
+    assert state_of(hass, OTHER_ICCID, "next_billing_date") == dates[0]
+    await advance_time(hass, freezer, timedelta(seconds=1))
+
+    assert state_of(hass, OTHER_ICCID, "next_billing_date") == dates[1]
+    assert not portal.journal
+
+
+async def test_next_billing_date_follows_the_settings(
+    hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory
+) -> None:
+    """A billing day that is changed shows at once."""
+    freezer.move_to("2026-03-16T09:00:00+00:00")
+    entry = await set_up(OTHER_ICCID)
+    assert state_of(hass, OTHER_ICCID, "next_billing_date") == "2026-04-01"
+    (sim,) = entry.subentries.values()
+
+    hass.config_entries.async_update_subentry(entry, sim, data={**sim.data, "billing_day": 20})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, OTHER_ICCID, "next_billing_date") == "2026-03-20"
 
 
 async def test_budget(

@@ -6,8 +6,9 @@ from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import ATTR_ENTITY_ID
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -16,7 +17,16 @@ from custom_components.iot_portal.coordinator import IotPortalSimCoordinator
 from mock_portal import MockPortal
 
 from .conftest import OTHER_ICCID, SetUp
-from .helpers import SeenEvents, advance_time, log_messages, poll, record_events, send_sms
+from .helpers import (
+    SeenEvents,
+    advance_time,
+    exists,
+    log_messages,
+    poll,
+    record_events,
+    send_sms,
+    state_of,
+)
 
 
 def stored(hass_storage: dict[str, Any], entry: MockConfigEntry) -> Any:
@@ -261,3 +271,98 @@ async def test_received_in_any_status(
     ((event, attributes),) = events
     assert (event, attributes["message"]) == ("sms_received", "One")
     assert attributes["received_at"].isoformat() == received_at.replace("Z", "+00:00")
+
+
+async def test_last_received(
+    hass: HomeAssistant,
+    watched: MockConfigEntry,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+) -> None:
+    """The sensor shows the last SMS from the SIM with its id and time, also after a restart."""
+    assert not exists(hass, OTHER_ICCID, "last_received_sms")
+    portal.state.receive_sms(OTHER_ICCID, "Battery low")
+    await poll(hass, freezer)
+    assert state_of(hass, OTHER_ICCID, "last_received_sms") == "Battery low"
+    portal.state.receive_sms(OTHER_ICCID, "Battery\nempty")
+    await poll(hass, freezer)
+    await send_sms(hass, watched)
+
+    await hass.config_entries.async_reload(watched.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll(hass, freezer)
+
+    state = hass.states.get(f"sensor.sim_{OTHER_ICCID}_last_received_sms")
+    assert state is not None
+    assert state.state == state.attributes["message"] == "Battery empty"
+    assert state.attributes["sms_id"] == "4712"
+    assert state.attributes["received_at"] is not None
+
+
+async def test_last_received_is_shown_when_its_event_comes(
+    hass: HomeAssistant,
+    watched: MockConfigEntry,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+) -> None:
+    """An automation that is started by the event finds the text in the sensor."""
+    seen: list[str] = []
+
+    @callback
+    def look(event: Event[EventStateChangedData]) -> None:
+        seen.append(state_of(hass, OTHER_ICCID, "last_received_sms"))
+
+    async_track_state_change_event(hass, f"event.sim_{OTHER_ICCID}_sms_event", look)
+    portal.state.receive_sms(OTHER_ICCID, "Battery low")
+    await poll(hass, freezer)
+
+    assert seen == ["Battery low"]
+
+
+async def test_last_received_that_is_long(
+    hass: HomeAssistant,
+    watched: MockConfigEntry,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+) -> None:
+    """A state holds 255 characters; the attribute has the whole text."""
+    portal.state.receive_sms(OTHER_ICCID, "x" * 600)
+
+    await poll(hass, freezer)
+
+    state = hass.states.get(f"sensor.sim_{OTHER_ICCID}_last_received_sms")
+    assert state is not None
+    assert state.state == "x" * 254 + "…"
+    assert state.attributes["message"] == "x" * 600
+
+
+@pytest.mark.parametrize(
+    ("times", "last"),
+    [
+        (("2026-01-02", "2026-01-01"), "4711"),
+        (("2026-01-01", None), "4711"),
+        ((None, None), "4712"),
+    ],
+    ids=["newest first", "one without a time", "no times"],
+)
+async def test_last_of_several_received(
+    hass: HomeAssistant,
+    watched: MockConfigEntry,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+    times: tuple[str | None, str | None],
+    last: str,
+) -> None:
+    """Of several new SMS the sensor shows the one with the latest time, whatever their order is."""
+    for sms_id, received in zip(("4711", "4712"), times, strict=True):
+        portal.state.receive_sms(OTHER_ICCID, sms_id)
+        date = received and f"{received} 10:00:00.000+0000"
+        add_answer(portal, smsMsgId=sms_id, msgType="MO", messageText=sms_id, dateReceived=date)
+
+    await poll(hass, freezer)
+
+    assert state_of(hass, OTHER_ICCID, "last_received_sms") == last

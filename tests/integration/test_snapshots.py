@@ -447,7 +447,7 @@ async def test_states_are_written_when_they_change(
 
     portal.sims[idle].data_usage += 5_000_000
     await poll(hass, freezer)
-    assert sorted(changed) == ["allowance_used", "data_remaining", "data_usage"]
+    assert sorted(changed) == ["allowance_used", "data_remaining", "data_usage", "data_used_today"]
     assert len(reported) == len({*reported})
     changed.clear()
 
