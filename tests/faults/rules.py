@@ -138,6 +138,7 @@ SIM: Final = STATUS | USAGE | SESSION | DEVICE | _OF_A_KNOWN_SIM
 # These stay available once the SIM has been read.
 CONTROLS: Final = _keys("button", "refresh") | _keys("notify", "send_sms")
 EVENTS: Final = _keys("event", "sim_event", "sms_event")
+LAST_RECEIVED: Final = _keys("sensor", "last_received_sms")
 NOTHING: Final[Keys] = frozenset()
 
 
