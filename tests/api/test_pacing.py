@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable
 import contextlib
 from dataclasses import dataclass
+import tracemalloc
 
 import pytest
 
 from custom_components.iot_portal.api.pacing import (
-    DEFAULT_PAUSE,
-    RECOVERY_SECONDS,
     Pacer,
     PauseReason,
     Priority,
@@ -36,6 +35,7 @@ class FakeLoop:
     def __init__(self) -> None:
         """Start at zero."""
         self.now = 0.0
+        self.timers_set = 0
         self._handles: list[FakeLoopHandle] = []
 
     def time(self) -> float:
@@ -44,6 +44,7 @@ class FakeLoop:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> FakeLoopHandle:
         """Schedule a callback."""
+        self.timers_set += 1
         handle = FakeLoopHandle(when, callback)
         self._handles.append(handle)
         return handle
@@ -145,6 +146,24 @@ async def test_rate_and_concurrency(loop: FakeLoop) -> None:
     assert requests.started[-1][1] < 13
 
 
+async def test_default_limits(loop: FakeLoop) -> None:
+    """Unless told otherwise, a pacer stays under the five requests a second that the platform asks for."""
+    requests = Requests(Pacer(loop=loop), loop, seconds=1)
+    for number in range(20):
+        requests.ask(str(number))
+
+    await loop.advance(10)
+
+    assert len(requests.started) == 20
+    assert requests.peak_concurrent == 3
+
+    quick = Requests(Pacer(loop=loop), loop)
+    for number in range(20):
+        quick.ask(str(number))
+    await loop.advance(10)
+    assert quick.peak_rate() == 4
+
+
 async def test_slow_answers(loop: FakeLoop) -> None:
     """When answers take long, the limit of concurrent requests holds."""
     requests = Requests(Pacer(rate=4, max_concurrent=2, loop=loop), loop, seconds=2)
@@ -202,7 +221,7 @@ async def test_back_off(loop: FakeLoop) -> None:
     assert requests.peak_concurrent == 1
     assert requests.peak_rate() <= 2
 
-    await loop.advance(3 * RECOVERY_SECONDS)
+    await loop.advance(90)
     assert pacer.rate == 4
     assert pacer.max_concurrent == 2
     assert requests.peak_rate() <= 4
@@ -217,7 +236,7 @@ async def test_repeated_back_off(loop: FakeLoop) -> None:
         pacer.back_off(retry_after=None)
     requests.ask("patient")
 
-    await loop.advance(DEFAULT_PAUSE - 0.1)
+    await loop.advance(4.9)
     assert requests.started == []
     await loop.advance(0.2)
 
@@ -261,6 +280,24 @@ async def test_start_afresh(loop: FakeLoop) -> None:
     await requests.end()
 
 
+async def test_start_afresh_without_a_pause(loop: FakeLoop) -> None:
+    """A reload makes a request neither wait, nor follow the one before it too soon."""
+    pacer = Pacer(rate=4, loop=loop)
+    requests = Requests(pacer, loop)
+    await loop.advance(10)
+    pacer.start_afresh()
+    requests.ask("first")
+    await settle()
+    assert requests.names == ["first"]
+
+    pacer.start_afresh()
+    requests.ask("second")
+    await loop.advance(0.2)
+    assert requests.names == ["first"]
+    await loop.advance(0.1)
+    assert requests.names == ["first", "second"]
+
+
 async def test_pauses_are_told(loop: FakeLoop) -> None:
     """Whoever listens hears of a pause that begins, grows or is called off, until he stops listening."""
     pacer = Pacer(loop=loop)
@@ -269,6 +306,7 @@ async def test_pauses_are_told(loop: FakeLoop) -> None:
 
     pacer.back_off(5)
     pacer.back_off(3)
+    pacer.back_off(60)
     pacer.back_off(60)
     pacer.start_afresh()
     stop()
@@ -309,6 +347,34 @@ async def test_cancelled_while_waiting(loop: FakeLoop) -> None:
     await loop.advance(3)
 
     assert requests.names == ["a", "c"]
+
+
+async def test_places_after_a_cancelled_wait(loop: FakeLoop) -> None:
+    """A request that is cancelled while it waits gives back no place, as it had none."""
+    requests = Requests(Pacer(rate=10, max_concurrent=1, loop=loop), loop, seconds=2)
+    for name in ("a", "b", "c", "d"):
+        requests.ask(name)
+    await settle()
+    requests.cancel("b")
+
+    await loop.advance(7)
+
+    assert requests.names == ["a", "c", "d"]
+    assert requests.peak_concurrent == 1
+
+
+async def test_sleeps_while_all_places_are_taken(loop: FakeLoop) -> None:
+    """While a request waits for a place, and not for its time, no timer wakes Home Assistant up for it."""
+    requests = Requests(Pacer(rate=10, max_concurrent=1, loop=loop), loop, seconds=100)
+    requests.ask("a")
+    requests.ask("b")
+    await loop.advance(1)
+    before = loop.timers_set
+
+    await loop.advance(60)
+
+    assert loop.timers_set == before
+    await requests.end()
 
 
 async def test_cancelled_when_dispatched(loop: FakeLoop) -> None:
@@ -355,7 +421,7 @@ async def test_set_limits(loop: FakeLoop) -> None:
     pacer.back_off(0)
     pacer.set_limits(rate=2, max_concurrent=3)
     assert (pacer.rate, pacer.max_concurrent) == (0.5, 1)
-    await loop.advance(RECOVERY_SECONDS * 5)
+    await loop.advance(150)
     assert (pacer.rate, pacer.max_concurrent) == (2, 3)
     await requests.end()
 
@@ -380,6 +446,26 @@ async def test_requests_in_last_hour(loop: FakeLoop) -> None:
     assert pacer.requests_in_last_hour == 0
 
 
+async def test_requests_after_days(loop: FakeLoop) -> None:
+    """After months, requests are counted as on the first day, however many a minute, in as little memory."""
+    pacer = Pacer(loop=loop)
+    loop.now = 90 * 86400.0
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            loop.now += 60
+            pacer.record_request()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert pacer.requests_in_last_hour == 60
+    assert used < 100_000
+
+    for _ in range(200):
+        pacer.record_request()
+    assert pacer.requests_in_last_hour == 260
+
+
 async def test_sent_requests_count(loop: FakeLoop) -> None:
     """A request that goes out is counted."""
     pacer = Pacer(loop=loop)
@@ -401,7 +487,7 @@ async def test_steps_of_recovery(loop: FakeLoop) -> None:
         requests.ask(str(number))
         await settle()
         steps.append((pacer.rate, pacer.max_concurrent))
-        loop.jump(RECOVERY_SECONDS)
+        loop.jump(30)
         await settle()
 
     assert steps == [(1, 1), (1.5, 1), (2.25, 1), (3.375, 1)]
@@ -417,6 +503,20 @@ async def test_back_off_of_a_slow_account(loop: FakeLoop) -> None:
     pacer.back_off(1)
 
     assert (pacer.rate, pacer.max_concurrent) == (0.1, 1)
+
+
+async def test_recovery_of_a_slow_account(loop: FakeLoop) -> None:
+    """An account at the lowest rate cannot go slower; its places come back all the same."""
+    pacer = Pacer(rate=0.2, max_concurrent=3, loop=loop)
+    requests = Requests(pacer, loop)
+    pacer.back_off(0)
+    assert (pacer.rate, pacer.max_concurrent) == (0.2, 1)
+    loop.jump(30)
+
+    requests.ask("a")
+    await settle()
+
+    assert (pacer.rate, pacer.max_concurrent) == (0.2, 3)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from custom_components.iot_portal.api import (
 )
 from custom_components.iot_portal.api.pacing import (
     DEFAULT_MAX_CONCURRENT,
-    MAX_WAIT,
     Pacer,
     PauseReason,
     Priority,
     priority,
+    start_in_time,
 )
 from mock_portal import MockPortal
 
@@ -212,6 +212,7 @@ async def test_pause_begins_while_waiting(
     sending = await tasks.start(client.send_sms(ICCID, "Hello"))
     in_time = await tasks.start(client.get_usage(ICCID), Priority.POLL)
     await clock.advance(10)
+    later = await tasks.start(client.get_device(ICCID))
 
     # It begins within the bound of the request, and ends after it.
     client.pacer.back_off(25)
@@ -219,9 +220,53 @@ async def test_pause_begins_while_waiting(
 
     with pytest.raises(IotPortalPausedError):
         await sending
-    await clock.advance(40)
+    await clock.advance(26)
+    await later
+    await clock.advance(14)
     await in_time
     portal.journal.assert_not_called("PUT", SMS)
+
+
+async def test_pause_that_ends_with_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that could start just when its 30 s are over fails at once, before the pause or during it."""
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 1000.0)
+    pacer = Pacer()
+
+    async def take_slot() -> None:
+        with start_in_time():
+            async with pacer.slot():
+                pass
+
+    pacer.back_off(29)
+    waiting = asyncio.create_task(take_slot())
+    await asyncio.sleep(0)
+    pacer.back_off(30)
+
+    with pytest.raises(IotPortalPausedError):
+        await waiting
+    with pytest.raises(IotPortalPausedError):
+        await take_slot()
+
+
+async def test_pause_begins_as_a_wait_ends(
+    client: IotPortalClient, clock: Clock, tasks: Tasks
+) -> None:
+    """Another pause that begins just as a request has waited too long is known to all who show it."""
+    told: list[float] = []
+    client.pacer.back_off(29)
+    sending = await tasks.start(client.send_sms(ICCID, "Hello"))
+    client.pacer.listen_to_pauses(lambda: told.append(client.pacer.seconds_paused))
+    loop = asyncio.get_running_loop()
+    await clock.advance(28)
+    client.pacer.back_off(1.9)
+    told.clear()
+    # Behind the end of the wait, in the same turn of the event loop.
+    loop.call_at(loop.time() + 2.1, client.pacer.back_off, 60)
+    await clock.advance(3)
+
+    with pytest.raises(IotPortalPausedError):
+        await sending
+    assert told == [pytest.approx(60, abs=1)]
 
 
 async def test_places_are_taken(make: Make, portal: MockPortal, clock: Clock, tasks: Tasks) -> None:
@@ -230,9 +275,10 @@ async def test_places_are_taken(make: Make, portal: MockPortal, clock: Clock, ta
     await fill(client, portal, tasks, clock)
     sending = await tasks.start(client.send_sms(ICCID, "Hello"))
 
-    await clock.advance(MAX_WAIT - 1)
+    await clock.advance(29)
     assert not sending.done()
     await clock.advance(1)
+    assert sending.done()
 
     with pytest.raises(IotPortalBusyError) as raised:
         await sending
@@ -327,9 +373,10 @@ async def test_log_in_of_a_poll_hangs(
     await until(lambda: portal.journal.find("POST", "/Login"))
     sending = await tasks.start(client.send_sms(ICCID, "Hello"))
 
-    await clock.advance(MAX_WAIT - 1)
+    await clock.advance(29)
     assert not sending.done()
     await clock.advance(1)
+    assert sending.done()
 
     with pytest.raises(IotPortalBusyError):
         await sending

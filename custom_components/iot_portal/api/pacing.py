@@ -143,11 +143,9 @@ class Pacer:
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
         self._sequence = count()
         self._in_flight = 0
-        self._next_start = 0.0
-        self._recover_at = 0.0
-        self._paused_until = 0.0
+        self._next_start = self._recover_at = self._paused_until = 0.0
         self.pause_reason: PauseReason | None = None
-        self._bounds: set[asyncio.Timeout] = set()
+        self._bounds: dict[asyncio.Timeout, float] = {}
         self._pause_listeners: list[Callable[[], None]] = []
         self._timer_handle: TimerHandle | None = None
         self._requests = LastHourCounter()
@@ -188,11 +186,11 @@ class Pacer:
             raise self._busy_error()
         try:
             async with asyncio.timeout_at(start_by) as bound:
-                self._bounds.add(bound)
+                self._bounds[bound] = start_by
                 try:
                     yield
                 finally:
-                    self._bounds.discard(bound)
+                    del self._bounds[bound]
         except TimeoutError as err:
             raise self._busy_error() from err
 
@@ -238,9 +236,8 @@ class Pacer:
 
     def _fail_those_too_late(self, now: float) -> None:
         """End the waits of people's requests that cannot start in time because of the pause."""
-        for bound in self._bounds:
-            start_by = bound.when()
-            if not bound.expired() and start_by is not None and start_by <= self._paused_until:
+        for bound, start_by in self._bounds.items():
+            if not bound.expired() and start_by <= self._paused_until:
                 bound.reschedule(now)
 
     def _pause_changed(self) -> None:
@@ -295,18 +292,17 @@ class Pacer:
                 if now < self._next_start:
                     break
                 self._in_flight += 1
-                self._next_start = max(now, self._next_start) + SPACING_MARGIN / self.rate
+                self._next_start = now + SPACING_MARGIN / self.rate
                 self._waiting[0][2].set_result(None)
             heapq.heappop(self._waiting)
         if self._timer_handle is not None:
             self._timer_handle.cancel()
-            self._timer_handle = None
         if self._waiting and self._has_place():
             self._timer_handle = self._running_loop.call_at(self._next_start, self._dispatch)
 
     def _recover(self, now: float) -> None:
         """Raise the rate a step when there was no rate limit error for a while."""
-        if self.rate >= self.full_rate or now < self._recover_at:
+        if now < self._recover_at:
             return
         self.rate = min(self.rate * RECOVERY_FACTOR, self.full_rate)
         self._recover_at = now + RECOVERY_SECONDS
