@@ -58,6 +58,15 @@ async def test_same_usage(client: IotPortalClient, portal: MockPortal) -> None:
     assert (await client.get_usage(ICCID, known)).data_bytes == 5
 
 
+async def test_empty_usage(client: IotPortalClient, portal: MockPortal) -> None:
+    """A list without a SIM, which says that nothing was used, differs from an object that says nothing."""
+    portal.faults.add("status", route="ctdUsage", status=200, body="[]", times=1)
+    assert (await client.get_usage(ICCID)).is_empty
+
+    portal.faults.add("status", route="ctdUsage", status=200, body="{}", times=1)
+    assert not (await client.get_usage(ICCID)).is_empty
+
+
 async def test_device(client: IotPortalClient) -> None:
     """The documented device is read into typed values; raw keeps the other fields."""
     device = await client.get_device(ICCID)
@@ -135,6 +144,21 @@ async def test_bulk_edit(client: IotPortalClient, portal: MockPortal) -> None:
         "iccids": [ICCID],
     }
     assert without.body == {"update": {"status": "ACTIVATED"}, "iccids": [ICCID]}
+
+
+async def test_bodies(client: IotPortalClient, portal: MockPortal) -> None:
+    """What is sent is declared as JSON; a read sends nothing."""
+    await client.send_sms(ICCID, "Hello")
+    await client.get_usage(ICCID)
+
+    assert [
+        (call.method, call.headers.get("Content-Type"), call.request.body == b"")
+        for call in portal.journal
+    ] == [
+        ("POST", "application/json", False),
+        ("PUT", "application/json", False),
+        ("GET", None, True),
+    ]
 
 
 async def test_update_rule(client: IotPortalClient, portal: MockPortal) -> None:
@@ -292,9 +316,10 @@ async def test_read_gives_up(client: IotPortalClient, portal: MockPortal) -> Non
     await client.login()
     portal.faults.add("reset_after_read", route="ctdUsage")
 
-    with pytest.raises(IotPortalConnectionError):
+    with pytest.raises(IotPortalConnectionError) as raised:
         await client.get_usage(ICCID)
     portal.journal.assert_called("GET", f"/ctdUsage/{ICCID}", times=3)
+    assert raised.value.attempts == 3
 
 
 @pytest.mark.parametrize("kind", ["hang", "slow_drip"])
@@ -560,9 +585,10 @@ async def test_refused_log_in_is_tried_again(
     assert await client.get_usage(ICCID)
 
 
-async def test_login_page(client: IotPortalClient, portal: MockPortal) -> None:
-    """A page of HTML instead of a log-in is not taken for wrong credentials."""
-    portal.faults.add("status", route="Login", status=200, body="<html>Welcome</html>")
+@pytest.mark.parametrize("body", ["<html>Welcome</html>", "Back in 5 minutes", "[]"])
+async def test_login_page(client: IotPortalClient, portal: MockPortal, body: str) -> None:
+    """A page or a sentence instead of a log-in is not taken for wrong credentials."""
+    portal.faults.add("status", route="Login", status=200, body=body)
 
     with pytest.raises(IotPortalResponseError) as raised:
         await client.login()
@@ -660,14 +686,20 @@ async def test_failed_log_in_of_another_request(
     assert any(isinstance(answer, IotPortalLoginError) for answer in answers)
 
 
-async def test_refusal_is_repeated(client: IotPortalClient, portal: MockPortal) -> None:
-    """A refusal of the credentials is repeated with what the portal said."""
+async def test_refusal_is_repeated(
+    client: IotPortalClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials that the portal refused are not sent again, days later either; the error says what it said."""
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     portal.state.accounts["demo-client"].secret_key = "another"
     refusals = []
     for _ in range(2):
         with pytest.raises(IotPortalAuthenticationError) as raised:
             await client.get_status(ICCID)
         refusals.append(raised.value)
+        now += 2 * 86400
+    assert portal.journal.logins == 1
 
     first, repeated = refusals
     assert first.code is not None
@@ -728,13 +760,15 @@ async def test_sms_ids_that_cannot_be_asked_for(
 
 
 async def test_sentence_instead_of_status(client: IotPortalClient, portal: MockPortal) -> None:
-    """A sentence is an error, and an empty text no status."""
+    """A sentence is an error; an empty text, or an object without a status, is no status."""
     portal.faults.add("status", route="getStatus", status=200, body="Back in 5 minutes", times=1)
-    portal.faults.add("status", route="getStatus", status=200, body='""')
+    portal.faults.add("status", route="getStatus", status=200, body='""', times=1)
+    portal.faults.add("status", route="getStatus", status=200, body={"iccid": ICCID})
 
     with pytest.raises(IotPortalResponseError):
         await client.get_status(ICCID)
-    assert await client.get_status(ICCID) is None
+    for _ in range(2):
+        assert await client.get_status(ICCID) is None
 
 
 async def test_own_pacer(portal: MockPortal, session: ClientSession) -> None:

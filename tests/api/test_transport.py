@@ -327,6 +327,21 @@ async def test_invalid_token(token: object, session: ClientSession) -> None:
     assert {sent for _, sent in portal.seen} <= {None, "abc"}
 
 
+def endless() -> list[Any]:
+    """Return a list that contains itself."""
+    items: list[Any] = []
+    items.append(items)
+    return items
+
+
+def nested(depth: int) -> list[Any]:
+    """Return a list within a list, and so on."""
+    items: list[Any] = []
+    for _ in range(depth):
+        items = [items]
+    return items
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -334,8 +349,10 @@ async def test_invalid_token(token: object, session: ClientSession) -> None:
         {"simNotes": {"a", "b"}},
         {"simNotes": b"bytes"},
         {1: {("a",): 2}},
+        {"simNotes": endless()},
+        {"simNotes": nested(100_000)},
     ],
-    ids=["instant", "set", "bytes", "key"],
+    ids=["instant", "set", "bytes", "key", "endless", "deep"],
 )
 async def test_body_that_is_no_json(
     changes: Any, client: IotPortalClient, portal: MockPortal

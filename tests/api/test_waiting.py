@@ -13,6 +13,7 @@ from custom_components.iot_portal.api import (
     IotPortalBusyError,
     IotPortalClient,
     IotPortalError,
+    IotPortalOutcomeUnknownError,
     IotPortalPausedError,
     IotPortalTimeoutError,
 )
@@ -425,6 +426,26 @@ async def test_own_log_in_takes_the_time(
     portal.journal.assert_not_called("PUT", SMS)
 
 
+async def test_answer_takes_its_own_time(
+    client: IotPortalClient, portal: MockPortal, clock: Clock, tasks: Tasks
+) -> None:
+    """However long a write has waited, the portal has the whole timeout to answer it."""
+    client.pacer.back_off(25)
+    portal.faults.add("hang", route="SendSMS")
+    sending = await tasks.start(client.send_sms(ICCID, "Hello"))
+    await clock.advance(26)
+    await until(lambda: portal.journal.find("PUT", SMS))
+
+    await clock.advance(28)
+    await asyncio.sleep(0.05)
+    assert not sending.done()
+    # aiohttp rounds up to a whole second.
+    await clock.advance(3)
+
+    with pytest.raises(IotPortalOutcomeUnknownError):
+        await sending
+
+
 async def test_repeated_read(make: Make, portal: MockPortal, clock: Clock, tasks: Tasks) -> None:
     """What a person reads is not repeated when the 30 s are over."""
     client = await make(retry_wait=LONG)
@@ -440,15 +461,22 @@ async def test_repeated_read(make: Make, portal: MockPortal, clock: Clock, tasks
     portal.journal.assert_called_once("GET", STATUS)
 
 
+@pytest.mark.parametrize(("bound", "waits"), [(min, (10, 20)), (max, (30, 60))])
 async def test_waits_between_repetitions(
-    make: Make, portal: MockPortal, clock: Clock, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    portal: MockPortal,
+    clock: Clock,
+    tasks: Tasks,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: Callable[[float, float], float],
+    waits: tuple[int, int],
 ) -> None:
-    """A read is repeated after half the wait at least, and a second time after twice as long."""
-    monkeypatch.setattr("custom_components.iot_portal.api.client.uniform", lambda least, _: least)
+    """A read is repeated after half to one and a half of the wait, and a second time after twice as long."""
+    monkeypatch.setattr("custom_components.iot_portal.api.client.uniform", bound)
     client = await make(retry_wait=20)
     portal.faults.add("status", route="getStatus", status=500)
     reading = await tasks.start(client.get_status(ICCID), Priority.POLL)
-    for reads, wait in ((1, 10), (2, 20)):
+    for reads, wait in enumerate(waits, start=1):
         await until(partial(_has_received, portal, reads))
         await asyncio.sleep(0.05)
         await clock.advance(wait - 2)
