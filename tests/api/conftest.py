@@ -1,6 +1,8 @@
 """Fixtures: the client, and a mock portal on a real socket behind it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+import socket
 
 from aiohttp import ClientSession, TCPConnector
 import pytest
@@ -61,6 +63,19 @@ def make_client(
         )
 
     return make
+
+
+@pytest.fixture
+def deaf_url(socket_enabled: None) -> Iterator[str]:
+    """Return the address of a server that never accepts a connection."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            # These fill the queue, and the next one hangs.
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api"
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The client against the mock portal, on a real socket."""
 
 import asyncio
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 import secrets
-import socket
 from typing import Any
 from unittest.mock import Mock
 
@@ -28,7 +26,7 @@ from custom_components.iot_portal.api import (
     IotPortalResponseError,
     IotPortalTimeoutError,
 )
-from custom_components.iot_portal.api.pacing import Priority, priority
+from custom_components.iot_portal.api.pacing import PauseReason, Priority, priority
 from mock_portal import MockPortal
 
 from .conftest import CREDENTIALS, ICCID, MakeClient
@@ -283,20 +281,12 @@ async def test_connection_refused(make_client: MakeClient) -> None:
         await client.send_sms(ICCID, "Hello")
 
 
-async def test_connection_timeout(make_client: MakeClient) -> None:
+async def test_connection_timeout(make_client: MakeClient, deaf_url: str) -> None:
     """When connecting takes too long, the error says that the write was not sent."""
-    with ExitStack() as sockets:
-        listening = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(3):
-            # Nobody accepts, so these fill the queue and the next one hangs.
-            waiting = sockets.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listening.getsockname())
-        port = listening.getsockname()[1]
-        client = make_client(base_url=f"http://127.0.0.1:{port}/api", timeout=0.4)
+    client = make_client(base_url=deaf_url, timeout=0.4)
 
-        with pytest.raises(IotPortalTimeoutError) as raised:
-            await client.send_sms(ICCID, "Hello")
+    with pytest.raises(IotPortalTimeoutError) as raised:
+        await client.send_sms(ICCID, "Hello")
 
     assert not raised.value.may_have_arrived
 
@@ -372,13 +362,14 @@ async def test_write_without_login(client: IotPortalClient, portal: MockPortal) 
     portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
 
 
-async def test_server_error(client: IotPortalClient, portal: MockPortal) -> None:
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_server_error(client: IotPortalClient, portal: MockPortal, status: int) -> None:
     """A read is repeated after server errors; a write is not."""
-    portal.faults.add("status", route="ctdUsage", status=500, times=2)
-    portal.faults.add("status", route="SendSMS", status=500)
+    portal.faults.add("status", route="ctdUsage", status=status, times=2)
+    portal.faults.add("status", route="SendSMS", status=status)
 
     assert (await client.get_usage(ICCID)).status == "INVENTORY"
-    with pytest.raises(IotPortalOutcomeUnknownError, match="500"):
+    with pytest.raises(IotPortalOutcomeUnknownError, match=str(status)):
         await client.send_sms(ICCID, "Hello")
     portal.journal.assert_called_once("PUT", f"/SendSMS/{ICCID}/1")
 
@@ -423,6 +414,7 @@ async def test_rate_limit(
     else:
         assert retry_after is not None
         assert least <= retry_after <= most
+    assert client.pacer.pause_reason is PauseReason.TOO_MANY_REQUESTS
     portal.journal.assert_called_once("GET", f"/ctdUsage/{ICCID}")
 
 
@@ -443,6 +435,7 @@ async def test_rate_limit_until(
         await client.get_usage(ICCID)
 
     assert least <= (raised.value.retry_after or 0) <= most
+    assert client.pacer.pause_reason is PauseReason.UNAVAILABLE
 
 
 @pytest.mark.parametrize(
@@ -534,6 +527,7 @@ async def test_evidence(
         {"status": 200, "body": {"success": False, "message": "token expired"}},
         {"status": 400, "body": {"message": "invalid session"}},
         {"status": 200, "body": "<html>Please log in</html>"},
+        {"status": 500, "body": {"message": "the session has expired"}},
     ],
     ids=str,
 )
@@ -548,12 +542,13 @@ async def test_token_that_expires_in_other_words(
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     await client.login()
     monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 1)
+    now += 1799
     portal.faults.add("status", route="ctdUsage", times=1, **answer)
     with pytest.raises(IotPortalResponseError):
         await client.get_usage(ICCID)
     assert portal.journal.logins == 1
 
-    now += 1800
+    now += 1
     portal.faults.add("status", route="ctdUsage", times=1, **answer)
     assert await client.get_usage(ICCID)
     assert portal.journal.logins == 2
@@ -721,17 +716,33 @@ async def test_rejected_new_token_with_a_code(client: IotPortalClient, portal: M
     assert (raised.value.code, raised.value.evidence) == ("10000001", Evidence.STRONG)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 404, "body": {"errorCode": "20000001"}},
+        {"status": 404, "body": "not found"},
+        {"status": 403, "body": "forbidden"},
+        {"status": 500, "body": {"message": "out of memory"}},
+        {"status": 504, "body": ""},
+    ],
+    ids=str,
+)
 async def test_clear_error_under_an_old_token(
-    client: IotPortalClient, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+    client: IotPortalClient,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any],
 ) -> None:
     """An error that cannot be about the token makes no new log-in, however old the token is."""
     now = 1000.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 1)
     await client.login()
     now += 1800
+    portal.faults.add("status", route="ctdUsage", **answer)
 
-    with pytest.raises(IotPortalNotFoundError):
-        await client.get_usage(UNKNOWN_ICCID)
+    with pytest.raises(IotPortalResponseError):
+        await client.get_usage(ICCID)
 
     assert portal.journal.logins == 1
 

@@ -417,13 +417,60 @@ async def test_own_log_in_takes_the_time(
     # aiohttp rounds timeouts up to a whole second.
     await clock.advance(21)
     await until(lambda: len(portal.journal.find("POST", "/Login")) == 2)
+    await clock.advance(7)
     assert not sending.done()
 
-    await clock.advance(10)
+    await clock.advance(3)
 
     with pytest.raises(IotPortalTimeoutError):
         await sending
     portal.journal.assert_not_called("PUT", SMS)
+
+
+async def test_late_own_log_in(
+    make: Make, portal: MockPortal, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log-in that begins just before the 30 s are over has a second for its answer, or it could never succeed."""
+    client = await make(is_logged_in=False, poll_timeout=29)
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    portal.faults.add("hang", route="Login")
+
+    async def until_received(logins: int) -> None:
+        while len(portal.journal.find("POST", "/Login")) < logins:  # noqa: ASYNC110  timers stand still
+            await asyncio.sleep(0)
+
+    await tasks.start(client.get_status(ICCID), Priority.POLL)
+    await until_received(1)
+    sending = await tasks.start(client.send_sms(ICCID, "Hello"))
+    now += 29.9
+    await until_received(2)
+
+    now += 0.9
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not sending.done()
+    now += 0.2
+
+    with pytest.raises(IotPortalTimeoutError):
+        await sending
+
+
+async def test_connecting_takes_half_of_the_time(
+    session: ClientSession, deaf_url: str, clock: Clock, tasks: Tasks
+) -> None:
+    """What nobody accepts fails after half of the timeout, as a connection that was not made."""
+    client = IotPortalClient(session, deaf_url, CREDENTIALS, timeout=20)
+    logging_in = await tasks.start(client.login())
+    await asyncio.sleep(0.05)
+
+    await clock.advance(9)
+    assert not logging_in.done()
+    # aiohttp rounds up to a whole second.
+    await clock.advance(2)
+
+    with pytest.raises(IotPortalTimeoutError, match="connection was not made"):
+        await logging_in
 
 
 async def test_answer_takes_its_own_time(

@@ -55,7 +55,8 @@ MAX_LOGIN_WAIT: Final = 60 * 60
 # Seconds that a log-in is given at least, however long it has waited.
 MIN_LOGIN_TIMEOUT: Final = 1
 
-_LOGIN_REFUSED_STATUSES: Final = {400, 401, 403, 422}
+# Beside 401, which means it everywhere.
+_LOGIN_REFUSED_STATUSES: Final = {400, 403, 422}
 _TRANSIENT_STATUSES: Final = {500, 502, 504}
 _ABOUT_TOKEN: Final = re.compile(r"\b(token|session|log ?in|sign ?in)\b", re.IGNORECASE)
 
@@ -393,7 +394,7 @@ def _is_vague(err: IotPortalResponseError) -> bool:
     """Return whether an error may mean that the token has expired; one of the server only if it says so."""
     is_server_error = err.status >= 500  # noqa: PLR2004
     may_be = not is_server_error or bool(_ABOUT_TOKEN.search(err.message))
-    return type(err) is IotPortalResponseError and not err.is_strong and may_be
+    return type(err) is IotPortalResponseError and may_be
 
 
 def _is_transient(err: IotPortalError) -> bool:
