@@ -90,7 +90,6 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             LOGGER,
             config_entry=entry,
             name=f"{DOMAIN} {self.title}",
-            update_interval=timedelta(seconds=account.schedule.interval),
             request_refresh_debouncer=_background_debouncer(hass),
         )
         self.data = SimData(settings=self._settings(), writes=account.pending_writes.of(self.iccid))
@@ -167,7 +166,6 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         # After the first read the entities become available, even if the portal reports what an earlier run read.
         self.always_update = not self.has_been_read
         requested, self._next_priority = self._next_priority, Priority.POLL
-        self._must_read_all |= requested is Priority.USER
         reads_all = self._must_read_all
         known = self.data
         reader = SimReader(self.client, self.iccid, known.invalidate() if reads_all else known)
@@ -259,7 +257,6 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         history, events = tell_read(before, read, dt_util.now())
         history, status_events, context = self._tell_status(history, read.status)
         self.data = self._build_data(read, history).with_use()
-        self.account.async_schedule_update()
         if context is not None or status_events:
             # Before anything else can update the entities, in another context.
             self._async_update_in(context)

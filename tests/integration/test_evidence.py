@@ -101,6 +101,21 @@ async def test_refusal_from_the_start(
     assert not exists(hass, ICCID, "last_ip")
 
 
+async def test_refusal_in_a_read_that_fails(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A route that the portal itself refuses is not asked again, also when the rest of the read failed."""
+    portal.sims[ICCID].refused_routes = frozenset({"ctdUsage"})
+    portal.faults.add("status", route="getStatus", status=500)
+    entry = await set_up(ICCID)
+    assert find_issue(hass, "route_refused", entry) is not None
+    portal.journal.clear()
+
+    await poll(hass, freezer)
+
+    assert {call.route for call in portal.journal} == {"getStatus"}
+
+
 async def test_part_that_keeps_failing(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:

@@ -150,6 +150,23 @@ async def test_pause_without_length(
     assert not list(portal.journal)
 
 
+async def test_after_a_pause(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM is read again when the pause ends that the portal asked for, not sooner, and not a whole poll later."""
+    await set_up(ICCID)
+    portal.faults.add("status", status=429, headers={"Retry-After": "120"}, times=1)
+    await poll(hass, freezer)
+    assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
+    portal.journal.clear()
+
+    await advance_time(hass, freezer, timedelta(seconds=115))
+    assert not list(portal.journal)
+    await advance_time(hass, freezer, timedelta(seconds=10))
+
+    assert state_of(hass, ICCID, "status") == "inventory"
+
+
 @pytest.mark.parametrize(
     ("fault", "says", "says_again"),
     [

@@ -119,6 +119,22 @@ async def test_known_entities_are_there_at_once(
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1.5
 
 
+async def test_known_entities_do_not_wait_for_the_portal(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Entities from before a restart are there while the first read still waits for its answer."""
+    entry = await set_up(OTHER_ICCID)
+    portal.faults.add("hang", route="ctdUsage")
+
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+
+    state = hass.states.get(f"sensor.sim_{OTHER_ICCID}_rate_plan")
+    assert state is not None
+    assert "restored" not in state.attributes
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_refusals_outlast_a_restart(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
@@ -145,9 +161,13 @@ async def test_refusals_outlast_a_restart(
 
 
 async def test_refresh_reads_everything(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle: str,
 ) -> None:
-    """A refresh also makes refused requests, and those that are only due every few hours."""
+    """A refresh also makes refused requests, and those that are only due every few hours; the polls after it do not."""
     portal.sims[idle].refused_routes = frozenset({"sessionInfo"})
     await set_up(idle)
     portal.sims[idle].refused_routes = frozenset()
@@ -160,6 +180,10 @@ async def test_refresh_reads_everything(
 
     assert state_of(hass, idle, "last_ip") == "10.1.2.3"
     assert state_of(hass, idle, "rate_plan") == "Another"
+
+    portal.journal.clear()
+    await poll(hass, freezer)
+    assert routes(portal, idle) == ["ctdUsage"]
 
 
 async def test_refresh_that_fails(

@@ -26,6 +26,7 @@ from tests.faults.clock import WallClock
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import (
     device_id,
+    log_messages,
     open_sim_dialog,
     send_sms,
     state_of,
@@ -327,6 +328,49 @@ async def test_hanging_sim(
     await clock.advance(timedelta(seconds=31))
     with pytest.raises(HomeAssistantError, match="may have been carried out"):
         await hanging
+
+
+async def test_refresh_of_a_sim_that_is_removed(
+    hass: HomeAssistant, set_up: SetUp, clock: WallClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refresh whose SIM is removed while it waits ends without an error, shown or logged."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    pacer = entry.runtime_data.account.client.pacer
+    pacer.back_off(25)
+    pressing = hass.async_create_task(press(hass))
+    await clock.advance(timedelta(seconds=5))
+    removed = next(sub for sub in entry.subentries.values() if sub.unique_id == ICCID)
+
+    hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
+    await until(lambda: removed.subentry_id not in entry.runtime_data.sims)
+    pacer.back_off(3600)
+    await pressing
+
+    assert not log_messages(caplog)
+
+
+async def test_refresh_that_cannot_start_moves_no_poll(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """A SIM is polled at its usual time after a refresh that was not sent."""
+    entry = await set_up(ICCID)
+    await clock.advance(timedelta(minutes=1))
+    account = entry.runtime_data.account
+    account.client.pacer.back_off(25)
+    pressing = hass.async_create_task(press(hass))
+    await clock.advance(timedelta(seconds=5))
+    account.client.pacer.back_off(40)
+    with pytest.raises(HomeAssistantError, match="asked for a pause"):
+        await pressing
+    (sim,) = entry.runtime_data.sims.values()
+    usual = timedelta(seconds=account.seconds_until_poll(sim))
+    portal.journal.clear()
+
+    await pass_time(clock, usual - timedelta(seconds=5))
+    assert not list(portal.journal)
+    await clock.advance(timedelta(seconds=10))
+
+    await until(lambda: portal.journal.find("GET", f"/ctdUsage/{ICCID}"))
 
 
 async def test_stopped_script(
