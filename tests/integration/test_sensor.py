@@ -21,7 +21,15 @@ from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import advance_time, exists, poll, record_events, state_of, wait_for_sums
+from .helpers import (
+    advance_time,
+    exists,
+    log_messages,
+    poll,
+    record_events,
+    state_of,
+    wait_for_sums,
+)
 
 
 async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
@@ -148,6 +156,27 @@ async def test_pause_without_length(
         await hass.async_block_till_done(wait_background_tasks=True)
 
     assert not list(portal.journal)
+
+
+async def test_renamed_sim_in_the_log(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log calls a SIM by the name that it has now."""
+    entry = await set_up(ICCID)
+    (subentry,) = entry.subentries.values()
+    hass.config_entries.async_update_subentry(entry, subentry, title="Pump house")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    portal.faults.add("status", status=404, body={"errorCode": "20000001"})
+
+    await poll(hass, freezer)
+
+    assert any(
+        text.startswith("Error fetching iot_portal Pump house") for text in log_messages(caplog)
+    )
 
 
 async def test_after_a_pause(
