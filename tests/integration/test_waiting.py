@@ -137,6 +137,8 @@ async def test_paused(
 
     assert portal_state(hass).attributes["paused_until"] is None
     assert portal_state(hass).attributes["pause_reason"] is None
+    # Each SIM has its place in the interval.
+    await pass_time(clock, A_POLL)
     await until(lambda: portal.journal.find("GET", f"/ctdUsage/{ICCID}"))
     await until(lambda: portal.journal.find("GET", f"/ctdUsage/{OTHER_ICCID}"))
     portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
