@@ -1,10 +1,10 @@
 """Time differences on a system clock that may be set back, and days that begin at local midnight."""
 
+from asyncio import TimerHandle
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
 
@@ -32,23 +32,29 @@ def async_track_midnight(hass: HomeAssistant, action: Callable[[], None]) -> CAL
 
     Home Assistant's `async_track_time_change` skips a day whose midnight is lost to summer time.
     """
-    cancel: CALLBACK_TYPE
+    timer: TimerHandle
 
     @callback
     def schedule() -> None:
-        nonlocal cancel
-        tomorrow = dt_util.now().date() + timedelta(days=1)
-        job = HassJob(day_began, cancel_on_shutdown=True)
-        cancel = async_track_point_in_utc_time(hass, job, dt_util.start_of_local_day(tomorrow))
+        nonlocal timer
+        now = dt_util.now()
+        tomorrow = dt_util.start_of_local_day(now.date() + timedelta(days=1))
+        # Home Assistant cancels timers that have such a job as their argument when it stops.
+        timer = hass.loop.call_at(
+            hass.loop.time() + (dt_util.as_utc(tomorrow) - now).total_seconds(),
+            hass.async_run_hass_job,
+            HassJob(day_began, cancel_on_shutdown=True),
+        )
 
     @callback
-    def day_began(_: datetime) -> None:
+    def day_began() -> None:
+        # A moment too soon, or after the clock was set back, it waits for the same midnight again.
         schedule()
         action()
 
     @callback
     def stop() -> None:
-        cancel()
+        timer.cancel()
 
     schedule()
     return stop

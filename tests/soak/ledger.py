@@ -209,7 +209,7 @@ class Ledger:
     def _check_end_of_sms(self, event: str, request: WriteRequest, told: Any) -> None:
         """Check that the portal has the same end of an SMS."""
         sms = self._portal.state.sms[int(told["sms_id"])]
-        if sms.text != request.value or sms.status.lower() != event:
+        if sms.text != request.value or f"sms_{sms.status.lower()}" != event:
             self._promises.mark_broken(Promise.TOLD_THE_TRUTH, f"{event} for {request}: {sms}")
 
     def read_journal(self) -> None:
