@@ -308,3 +308,30 @@ async def test_diagnostics(
     assert "ACTIVATED" in str(diagnostics)
     assert "anna" not in str(diagnostics)
     assert "context" not in str(diagnostics)
+
+
+async def test_change_while_another_acts(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    ben: MockUser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A change that is being saved while somebody acts on the SIM does not become theirs."""
+    entry = await set_up(ICCID)
+    (sim,) = entry.runtime_data.sims.values()
+    histories = entry.runtime_data.account.histories
+    keep = histories.async_keep
+
+    async def act_and_keep(*args: Any) -> None:
+        sim.async_writes_changed(Context(user_id=ben.id))
+        await keep(*args)
+
+    monkeypatch.setattr(histories, "async_keep", act_and_keep)
+    changes = Changes(hass)
+    portal.sims[ICCID].set_status("DEACTIVATED")
+
+    await poll(hass, freezer)
+
+    assert ("sensor.status", "deactivated", None) in changes.take()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -14,6 +15,7 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
@@ -184,6 +186,25 @@ async def test_refresh_reads_everything(
     portal.journal.clear()
     await poll(hass, freezer)
     assert routes(portal, idle) == ["ctdUsage"]
+
+
+async def test_refresh_during_a_poll(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, idle: str
+) -> None:
+    """A refresh that waits for the end of a poll reads everything after it."""
+    await set_up(idle)
+    portal.sims[idle].device["ratePlan"] = "Another"
+    portal.faults.add("delay", route="ctdUsage", seconds=0.2, times=1)
+    portal.journal.clear()
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=24))
+    await wait_for_requests(portal, f"GET /ctdUsage/{idle}")
+
+    await hass.services.async_call(
+        "button", "press", {"entity_id": f"button.sim_{idle}_refresh"}, blocking=True
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert state_of(hass, idle, "rate_plan") == "Another"
 
 
 async def test_refresh_that_fails(
