@@ -145,6 +145,19 @@ class DevicePage:
         """Press the button of an entity."""
         await self.row(name).get_by_role("button", name="Press").click()
 
+    async def add_label(self, name: str) -> None:
+        """Add a label in the settings of the device."""
+        await self._page.get_by_role("button", name="Edit settings").click()
+        settings = self._page.locator("dialog-device-registry-detail")
+        await settings.get_by_role("button", name="Add label").click()
+        labels = self._page.locator(OPEN_LIST)
+        await labels.get_by_text(name, exact=True).click()
+        # Some versions keep the list open, for further labels.
+        if await labels.count():
+            await self._page.keyboard.press("Escape")
+        await settings.get_by_role("button", name="Update").click()
+        await expect(settings.get_by_role("button")).to_have_count(0)
+
 
 class ActionsPage:
     """Settings > Tools > Actions."""
@@ -213,12 +226,86 @@ class BlueprintsPage:
         return AutomationPage(self._page)
 
 
-class AutomationPage:
-    """The editor of an automation."""
+class AutomationsPage:
+    """Settings > Automations & scenes."""
+
+    PATH = "/config/automation/dashboard"
 
     def __init__(self, page: Page) -> None:
         """Store the page."""
         self._page = page
+
+    async def create(self) -> AutomationPage:
+        """Start an empty automation."""
+        await self._page.get_by_role("button", name="Create automation").click()
+        dialog = self._page.locator("ha-dialog-new-automation")
+        await dialog.get_by_text("Create new automation").click()
+        return AutomationPage(self._page)
+
+
+class ElementDialog:
+    """The dialog that adds a trigger, a condition or an action."""
+
+    def __init__(self, page: Page, target: str) -> None:
+        """Locate the dialog, in which a target has been chosen."""
+        self._root = page.locator("add-automation-element-dialog")
+        self._target = target
+
+    def item(self, name: str) -> Locator:
+        """Return a trigger, a condition or an action that is offered for the target."""
+        return self._root.get_by_role("button", name=f"{name} {self._target}", exact=True)
+
+    async def choose(self, name: str) -> None:
+        """Add a trigger, a condition or an action, after which its form opens."""
+        await self.item(name).click()
+        await expect(self._root.get_by_role("button")).to_have_count(0)
+
+
+class AutomationPage:
+    """The editor of an automation."""
+
+    def __init__(self, page: Page) -> None:
+        """Store the page, and locate the form of the trigger, condition or action that is open."""
+        self._page = page
+        self._form = page.locator("ha-automation-sidebar")
+
+    async def offer(self, kind: str, label: str) -> ElementDialog:
+        """Open the dialog that adds a trigger, a condition or an action, and choose a label for its target."""
+        await self._page.get_by_role("button", name=f"Add {kind}").click()
+        dialog = self._page.locator("add-automation-element-dialog")
+        await expect(dialog.get_by_role("button", name="By target")).to_be_visible()
+        await dialog.get_by_role("button", name=label, exact=True).click()
+        return ElementDialog(self._page, label)
+
+    async def set_number(self, number: str) -> None:
+        """Fill in the only number of the form."""
+        await self._form.get_by_role("spinbutton").fill(number)
+
+    async def write(self, text: str) -> None:
+        """Fill in the only text area of the form."""
+        await self._form.locator("textarea").fill(text)
+
+    async def turn_on(self) -> None:
+        """Turn on the only toggle of the form."""
+        await self._form.locator("ha-switch").click()
+        await expect(self._form.get_by_role("switch")).to_be_checked()
+
+    async def close_form(self) -> None:
+        """Close the form."""
+        await self._form.get_by_role("button", name="Close").click()
+        await expect(self._form.get_by_role("button")).to_have_count(0)
+
+    def row(self, name: str) -> Locator:
+        """Return the row of a trigger, a condition or an action."""
+        return self._page.get_by_role("heading", name=name, level=3)
+
+    async def save_as(self, name: str) -> None:
+        """Save a new automation, and wait until it has an ID."""
+        await self._page.get_by_role("button", name="Save").click()
+        dialog = self._page.locator("ha-dialog-automation-save")
+        await dialog.get_by_role("textbox", name="Name").fill(name)
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(self._page).to_have_url(re.compile(r"/edit/\d+"))
 
     async def choose_entity(self, device: str) -> None:
         """Choose an entity of a device in the first empty field for entities."""
