@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Unpack, override
 
 from homeassistant.const import ATTR_DEVICE_ID, CONF_OPTIONS, CONF_PLATFORM, CONF_TARGET
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+from homeassistant.exceptions import ConditionErrorMessage
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.condition import (
     ATTR_BEHAVIOR,
@@ -16,7 +17,7 @@ from homeassistant.helpers.condition import (
     ConditionConfig,
 )
 from homeassistant.helpers.selector import NumericThresholdMode
-from homeassistant.helpers.typing import ConfigType, TemplateVarsType
+from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .const import CONF_ONLY_TRIGGERING_SIM, DOMAIN
@@ -79,7 +80,7 @@ class SimCondition(Condition):
         """Return whether the SIMs meet the condition."""
         sims = self._target.sims
         if self._options[CONF_ONLY_TRIGGERING_SIM]:
-            device_id = _triggering_device(kwargs.get("variables"))
+            device_id = _triggering_device(kwargs.get("variables") or {})
             sims = [sim for sim in sims if _device_of(sim) == device_id]
         answers = [
             answer
@@ -91,9 +92,13 @@ class SimCondition(Condition):
         return any(answers)
 
 
-def _triggering_device(variables: TemplateVarsType) -> str | None:
-    """Return the device of the SIM that has triggered the automation."""
-    trigger = (variables or {}).get("trigger")
+def _triggering_device(variables: Mapping[str, Any]) -> str | None:
+    """Return the device of the SIM that has triggered the automation; raise an error where nothing can have."""
+    if "trigger" not in variables:
+        # The editor, which tests conditions all the time, would show that this one did not pass.
+        name = f"{DOMAIN} {CONF_ONLY_TRIGGERING_SIM}"
+        raise ConditionErrorMessage(name, "only an automation has a SIM that triggered it")
+    trigger = variables["trigger"]
     if not isinstance(trigger, Mapping):
         return None
     is_ours = str(trigger.get(CONF_PLATFORM)).startswith(f"{DOMAIN}.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, CONF_EXCLUDE
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import (
     area_registry as ar,
@@ -25,8 +25,11 @@ from .coordinator import IotPortalSimCoordinator
 from .follow_up import TrackedSim
 from .runtime_data import IotPortalConfigEntry
 
-# What a trigger and a condition take for a target.
-TARGET: Final = vol.All(cv.TARGET_FIELDS, cv.has_at_least_one_key(*map(str, cv.TARGET_FIELDS)))
+# What a trigger and a condition take for a target. From 2026.11 on Home Assistant knows targets to exclude.
+TARGET: Final = vol.All(
+    cv.TARGET_FIELDS,
+    cv.has_at_least_one_key(*({str(key) for key in cv.TARGET_FIELDS} - {CONF_EXCLUDE})),
+)
 # The statuses of a trigger or a condition.
 STATUSES: Final = vol.All(cv.ensure_list, [vol.All(cv.string, str.strip)])
 # A change of one of these can change what a target names.
@@ -42,49 +45,72 @@ class Target:
     """What a target names: the devices of SIMs by subentry id, and accounts by entry id.
 
     `fleets` are the accounts that are named themselves, as a device or by one of their entities: automations take such
-    an account for all its SIMs. `accounts` are those of everything that is named.
+    an account for all its SIMs but those in `excluded`. `accounts` are those of everything that is named.
     """
 
     sims: Mapping[str, dr.DeviceEntry]
     fleets: frozenset[str]
     accounts: frozenset[str]
+    excluded: frozenset[str]
 
     @classmethod
     def select(cls, hass: HomeAssistant, config: Mapping[str, Any]) -> Self:
-        """Return what a target names now."""
-        selection = TargetSelection(dict(config))
-        devices = _devices(hass, _extract(hass, selection))
+        """Return what a target names now, without what it excludes: a SIM by any of its entities, as it is named."""
+        exclude = config.get(CONF_EXCLUDE) or {}
+        excluded, fleets = _sims(_devices(hass, exclude)), _fleets(hass, exclude)
+        devices = [
+            device
+            for device in _devices(hass, config)
+            if device.config_subentry_id not in excluded and device.config_entry_id not in fleets
+        ]
         # An answer follows the order in which devices were given.
         given = {id_: n for n, id_ in enumerate(cv.ensure_list(config.get(ATTR_DEVICE_ID)))}
         devices.sort(key=lambda device: given.get(device.id, len(given)))
-        named = TargetSelection({})
-        named.device_ids, named.entity_ids = selection.device_ids, selection.entity_ids
         return cls(
-            sims={
-                device.config_subentry_id: device
-                for device in devices
-                if device.config_subentry_id is not None
-            },
-            fleets=frozenset(
-                device.config_entry_id
-                for device in _devices(hass, _extract(hass, named))
-                if device.config_subentry_id is None
-            ),
+            sims=_sims(devices),
+            fleets=_fleets(hass, config) - fleets,
             accounts=frozenset(device.config_entry_id for device in devices),
+            excluded=frozenset(excluded),
         )
 
     def has_sim(self, sim: TrackedSim) -> bool:
         """Return whether a SIM is named, by itself or with all SIMs of its account."""
-        return sim.subentry.subentry_id in self.sims or sim.config_entry.entry_id in self.fleets
+        subentry_id = sim.subentry.subentry_id
+        return subentry_id in self.sims or (
+            sim.config_entry.entry_id in self.fleets and subentry_id not in self.excluded
+        )
 
 
-def _extract(hass: HomeAssistant, selection: TargetSelection) -> SelectedEntities:
-    """Return the entities and devices that a target names, diagnostic entities too."""
-    return async_extract_referenced_entity_ids(hass, selection, primary_entities_only=False)
+def _extract(hass: HomeAssistant, config: Mapping[str, Any]) -> SelectedEntities:
+    """Return the entities and devices that ids name, diagnostic entities too, whatever is excluded."""
+    ids = {key: value for key, value in config.items() if key != CONF_EXCLUDE}
+    return async_extract_referenced_entity_ids(
+        hass, TargetSelection(ids), primary_entities_only=False
+    )
 
 
-def _devices(hass: HomeAssistant, found: SelectedEntities) -> list[dr.DeviceEntry]:
-    """Return the devices of this integration among what a target names, by their names."""
+def _sims(devices: list[dr.DeviceEntry]) -> dict[str, dr.DeviceEntry]:
+    """Return the devices of SIMs by subentry id."""
+    return {
+        device.config_subentry_id: device
+        for device in devices
+        if device.config_subentry_id is not None
+    }
+
+
+def _fleets(hass: HomeAssistant, config: Mapping[str, Any]) -> frozenset[str]:
+    """Return the accounts that ids of devices and entities name."""
+    named = {key: config[key] for key in (ATTR_DEVICE_ID, ATTR_ENTITY_ID) if key in config}
+    return frozenset(
+        device.config_entry_id
+        for device in _devices(hass, named)
+        if device.config_subentry_id is None
+    )
+
+
+def _devices(hass: HomeAssistant, config: Mapping[str, Any]) -> list[dr.DeviceEntry]:
+    """Return the devices of this integration that ids name, by their names."""
+    found = _extract(hass, config)
     entities = er.async_get(hass)
     owners = {
         entity.device_id
@@ -106,7 +132,7 @@ def _devices(hass: HomeAssistant, found: SelectedEntities) -> list[dr.DeviceEntr
 
 def missing_from(hass: HomeAssistant, config: Mapping[str, Any]) -> list[str]:
     """Return the ids in a target that Home Assistant does not know."""
-    found = _extract(hass, TargetSelection(dict(config)))
+    found = _extract(hass, config)
     entities = er.async_get(hass)
     unknown = {
         entity_id
