@@ -552,7 +552,8 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
         events = cycle_events + imei_events
     if data.session is not None:
         history, session_events = _tell_session(history, data.session, now)
-        history = replace(history, session_checked_at=now)
+        if data.session.started is not None or data.session.ended is not None:
+            history = replace(history, session_checked_at=now)
         events += session_events
     return replace(history, told=told + len(events)), events
 
@@ -639,7 +640,11 @@ def _tell_session(
         events.append(
             SimEvent(
                 event_type=SimEventType.DATA_SESSION_STARTED,
-                attributes={"started": started, "ip_address": session.ip_address},
+                attributes={
+                    "started": started,
+                    "ip_address": session.ip_address,
+                    "previous_ended": old.ended,
+                },
             )
         )
     if has_ended:

@@ -33,6 +33,7 @@ from .models import (
     SimEventType,
     SmsEventType,
     is_one_of,
+    normalize_status,
 )
 from .targets import STATUSES, TARGET, TrackedTarget, device_of
 from .triggering_sim import triggered_by
@@ -139,10 +140,12 @@ class TargetTrigger(Trigger):
     ) -> None:
         """Run the automation for a SIM."""
         context = context or Context()
+        pending = sim.data.writes.awaited_status
         known = {
             "device_id": device_of(self._hass, sim.config_entry, sim.iccid),
             "sim_name": sim.title,
             "iccid_last_digits": sim.iccid[-LAST_DIGITS:],
+            "pending_status": normalize_status(pending.status) if pending else None,
         }
         with triggered_by(sim, context):
             self._run_action({**variables, **known}, says.format(sim.title), context)

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
@@ -246,16 +245,23 @@ async def test_data_session(
     ran = await automate(hass, [trigger_for(hass, entry, kind) for kind in kinds])
 
     sim.open_session()
+    began = second(sim.session_started)
     await poll(hass, freezer)
     (started,) = runs(ran)
     sim.close_session()
+    closed = second(sim.session_ended)
     await poll(hass, freezer)
     (ended,) = runs(ran)
+    sim.open_session()
+    await poll(hass, freezer)
+    (again,) = runs(ran)
 
     assert started.items() >= of(OTHER_ICCID, hass, entry).items()
-    assert moment(started["started"]) == moment(ended["started"]) == second(sim.session_started)
-    assert moment(ended["ended"]) == second(sim.session_ended)
+    assert moment(started["started"]) == moment(ended["started"]) == began
+    assert moment(ended["ended"]) == closed
     assert started["ip_address"]
+    assert started["previous_ended"] is None
+    assert again["previous_ended"] == ended["ended"]
 
 
 async def test_moved(
@@ -307,7 +313,7 @@ async def test_gone(
             await advance_time(hass, freezer, timedelta(hours=2))
 
     await miss()
-    assert runs(ran) == [of(OTHER_ICCID, hass, entry)]
+    assert runs(ran) == [{**of(OTHER_ICCID, hass, entry), "pending_status": None}]
     await hass.config_entries.async_reload(entry.entry_id)
     for _ in range(3):
         await advance_time(hass, freezer, timedelta(hours=2))
@@ -528,31 +534,35 @@ async def test_data_used_over_an_outage(
     assert runs(ran) == []
 
 
-async def test_while_home_assistant_starts(
+async def test_start(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """What the first poll finds waits for the automations, which listen once Home Assistant has started."""
+    """What happened before a start, and is read before the automations listen, runs them once they do."""
     entry = await set_up(OTHER_ICCID)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[OTHER_ICCID].data_usage = 90 * PERCENT
     portal.sims[OTHER_ICCID].set_status("TEST_READY")
-    hass.set_state(CoreState.starting)
-
-    await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    hass.set_state(CoreState.not_running)
     ran = await automate(
         hass,
         [
-            trigger_for(hass, entry, "status_changed"),
             trigger_for(hass, entry, "data_used_crossed_threshold", threshold=above(80)),
+            trigger_for(hass, entry, "status_changed"),
         ],
     )
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
     assert runs(ran) == []
-    hass.set_state(CoreState.running)
-    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_start()
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert [run.get("to") or run["used_percent"] for run in runs(ran)] == ["test_ready", 90]
+    assert sorted(run.get("to") or str(run["used_percent"]) for run in runs(ran)) == [
+        "90.0",
+        "test_ready",
+    ]
+    await poll(hass, freezer)
+    assert runs(ran) == []
 
 
 async def test_data_used_and_a_new_allowance(
