@@ -1,15 +1,12 @@
 """The blueprints hold beliefs of their own: what they must not do on weak evidence."""
 
-import asyncio
-from datetime import timedelta
 from pathlib import Path
 import shutil
 
 from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from .home import A_POLL, ICCID, Home
+from .home import ICCID, Home
 from .odd_portal import page
 
 BLUEPRINTS = Path(__file__).parents[2] / "blueprints"
@@ -26,7 +23,10 @@ async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "alias": "Guard",
         "use_blueprint": {
             "path": "iot_portal/data_cap_guard.yaml",
-            "input": {"data_used": home.entity_id("allowance_used"), "deactivate": True},
+            "input": {
+                "sims": {"entity_id": home.entity_id("allowance_used")},
+                "deactivate": True,
+            },
         },
     }
     assert await async_setup_component(home.hass, "persistent_notification", {})
@@ -43,21 +43,8 @@ async def deactivations(home: Home, *readings: float | None) -> int:
         else:
             home.portal.well()
             home.use(megabytes)
-        await poll_and_run(home)
+        await home.poll()
     return home.portal.count("RequestStatusChange")
-
-
-async def poll_and_run(home: Home) -> None:
-    """Poll, and let the automation run, which gives the other entities of the SIM a moment.
-
-    An automation may go on to wait for a value, so that Home Assistant never has nothing to do.
-    """
-    for time in (A_POLL, *[timedelta(seconds=2)] * 3):
-        home.freezer.tick(time)
-        async_fire_time_changed(home.hass)
-        for _ in range(500):
-            # Time is frozen, so only iterations of the loop can be waited for.
-            await asyncio.sleep(0)
 
 
 async def test_guard_acts_at_the_limit(guard: Home) -> None:
@@ -78,7 +65,7 @@ async def test_guard_and_a_correction(guard: Home) -> None:
     first = await deactivations(guard, 500.001)
     for status in ("DEACTIVATED", "ACTIVATED"):
         guard.portal.set(ICCID, status=status)
-        await poll_and_run(guard)
+        await guard.poll()
 
     assert await deactivations(guard, 499.999, 501, 0, 502, 470, 503) == first
 
@@ -102,6 +89,6 @@ async def test_guard_and_a_zero_for_hours(guard: Home) -> None:
     first = await deactivations(guard, 501)
     for status in ("DEACTIVATED", "ACTIVATED"):
         guard.portal.set(ICCID, status=status)
-        await poll_and_run(guard)
+        await guard.poll()
 
     assert await deactivations(guard, *[0] * 30, 502, 503, 520) == first == 1

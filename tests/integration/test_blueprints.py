@@ -1,6 +1,5 @@
 """The automation blueprints: what a user notices of each, and what must not happen."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
 import logging
@@ -13,30 +12,27 @@ from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHE
 from homeassistant.components.blueprint import importer
 from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import CoreState, Event, HomeAssistant, State, callback
+from homeassistant.core import CoreState, Event, HomeAssistant, State
 from homeassistant.helpers import (
     config_validation as cv,
-    device_registry as dr,
     entity_registry as er,
 )
-from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import parse_yaml
 import pytest
 from pytest_homeassistant_custom_component.common import (
     async_capture_events,
-    async_fire_time_changed,
     async_get_persistent_notifications,
     mock_restore_cache,
 )
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 
-from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL, DOMAIN
+from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import advance_time, call_action, device_id, poll, state_of
+from .helpers import add_sims, advance_time, call_action, device_id, poll, state_of
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = Path("blueprints/automation/iot_portal")
@@ -90,45 +86,17 @@ def entity(hass: HomeAssistant, platform: str, key: str, iccid: str = OTHER_ICCI
     return entity_id
 
 
-async def until(hass: HomeAssistant, entity_id: str, is_there: Callable[[State], bool]) -> None:
-    """Wait for a state without waiting for the automation, which is itself still running."""
-    there = asyncio.Event()
-
-    @callback
-    def look(*_: object) -> None:
-        if (state := hass.states.get(entity_id)) is not None and is_there(state):
-            there.set()
-
-    stop = async_track_state_change_event(hass, entity_id, look)
-    look()
-    await there.wait()
-    stop()
+def fleet(hass: HomeAssistant, *iccids: str) -> dict[str, list[str]]:
+    """Return the target of a blueprint that names SIMs by their devices."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    return {"device_id": [device_id(hass, entry, iccid) for iccid in iccids or (OTHER_ICCID,)]}
 
 
-async def hurry(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Advance time by the delay that an automation gives the other entities of the SIM."""
-    for _ in range(20):
-        # Time is frozen, so only iterations of the loop can be waited for.
-        await asyncio.sleep(0)
-    await advance_time(hass, freezer, timedelta(seconds=2))
-
-
-def is_running(state: State) -> bool:
-    """Return whether an automation is running."""
-    return bool(state.attributes["current"])
-
-
-async def read_and_run(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Advance time past the next poll, and wait until the automation has run."""
-    freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
-    async_fire_time_changed(hass)
-    done = asyncio.ensure_future(hass.async_block_till_done(wait_background_tasks=True))
-    runs = asyncio.ensure_future(until(hass, AUTOMATION, is_running))
-    await asyncio.wait({done, runs}, return_when=asyncio.FIRST_COMPLETED)
-    if not done.done():
-        await hurry(hass, freezer)
-    await done
-    runs.cancel()
+async def run_by_hand(hass: HomeAssistant) -> None:
+    """Run the automation by hand."""
+    await hass.services.async_call(
+        "automation", "trigger", {"entity_id": AUTOMATION}, blocking=True
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -237,58 +205,23 @@ def test_documented(name: str) -> None:
                 assert rows[item["name"]].split()[0].strip("`") == str(default)
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "offers"),
-    [
-        ("data_cap_guard", "data_used", {"allowance_used"}),
-        ("imei_changed", "lifecycle", {"sim_event", "sms_event"}),
-        ("monthly_report", "lifecycle", {"sim_event", "sms_event"}),
-        ("no_session", "in_session", {"data_session"}),
-        ("no_session", "session_ended", {"session_started", "session_ended", "date_activated"}),
-    ],
-)
-async def test_offers(
-    hass: HomeAssistant,
-    set_up: SetUp,
-    all_entities: None,
-    name: str,
-    key: str,
-    offers: set[str],
-) -> None:
-    """The dialog offers the right entities of a SIM and few others, none of the account."""
-    await set_up(ICCID)
-    blueprint = read((REPOSITORY / FOLDER / f"{name}.yaml").read_text())
-    (wanted,) = blueprint.inputs[key]["selector"]["entity"]["filter"]
-    wanted = dict(wanted)
-    model = wanted.pop("device", {}).get("model")
-    found = set()
-    for item in er.async_get(hass).entities.values():
-        state = hass.states.get(item.entity_id)
-        assert state is not None
-        known = state.attributes | {"integration": item.platform, "domain": item.domain}
-        fits = all(known.get(name) in cv.ensure_list(value) for name, value in wanted.items())
-        if fits and model in {None, model_of(hass, item.device_id)}:
-            found.add(item.unique_id.removeprefix(f"{ICCID}_"))
-
-    assert found == offers
-
-
-async def test_offers_sims(hass: HomeAssistant, set_up: SetUp) -> None:
-    """The dialog offers the SIMs, but not their account."""
+@pytest.mark.parametrize("name", FILES)
+async def test_offers(hass: HomeAssistant, set_up: SetUp, name: str) -> None:
+    """The dialog offers SIMs and, except for SMS, their account; nothing of other integrations."""
     entry = await set_up(ICCID)
-    blueprint = read((REPOSITORY / FOLDER / "sms_reboot.yaml").read_text())
-    (wanted,) = blueprint.inputs["sim"]["selector"]["device"]["filter"]
+    blueprint = read((REPOSITORY / FOLDER / name).read_text())
+    (wanted,) = cv.ensure_list(blueprint.inputs["sims"]["selector"]["target"]["entity"])
+
+    offered = {
+        item.device_id
+        for item in er.async_get(hass).entities.values()
+        if item.platform == wanted["integration"]
+        and item.domain in wanted.get("domain", [item.domain])
+    }
 
     assert wanted["integration"] == DOMAIN
-    assert model_of(hass, device_id(hass, entry, ICCID)) == wanted["model"]
-    assert model_of(hass, device_id(hass, entry, entry.entry_id)) != wanted["model"]
-
-
-def model_of(hass: HomeAssistant, device: str | None) -> str | None:
-    """Return the model of a device."""
-    found = dr.async_get(hass).async_get(device or "")
-    assert isinstance(found, dr.DeviceEntry)
-    return found.model
+    account = {device_id(hass, entry, entry.entry_id)} if name != "sms_reboot.yaml" else set()
+    assert offered == {device_id(hass, entry, ICCID)} | account
 
 
 def _table(section: str) -> Iterator[list[str]]:
@@ -306,7 +239,7 @@ async def use(
 ) -> None:
     """Set the data usage to a percentage of the allowance, and read the SIM."""
     portal.sims[OTHER_ICCID].data_usage = round(percent * PERCENT)
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
 
 
 def requests(portal: MockPortal) -> int:
@@ -330,7 +263,7 @@ async def test_cap_warns_once(
 ) -> None:
     """Crossing the limit causes one notification a cycle, and no deactivation by default."""
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED)
+    await automate("data_cap_guard", sims=fleet(hass))
     await use(hass, portal, freezer, 79.9)
     assert notes(hass) == []
 
@@ -365,9 +298,7 @@ async def test_cap_deactivates_once(
 ) -> None:
     """Crossing the cap deactivates the SIM once in each cycle, even if the user activates it again."""
     entry = await set_up(OTHER_ICCID)
-    await automate(
-        "data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True, deactivate_percent=95
-    )
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True, deactivate_percent=95)
     await use(hass, portal, freezer, 85)
     assert len(notes(hass)) == 1
     assert requests(portal) == 0
@@ -418,7 +349,7 @@ async def test_cap_of_a_count_that_falls(
     """A count that the portal corrects, or that is gone for a while, is no new cycle: the cap is not crossed again."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
     await use(hass, portal, freezer, 95)
     for percent in readings:
         await use(hass, portal, freezer, percent)
@@ -439,7 +370,7 @@ async def test_cap_of_a_sim_that_the_user_took_off(
 ) -> None:
     """Usage that is reported after the user deactivated the SIM causes no notification."""
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
     await use(hass, portal, freezer, 85)
     await dismiss(hass)
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
@@ -460,7 +391,7 @@ async def test_cap_after_a_jump_over_a_reset(
     """Falling usage starts a new cycle, and crossing both limits at once causes one notification."""
     portal.sims[OTHER_ICCID].data_usage = 150 * PERCENT
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
     assert requests(portal) == 0
 
     await use(hass, portal, freezer, 1)
@@ -487,25 +418,19 @@ async def test_cap_after_an_outage(
     """A limit that was crossed during an outage counts; one that was crossed before does not count again."""
     entry = await set_up(OTHER_ICCID)
     await use(hass, portal, freezer, before)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
 
     if is_reload:
         portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
         await hass.config_entries.async_reload(entry.entry_id)
     else:
         portal.faults.add("status", status=500)
-        portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
-        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
-        async_fire_time_changed(hass)
-        await until(hass, AUTOMATION, is_running)
+        await use(hass, portal, freezer, 111)
         assert state_of(hass, OTHER_ICCID, "allowance_used") == STATE_UNAVAILABLE
         assert requests(portal) == 0
         assert notes(hass) == []
         portal.faults.clear()
-        freezer.tick(timedelta(minutes=DEFAULT_POLL_INTERVAL * 1.5 + 1))
-        async_fire_time_changed(hass)
-    await until(hass, ALLOWANCE_USED, lambda state: state.state == "111.0")
-    await hurry(hass, freezer)
+    await poll(hass, freezer)
     await poll(hass, freezer)
 
     assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 111
@@ -522,30 +447,27 @@ async def test_cap_at_start(
     freezer: FrozenDateTimeFactory,
     is_read_before: bool,
 ) -> None:
-    """A cap that was crossed while Home Assistant was not running counts once the usage is known."""
+    """A cap that was crossed while Home Assistant was not running counts once the usage is known; an older one does not."""
     entry = await set_up(OTHER_ICCID)
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     if is_read_before:
         await poll(hass, freezer)
-    else:
-        await hass.config_entries.async_unload(entry.entry_id)
+    await hass.config_entries.async_unload(entry.entry_id)
     hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
     assert requests(portal) == 0
-
+    assert notes(hass) == []
     await hass.async_start()
-    if not is_read_before:
-        await until(hass, AUTOMATION, is_running)
-        assert requests(portal) == 0
-        assert notes(hass) == []
-        await hass.config_entries.async_setup(entry.entry_id)
-        await until(hass, ALLOWANCE_USED, lambda state: state.state == "120.0")
-    await hurry(hass, freezer)
+    await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert requests(portal) == 1
-    assert len(notes(hass)) == 1
+    expected = 0 if is_read_before else 1
+    assert requests(portal) == expected
+    assert len(notes(hass)) == expected
     await poll(hass, freezer)
-    assert requests(portal) == 1
+    assert requests(portal) == expected
 
 
 async def test_cap_at_start_of_a_sim_that_is_off(
@@ -556,14 +478,14 @@ async def test_cap_at_start_of_a_sim_that_is_off(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """A SIM that is already deactivated gets no status request, but a notification."""
-    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
-    await set_up(OTHER_ICCID)
-    hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    entry = await set_up(OTHER_ICCID)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await hass.config_entries.async_unload(entry.entry_id)
+    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
 
-    await hass.async_start()
-    await hurry(hass, freezer)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
 
     assert requests(portal) == 0
     assert notes(hass) == [f"SIM {OTHER_ICCID} has used 120.0 % of its data allowance."]
@@ -584,18 +506,14 @@ async def test_cap_while_a_change_is_pending(
 ) -> None:
     """A pending status change is not replaced, also after a restart; one to another status is reported."""
     portal.dialects["status_change"] = "never"
-    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     entry = await set_up(OTHER_ICCID)
-    sim = device_id(hass, entry, OTHER_ICCID)
-    await call_action(hass, "request_status_change", {"device_id": sim, "status": status})
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await call_action(hass, "request_status_change", {**fleet(hass), "status": status})
     await hass.config_entries.async_unload(entry.entry_id)
-    hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED, deactivate=True)
+    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
 
-    await hass.async_start()
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(hass, ALLOWANCE_USED, lambda state: state.state == "120.0")
-    await hurry(hass, freezer)
+    await hass.async_block_till_done(wait_background_tasks=True)
 
     assert requests(portal) == 1
     (note,) = notes(hass)
@@ -617,9 +535,11 @@ async def test_cap_that_cannot_be_enforced(
     await set_up(OTHER_ICCID)
     await automate(
         "data_cap_guard",
-        data_used=ALLOWANCE_USED,
+        sims=fleet(hass),
         deactivate=True,
-        deactivate_actions=show_variables(message="message", used="used", is_asked="is_asked"),
+        deactivate_actions=show_variables(
+            message="message", used="trigger.used_percent", is_asked="is_asked"
+        ),
     )
 
     await use(hass, portal, freezer, 101)
@@ -640,17 +560,36 @@ async def test_cap_by_hand(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A manual run of the automation reports a limit that has already been crossed."""
-    portal.sims[OTHER_ICCID].data_usage = 90 * PERCENT
+    """A run by hand does nothing: no SIM has triggered it, and a limit that was crossed before is not told again."""
+    portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", data_used=ALLOWANCE_USED)
+    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+
+    await run_by_hand(hass)
+    await poll(hass, freezer)
+
     assert notes(hass) == []
+    assert requests(portal) == 0
 
-    await hass.services.async_call("automation", "trigger", {"entity_id": AUTOMATION})
-    await until(hass, AUTOMATION, is_running)
-    await hurry(hass, freezer)
 
-    assert notes(hass) == [f"SIM {OTHER_ICCID} has used 90.0 % of its data allowance."]
+async def test_cap_of_a_fleet(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """One automation for an account guards all its SIMs, also those added later, and acts on the one that crosses the cap."""
+    entry = await set_up(ICCID)
+    await automate("data_cap_guard", sims=fleet(hass, entry.entry_id), deactivate=True)
+    await add_sims(hass, entry.entry_id, OTHER_ICCID)
+
+    await use(hass, portal, freezer, 101)
+
+    assert requests(portal) == 1
+    portal.journal.assert_not_called("PUT", f"/RequestStatusChange/{ICCID}")
+    (note,) = notes(hass)
+    assert note.endswith("It was asked to be deactivated.")
 
 
 # --- Reboot by SMS
@@ -682,14 +621,16 @@ async def test_reboot(
 ) -> None:
     """An SMS is sent when the router has been offline for long enough, and again only after the cool-down."""
     events = async_capture_events(hass, TOLD)
-    entry = await set_up(OTHER_ICCID)
+    await set_up(OTHER_ICCID)
     await automate(
         "sms_reboot",
         watched=PING,
         cool_down=2,
-        sim=device_id(hass, entry, OTHER_ICCID),
+        sims=fleet(hass),
         text="RESTART 1234",
-        result_actions=show_variables(message="message", is_sent="is_sent", sms_id="sms_id"),
+        result_actions=show_variables(
+            message="message", is_sent="is_sent", sms_id="sims[0].sms_id"
+        ),
     )
 
     await fail(hass, freezer, minutes=9)
@@ -698,8 +639,9 @@ async def test_reboot(
 
     await fail(hass, freezer)
     assert sent_messages(portal) == [{"messageText": "RESTART 1234"}]
-    message = f"SIM {OTHER_ICCID} was sent an SMS."
-    assert shown_variables(events) == [{"message": message, "is_sent": True, "sms_id": 4711}]
+    assert shown_variables(events) == [
+        {"message": "The SMS was sent.", "is_sent": True, "sms_id": 4711}
+    ]
     assert notes(hass) == []
 
     await fail(hass, freezer)
@@ -735,21 +677,21 @@ async def test_reboot_fails(
     """An SMS that failed or has an unknown outcome is reported and never repeated automatically."""
     portal.faults.add(route="SendSMS", **fault)
     events = async_capture_events(hass, TOLD)
-    entry = await set_up(OTHER_ICCID)
+    await set_up(OTHER_ICCID)
     await automate(
         "sms_reboot",
         watched=PING,
-        sim=device_id(hass, entry, OTHER_ICCID),
-        result_actions=show_variables(is_sent="is_sent", sms_id="sms_id"),
+        sims=fleet(hass),
+        result_actions=show_variables(is_sent="is_sent", sims="sims"),
     )
 
     await fail(hass, freezer)
 
     assert sent_messages(portal) == [{"messageText": "reboot"}]
     (note,) = notes(hass)
-    assert note.startswith(f"The SMS to SIM {OTHER_ICCID} failed;")
+    assert note.startswith("The SMS failed;")
     assert "not repeated" in note
-    assert shown_variables(events) == [{"is_sent": False, "sms_id": None}]
+    assert shown_variables(events) == [{"is_sent": False, "sims": []}]
 
     portal.faults.clear()
     await fail(hass, freezer)
@@ -771,8 +713,8 @@ async def test_reboot_after_a_restart(
     """The cool-down continues after a restart of Home Assistant."""
     last = dt_util.utcnow() - timedelta(hours=hours)
     mock_restore_cache(hass, [State(AUTOMATION, STATE_ON, {"last_triggered": last.isoformat()})])
-    entry = await set_up(OTHER_ICCID)
-    await automate("sms_reboot", watched=PING, sim=device_id(hass, entry, OTHER_ICCID))
+    await set_up(OTHER_ICCID)
+    await automate("sms_reboot", watched=PING, sims=fleet(hass))
 
     await fail(hass, freezer)
 
@@ -787,14 +729,40 @@ async def test_reboot_with_a_text_that_is_too_long(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """A text that is too long for an SMS is reported when it is to be sent."""
-    entry = await set_up(OTHER_ICCID)
-    sim = device_id(hass, entry, OTHER_ICCID)
-    await automate("sms_reboot", watched=PING, sim=sim, text="x" * 161)
+    await set_up(OTHER_ICCID)
+    await automate("sms_reboot", watched=PING, sims=fleet(hass), text="x" * 161)
 
     await fail(hass, freezer)
 
     assert sent_messages(portal) == []
     assert len(notes(hass)) == 1
+
+
+async def test_reboot_fails_for_one(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Of several SIMs the notification names the one that got no SMS."""
+    portal.faults.add("status", status=403, route="SendSMS", iccid=ICCID)
+    events = async_capture_events(hass, TOLD)
+    await set_up(ICCID, OTHER_ICCID)
+    await automate(
+        "sms_reboot",
+        watched=PING,
+        sims=fleet(hass, ICCID, OTHER_ICCID),
+        result_actions=show_variables(is_sent="is_sent", sms_id="sims[1].sms_id"),
+    )
+
+    await fail(hass, freezer)
+
+    assert len(sent_messages(portal)) == 1
+    (note,) = notes(hass)
+    assert note.startswith(f"The SMS failed for SIM {ICCID}; ")
+    assert OTHER_ICCID not in note
+    assert shown_variables(events) == [{"is_sent": False, "sms_id": 4711}]
 
 
 # --- SIM moved to another device
@@ -820,15 +788,15 @@ async def test_moved(
     """A move is reported once, even as the first event of a SIM; nothing is deactivated by default."""
     entry = await set_up(OTHER_ICCID)
     lifecycle = entity(hass, "event", "sim_event")
-    await automate("imei_changed", lifecycle=[lifecycle])
+    await automate("imei_changed", sims=fleet(hass))
     assert hass.states.is_state(lifecycle, STATE_UNKNOWN)
 
     # New software in the same device, and another change.
     portal.sims[OTHER_ICCID].swap_imei(OLD_IMEI[:-1] + "9")
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
     assert notes(hass) == []
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
 
     (note,) = notes(hass)
     moved = f"was in the device with the IMEI …{OLD_IMEI[-4:-1]}9 and is in …{NEW_IMEI[-4:]} now."
@@ -839,14 +807,14 @@ async def test_moved(
     await hass.services.async_call(
         "automation", "trigger", {"entity_id": AUTOMATION}, blocking=True
     )
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     state = hass.states.get(lifecycle)
     assert state is not None
     assert state.attributes["event_type"] == "moved_to_another_device"
     portal.sims[OTHER_ICCID].set_status("TEST_READY")
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
     assert notes(hass) == []
     assert requests(portal) == 0
 
@@ -868,11 +836,11 @@ async def test_imei_that_is_missing(
 ) -> None:
     """An IMEI that is missing for a while is no move, and hides none."""
     await set_up(OTHER_ICCID)
-    await automate("imei_changed", lifecycle=[entity(hass, "event", "sim_event")], deactivate=True)
+    await automate("imei_changed", sims=fleet(hass), deactivate=True)
 
     for imei in imeis:
         portal.sims[OTHER_ICCID].imei = imei
-        await read_and_run(hass, freezer)
+        await poll(hass, freezer)
 
     assert requests(portal) == moves
     assert len(notes(hass)) == moves
@@ -888,19 +856,18 @@ async def test_moved_and_deactivated(
 ) -> None:
     """A SIM that has moved is deactivated once, if the user wants that."""
     await set_up(ICCID, OTHER_ICCID)
-    lifecycle = [entity(hass, "event", "sim_event", iccid) for iccid in (ICCID, OTHER_ICCID)]
-    await automate("imei_changed", lifecycle=lifecycle, deactivate=True)
+    await automate("imei_changed", sims=fleet(hass, ICCID, OTHER_ICCID), deactivate=True)
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
 
     (note,) = notes(hass)
     assert note.endswith("It was asked to be deactivated.")
     assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
     portal.sims[OTHER_ICCID].swap_imei(OLD_IMEI)
     # The way back could be an old answer, so it is believed when it has been read twice.
-    await read_and_run(hass, freezer)
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
     assert requests(portal) == 1
     (note,) = notes(hass)
     assert note.endswith(f"is in …{OLD_IMEI[-4:]} now.")
@@ -923,12 +890,12 @@ async def test_moved_while_a_change_is_pending(
     entry = await set_up(OTHER_ICCID)
     sim = device_id(hass, entry, OTHER_ICCID)
     await call_action(hass, "request_status_change", {"device_id": sim, "status": "activated"})
-    await automate("imei_changed", lifecycle=entity(hass, "event", "sim_event"), deactivate=True)
+    await automate("imei_changed", sims=fleet(hass), deactivate=True)
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
     if is_there:
         portal.sims[OTHER_ICCID].set_status("ACTIVATED")
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
 
     (note,) = notes(hass)
     if is_there:
@@ -953,16 +920,16 @@ async def test_moved_and_not_deactivated(
     await set_up(OTHER_ICCID)
     await automate(
         "imei_changed",
-        lifecycle=entity(hass, "event", "sim_event"),
+        sims=fleet(hass),
         deactivate=True,
         warn_actions=show_variables(
-            message="message", old="old_imei", new="new_imei", asked="is_asked"
+            message="message", old="trigger.from", new="trigger.to", asked="is_asked"
         ),
     )
 
     portal.sims[OTHER_ICCID].swap_imei(NEW_IMEI)
-    await read_and_run(hass, freezer)
-    await read_and_run(hass, freezer)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
 
     assert requests(portal) == 1
     (shown,) = shown_variables(events)
@@ -973,20 +940,9 @@ async def test_moved_and_not_deactivated(
 # --- No data session
 
 
-async def read_session(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Advance time by a poll, and by the second in which the automation waits for the other sensor."""
-    await poll(hass, freezer)
-    await advance_time(hass, freezer, timedelta(seconds=2))
-
-
 async def watch(hass: HomeAssistant, automate: Automate, hours: float = 2) -> None:
     """Set up the automation for the SIM."""
-    await automate(
-        "no_session",
-        in_session=entity(hass, "binary_sensor", "data_session"),
-        session_ended=entity(hass, "sensor", "session_ended"),
-        hours=hours,
-    )
+    await automate("no_session", sims=fleet(hass), hours=hours)
 
 
 @pytest.fixture
@@ -1037,14 +993,14 @@ async def test_session_starts_again(
     assert len(notes(hass)) == 1
 
     portal.sims[OTHER_ICCID].open_session()
-    await read_session(hass, freezer)
+    await poll(hass, freezer)
     assert hass.states.is_state(entity(hass, "binary_sensor", "data_session"), STATE_ON)
     assert notes(hass) == []
     await advance_time(hass, freezer, timedelta(hours=5))
     assert notes(hass) == []
 
     portal.sims[OTHER_ICCID].close_session()
-    await read_session(hass, freezer)
+    await poll(hass, freezer)
     assert notes(hass) == []
     await advance_time(hass, freezer, timedelta(hours=3))
     assert len(notes(hass)) == 1
@@ -1052,7 +1008,7 @@ async def test_session_starts_again(
     # A session that started and ended between two polls counts, too.
     portal.sims[OTHER_ICCID].open_session()
     portal.sims[OTHER_ICCID].close_session()
-    await read_session(hass, freezer)
+    await poll(hass, freezer)
     assert notes(hass) == []
 
 
@@ -1072,22 +1028,46 @@ async def test_session_starts_again_in_an_outage(
 
     for expected in (1, 0):
         portal.faults.add("status", status=500)
-        await read_session(hass, freezer)
+        await poll(hass, freezer)
         portal.faults.clear()
-        await read_session(hass, freezer)
+        await poll(hass, freezer)
         assert len(notes(hass)) == expected
         await dismiss(hass)
 
-    await hass.services.async_call(
-        "automation", "trigger", {"entity_id": AUTOMATION}, blocking=True
-    )
-    assert len(notes(hass)) == 1
-    portal.faults.add("status", status=500)
-    await read_session(hass, freezer)
-    portal.faults.clear()
-    portal.sims[OTHER_ICCID].open_session()
-    await read_session(hass, freezer)
-    assert notes(hass) == []
+
+async def test_session_starts_again_after_an_outage(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+) -> None:
+    """A session that starts during an outage or while Home Assistant is stopped dismisses the warning."""
+    entry = await set_up(OTHER_ICCID)
+    await watch(hass, automate)
+    for is_stopped in (False, True):
+        await advance_time(hass, freezer, timedelta(hours=3))
+        assert len(notes(hass)) == 1
+        # There is nothing to tell whoever runs it by hand.
+        await run_by_hand(hass)
+
+        if is_stopped:
+            await hass.config_entries.async_unload(entry.entry_id)
+            portal.sims[OTHER_ICCID].open_session()
+            await hass.config_entries.async_setup(entry.entry_id)
+            await hass.async_block_till_done(wait_background_tasks=True)
+        else:
+            portal.faults.add("status", status=500)
+            await poll(hass, freezer)
+            assert len(notes(hass)) == 1
+            portal.faults.clear()
+            portal.sims[OTHER_ICCID].open_session()
+            await poll(hass, freezer)
+        assert notes(hass) == []
+
+        portal.sims[OTHER_ICCID].close_session()
+        await poll(hass, freezer)
 
 
 async def test_no_session_while_nothing_is_known(
@@ -1102,7 +1082,7 @@ async def test_no_session_while_nothing_is_known(
     await set_up(OTHER_ICCID)
     await watch(hass, automate)
     fault = portal.faults.add("status", status=500)
-    await read_session(hass, freezer)
+    await poll(hass, freezer)
     for _ in range(3):
         await advance_time(hass, freezer, timedelta(hours=1))
     assert state_of(hass, OTHER_ICCID, "session_ended") == STATE_UNAVAILABLE
@@ -1111,19 +1091,35 @@ async def test_no_session_while_nothing_is_known(
     portal.faults.clear()
     portal.sims[OTHER_ICCID].session_count = None
     portal.faults.add("status", route="sessionInfo", status=200, body={"iccid": OTHER_ICCID})
-    await read_session(hass, freezer)
-    await read_session(hass, freezer)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
     assert state_of(hass, OTHER_ICCID, "session_ended") == STATE_UNKNOWN
     assert notes(hass) == []
     assert fault.fired
 
     portal.faults.clear()
-    await read_session(hass, freezer)
-    await read_session(hass, freezer)
+    await poll(hass, freezer)
+    await poll(hass, freezer)
     assert len(notes(hass)) == 1
 
 
-@pytest.mark.parametrize(("hours", "expected"), [(1, 0), (9, 1)], ids=["warned", "not warned"])
+async def test_no_session_before_the_automation(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    automate: Automate,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    idle_sim: None,
+) -> None:
+    """A lack of sessions that is older than the automation is not reported."""
+    await set_up(OTHER_ICCID)
+    await advance_time(hass, freezer, timedelta(hours=3))
+    await watch(hass, automate)
+    await advance_time(hass, freezer, timedelta(hours=3))
+    assert notes(hass) == []
+
+
+@pytest.mark.parametrize("is_warned", [True, False], ids=["warned", "not warned"])
 async def test_no_session_after_a_restart(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -1131,19 +1127,23 @@ async def test_no_session_after_a_restart(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
     idle_sim: None,
-    hours: float,
-    expected: int,
+    is_warned: bool,
 ) -> None:
-    """A warning from before a restart is not repeated after it."""
-    freezer.tick(timedelta(hours=10))
-    last = dt_util.utcnow() - timedelta(hours=hours)
-    mock_restore_cache(hass, [State(AUTOMATION, STATE_ON, {"last_triggered": last.isoformat()})])
-    await set_up(OTHER_ICCID)
-
+    """A warning from before a restart is not repeated after it; what became due meanwhile is reported."""
+    entry = await set_up(OTHER_ICCID)
     await watch(hass, automate)
-    await advance_time(hass, freezer, timedelta(minutes=16))
+    if is_warned:
+        await advance_time(hass, freezer, timedelta(hours=3))
+        assert len(notes(hass)) == 1
+        await dismiss(hass)
+    await hass.config_entries.async_unload(entry.entry_id)
+    freezer.tick(timedelta(hours=10))
 
-    assert len(notes(hass)) == expected
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await poll(hass, freezer)
+
+    assert len(notes(hass)) == (0 if is_warned else 1)
 
 
 # --- Monthly report
@@ -1158,8 +1158,7 @@ async def test_report(
 ) -> None:
     """The end of a cycle is reported once for each SIM, with the portal's data."""
     entry = await set_up(ICCID, OTHER_ICCID)
-    lifecycle = [entity(hass, "event", "sim_event", iccid) for iccid in (ICCID, OTHER_ICCID)]
-    await automate("monthly_report", lifecycle=lifecycle)
+    await automate("monthly_report", sims=fleet(hass, ICCID, OTHER_ICCID))
     portal.sims[ICCID].data_usage = 1_049_999
     sim = portal.sims[OTHER_ICCID]
     sim.data_usage, sim.sms_usage, sim.voice_usage, sim.session_count = 123_456_789, 4, 61, 12
@@ -1206,13 +1205,13 @@ async def test_report_of_the_users_own(
     await set_up(ICCID, OTHER_ICCID)
     await automate(
         "monthly_report",
-        lifecycle=[entity(hass, "event", "sim_event", ICCID)],
+        sims=fleet(hass, ICCID),
         report_actions=show_variables(
-            name="sim_name",
-            megabytes="megabytes",
-            sms="sms",
-            voice="voice_seconds",
-            sessions="sessions",
+            name="trigger.sim_name",
+            megabytes="trigger.used_mb",
+            sms="trigger.sms_usage",
+            voice="trigger.voice_usage",
+            sessions="trigger.session_count",
         ),
     )
 
