@@ -27,7 +27,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.iot_portal import account
 from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
 from custom_components.iot_portal.follow_up import PATIENCE, QUICK_CHECKS
-from custom_components.iot_portal.sms import MAX_POLLS_FOR_UNKNOWN_SMS, MAX_POLLS_FOR_UNREADABLE_SMS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -567,6 +566,32 @@ async def test_sms_seen_by_a_poll(
     portal.journal.assert_called_once("GET", "/GetSMS/4711")
 
 
+async def test_sms_check_that_fails(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+) -> None:
+    """A check of an SMS that fails, or tells no status, changes nothing, and a later one tells its end."""
+    portal.state.timings.sms_seconds = 30
+    entry = await set_up(OTHER_ICCID)
+    happened = record_events(hass, "sms", OTHER_ICCID)
+    await send_sms(hass, entry)
+    for seconds, answer in (
+        (6, {"status": 200, "body": {"smsMsgId": "4711", "status": "Pending"}}),
+        (10, {"status": 500}),
+        (15, {"status": 200, "body": {"smsMsgId": "4711"}}),
+    ):
+        portal.faults.add("status", route="GetSMS", times=1, **answer)
+        await advance_time(hass, freezer, timedelta(seconds=seconds))
+        assert state_of(hass, OTHER_ICCID, "last_sms_status") == "pending"
+
+    await advance_time(hass, freezer, timedelta(minutes=1))
+
+    assert [event for event, _ in happened] == ["sent", "delivered"]
+
+
 async def test_sms_that_nobody_knows_of(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
@@ -759,7 +784,7 @@ async def test_received(
 
 @pytest.mark.parametrize(
     ("polls", "expected"),
-    [(MAX_POLLS_FOR_UNKNOWN_SMS - 1, ["Battery low"]), (MAX_POLLS_FOR_UNKNOWN_SMS, [])],
+    [(3, ["Battery low"]), (4, [])],
     ids=["in time", "too late"],
 )
 async def test_received_before_the_portal_knows_it(
@@ -862,11 +887,11 @@ async def test_received_for_another_sim(
     body = {"iccid": ICCID, "status": "Received", "messageText": "Secret"}
     portal.faults.add("status", route="GetSMS", status=200, body=body)
 
-    for _ in range(MAX_POLLS_FOR_UNREADABLE_SMS + 3):
+    for _ in range(99):
         await poll(hass, freezer)
 
     assert not happened
-    assert len(portal.journal.find(route="GetSMS")) == MAX_POLLS_FOR_UNREADABLE_SMS
+    assert len(portal.journal.find(route="GetSMS")) == 96
 
 
 async def test_received_with_a_text_of_any_kind(

@@ -172,7 +172,7 @@ async def test_list_with_more_pages(
 ) -> None:
     """A list of SMS that has more pages is logged once, until a list was complete again."""
     logged = []
-    for number, is_last in enumerate((False, False, True, False)):
+    for number, is_last in enumerate((True, False, False, True, False)):
         body: dict[str, object] = {"smsMsgIds": [], "lastPage": is_last}
         portal.faults.add("status", route="GetSMSIds", status=200, body=body, times=1)
         if number:
@@ -181,7 +181,7 @@ async def test_list_with_more_pages(
             await set_up(OTHER_ICCID, options={CONF_WATCH_SMS: True})
         logged.append(sum("lists only some of the SMS" in text for text in log_messages(caplog)))
 
-    assert logged == [1, 1, 1, 2]
+    assert logged == [0, 1, 1, 1, 2]
 
 
 async def test_seen_are_stored(

@@ -375,6 +375,33 @@ async def test_refresh_that_cannot_start_moves_no_poll(
     await until(lambda: portal.journal.find("GET", f"/ctdUsage/{ICCID}"))
 
 
+@pytest.mark.parametrize("route", ["GetSMS", "getStatus"])
+async def test_hanging_checks(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock, route: str
+) -> None:
+    """While the checks of earlier writes hang, an SMS goes out at once: the last place is kept for people."""
+    entry = await set_up(ICCID, OTHER_ICCID, options={"max_concurrent_requests": 2})
+    portal.dialects["status_change"] = "never"
+    portal.faults.add("hang", route=route)
+    for iccid in (ICCID, OTHER_ICCID):
+        target = {"device_id": device_id(hass, entry, iccid)}
+        action, data = (
+            ("send_sms", {"message": "Hello"})
+            if route == "GetSMS"
+            else ("request_status_change", {"status": "activated"})
+        )
+        await hass.services.async_call(DOMAIN, action, target | data, blocking=True)
+    await clock.advance(timedelta(seconds=6))
+    await until(lambda: portal.journal.find(route=route))
+    await asyncio.sleep(0.05)
+    assert len(portal.journal.find(route=route)) == 1
+    portal.journal.clear()
+
+    hass.async_create_task(notify(hass, OTHER_ICCID))
+
+    await until(lambda: portal.journal.find("PUT", f"/SendSMS/{OTHER_ICCID}/1"))
+
+
 async def test_stopped_script(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
 ) -> None:
