@@ -723,6 +723,7 @@ async def test_gone_before_the_answer(
     portal.journal.clear()
     async_fire_time_changed(hass, dt_util.utcnow() + QUICK_CHECKS[0] + timedelta(seconds=1))
     await hass.async_block_till_done(wait_background_tasks=True)
+    assert not portal.journal.find(route="GetSMS")
     # After a reload the new coordinator follows the status.
     assert len(portal.journal.find("GET", f"/getStatus/{ICCID}")) == (0 if is_removed else 1)
     await hass.config_entries.async_unload(entry.entry_id)
