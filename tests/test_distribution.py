@@ -128,6 +128,7 @@ MANIFEST_SCHEMA = vol.Schema(
         vol.Required("issue_tracker"): LINK,
         vol.Required("requirements"): [],
         vol.Required("version"): str,
+        vol.Optional("after_dependencies"): [str],
         vol.Optional("dependencies"): [str],
         vol.Optional("quality_scale"): vol.In(["bronze", "silver", "gold", "platinum"]),
     }

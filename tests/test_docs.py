@@ -29,7 +29,6 @@ TESTED_BY = {
     ("README.md", "yaml"): "tests/integration/test_docs.py",
     ("docs/architecture.md", "mermaid"): HERE,
     ("docs/automations.md", "yaml"): "tests/integration/test_automations_page.py",
-    ("docs/dashboard.md", "yaml"): "tests/integration/test_dashboard.py",
     ("docs/examples.md", "yaml"): "tests/integration/test_docs.py",
     ("docs/fleets.md", "promql"): "tests/e2e/test_fleets_doc.py",
     ("docs/fleets.md", "yaml"): "tests/e2e/test_fleets_doc.py",

@@ -8,8 +8,11 @@ from typing import Any, Final
 from homeassistant.auth.models import User
 from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components import websocket_api
+from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.components.frontend import add_extra_js_url
 from homeassistant.components.http.server import StaticPathConfig
+from homeassistant.components.script import scripts_with_blueprint
+from homeassistant.components.script.helpers import async_get_blueprints
 from homeassistant.components.websocket_api.connection import ActiveConnection
 from homeassistant.components.websocket_api.decorators import async_response, websocket_command
 from homeassistant.config_entries import ConfigEntry
@@ -23,6 +26,7 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.loader import async_get_integration
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
+from yarl import URL
 
 from .account import LARGE_FLEET
 from .api import ACTIVATED_WORDS
@@ -32,13 +36,17 @@ from .text import as_html
 COMMAND: Final = f"{DOMAIN}/dashboard"
 MODULE: Final = "frontend/dashboard.js"
 MODULE_URL: Final = f"/{DOMAIN}/dashboard.js"
-# A script that the user creates and everybody may run; see docs/dashboard.md.
-SMS_SCRIPT: Final = "script.write_an_sms"
+# Its source, wherever it was copied or imported from, ends in the path.
+SMS_BLUEPRINT: Final = "blueprints/script/iot_portal/send_sms.yaml"
+SMS_BLUEPRINT_URL: Final = (
+    f"https://github.com/seed-8fbb6451/ha-iot-portal/blob/main/{SMS_BLUEPRINT}"
+)
+IMPORT_PATH: Final = "/config/blueprint/dashboard/import"
 
 # How many SIMs a card or a section shows, those with the highest values, and how many rows the table has.
 MAX_CARDS: Final = 12
 MAX_ROWS: Final = 100
-TEXT_CATEGORIES: Final = ("common", "config_subentries", "entity", "services")
+TEXT_CATEGORIES: Final = ("common", "config_subentries", "entity")
 
 type Card = dict[str, Any]
 
@@ -138,13 +146,14 @@ async def async_generate(hass: HomeAssistant, language: str, user: User) -> dict
     """Return the dashboard, with a view for each account that the user may see anything of."""
     texts = await _async_texts(hass, language)
     title = texts["common.dashboard"]
+    scripts = await _async_sms_scripts(hass)
     entries = hass.config_entries.async_entries(
         DOMAIN, include_ignore=False, include_disabled=False
     )
     views = [
         view
         for entry in sorted(entries, key=lambda entry: entry.title.casefold())
-        if (view := AccountView(hass, entry, texts, user).view()) is not None
+        if (view := AccountView(hass, entry, texts, user, scripts).view()) is not None
     ]
     if not views:
         views = [_view(title, [], [[_no_sims(texts)]])]
@@ -162,6 +171,20 @@ async def _async_texts(hass: HomeAssistant, language: str) -> dict[str, str]:
     return {key.removeprefix(f"component.{DOMAIN}."): text for key, text in texts.items()}
 
 
+async def _async_sms_scripts(hass: HomeAssistant) -> list[str]:
+    """Return the scripts that were made from the blueprint for sending SMS."""
+    if "script" not in hass.config.components:
+        return []
+    blueprints = await async_get_blueprints(hass).async_get_blueprints()
+    return [
+        script
+        for path, blueprint in blueprints.items()
+        if isinstance(blueprint, Blueprint)
+        and str(blueprint.metadata.get("source_url")).endswith(SMS_BLUEPRINT)
+        for script in scripts_with_blueprint(hass, path)
+    ]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DashboardSim:
     """A SIM: its device, and its entities by domain and key."""
@@ -175,13 +198,20 @@ class AccountView:
     """Builds the view of one account."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, texts: dict[str, str], user: User
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        texts: dict[str, str],
+        user: User,
+        sms_scripts: list[str],
     ) -> None:
-        """Find the entities of the account and its SIMs that the user may read."""
+        """Find the entities of the account and its SIMs, and the scripts, that the user may read."""
         self._hass = hass
         self._entry = entry
         self._texts = texts
         self._user = user
+        may_read = user.permissions.check_entity
+        self._sms_scripts = [script for script in sms_scripts if may_read(script, POLICY_READ)]
         entities = _entities(hass, entry, user)
         self._account = entities.pop(entry.entry_id, {})
         devices = dr.async_get(hass)
@@ -339,24 +369,19 @@ class AccountView:
         ]
 
     def _writers(self) -> Iterator[Card]:
-        """Yield the user's script for sending an SMS, or else a link to the action."""
-        may_read = self._user.permissions.check_entity(SMS_SCRIPT, POLICY_READ)
-        if may_read and self._hass.states.get(SMS_SCRIPT) is not None:
+        """Yield the scripts for sending an SMS, or else how to get one for those who may create it."""
+        for script in self._sms_scripts:
             yield {
                 "type": "tile",
-                "entity": SMS_SCRIPT,
+                "entity": script,
                 "hide_state": True,
                 "icon_tap_action": {"action": "more-info"},
                 **WIDE,
             }
-        elif self._user.is_admin:
-            yield {
-                "type": "shortcut",
-                "label": self._texts["services.send_sms.name"],
-                "icon": "mdi:message-text",
-                "tap_action": _navigate(f"/config/tools/action?service={DOMAIN}.send_sms"),
-                **WIDE,
-            }
+        if not self._sms_scripts and self._user.is_admin:
+            path = URL(IMPORT_PATH).with_query(blueprint_url=SMS_BLUEPRINT_URL)
+            text = self._texts["common.sms_script"].replace("{path}", str(path))
+            yield {"type": "markdown", "content": text, **WIDE}
 
     def _highest(self, key: str, value_fn: Callable[[State | None], float]) -> list[str]:
         """Return the entities of the SIMs with the highest values."""

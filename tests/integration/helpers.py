@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.auth.permissions import PermissionLookup, PolicyType
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
@@ -21,7 +22,11 @@ from homeassistant.helpers import (
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.translation import async_get_translations
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    MockUser,
+    async_fire_time_changed,
+)
 
 from custom_components.iot_portal.account import UPDATE_DELAY
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL, DOMAIN
@@ -53,6 +58,14 @@ def device_id(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> s
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
     assert device is not None
     return device.id
+
+
+def user_with(hass: HomeAssistant, entities: PolicyType) -> MockUser:
+    """Return a user whose group allows certain entities only."""
+    user = MockUser().add_to_hass(hass)
+    user.perm_lookup = PermissionLookup(er.async_get(hass), dr.async_get(hass))
+    user.mock_policy({"entities": entities})
+    return user
 
 
 def name_sim(hass: HomeAssistant, entry: MockConfigEntry, iccid: str, kind: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The automation blueprints: what a user notices of each, and what must not happen."""
+"""The blueprints: what a user notices of each, and what must not happen."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
@@ -8,11 +8,14 @@ import shutil
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.auth.permissions import PolicyType
 from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
 from homeassistant.components.blueprint import importer
 from homeassistant.components.blueprint.models import Blueprint
+from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import CoreState, Event, HomeAssistant, State
+from homeassistant.core import Context, CoreState, Event, HomeAssistant, State
+from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers import (
     config_validation as cv,
     entity_registry as er,
@@ -32,7 +35,16 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import add_sims, advance_time, call_action, device_id, poll, state_of
+from .helpers import (
+    add_sims,
+    advance_time,
+    call_action,
+    device_id,
+    name_sim,
+    poll,
+    state_of,
+    user_with,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = Path("blueprints/automation/iot_portal")
@@ -43,6 +55,8 @@ FILES = (
     "no_session.yaml",
     "sms_reboot.yaml",
 )
+SCRIPT = Path("blueprints/script/iot_portal/send_sms.yaml")
+PATHS = (*(FOLDER / name for name in FILES), SCRIPT)
 SOURCE = "https://github.com/seed-8fbb6451/ha-iot-portal/blob/main"
 AUTOMATION = "automation.guard"
 # The allowance of the mock portal's SIMs is 500 MB of 1,024 x 1,024 bytes.
@@ -148,21 +162,33 @@ def read(text: str) -> Blueprint:
     """Read a blueprint as Home Assistant does."""
     data = parse_yaml(text)
     assert isinstance(data, dict)
-    return Blueprint(data, expected_domain="automation", schema=AUTOMATION_BLUEPRINT_SCHEMA)
+    domain = data["blueprint"]["domain"]
+    schema = AUTOMATION_BLUEPRINT_SCHEMA if domain == "automation" else BLUEPRINT_SCHEMA
+    return Blueprint(data, expected_domain=domain, schema=schema)
+
+
+def fields(blueprint: Blueprint) -> list[dict[str, Any]]:
+    """Return what a blueprint asks for: the inputs of an automation, the fields of a script."""
+    inputs: dict[str, Any] = blueprint.inputs or blueprint.data["fields"]
+    return list(inputs.values())
 
 
 def test_none_is_left_out() -> None:
-    """Every blueprint in the folder is tested."""
-    assert tuple(sorted(path.name for path in (REPOSITORY / FOLDER).iterdir())) == FILES
+    """Every blueprint is tested, and in the folder of its domain."""
+    assert sorted(PATHS) == sorted(
+        path.relative_to(REPOSITORY) for path in REPOSITORY.glob("blueprints/**/*.yaml")
+    )
+    for path in PATHS:
+        assert read((REPOSITORY / path).read_text()).domain == path.parts[1]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 async def test_blueprint(
-    hass: HomeAssistant, aioclient_mock: AiohttpClientMocker, name: str
+    hass: HomeAssistant, aioclient_mock: AiohttpClientMocker, path: Path
 ) -> None:
     """A blueprint can be imported from its source URL, and describes itself and its inputs."""
-    text = (REPOSITORY / FOLDER / name).read_text()
-    url = f"{SOURCE}/{FOLDER}/{name}"
+    text = (REPOSITORY / path).read_text()
+    url = f"{SOURCE}/{path}"
     raw = url.replace("github.com", "raw.githubusercontent.com").replace("/blob/", "/")
     aioclient_mock.get(raw, text=text)
 
@@ -178,26 +204,28 @@ async def test_blueprint(
     description = blueprint.metadata["description"]
     assert "**What it costs:**" in description
     assert "**Its limits:**" in description
-    # Only the command by SMS does not depend on data from the portal.
-    assert ("every 15 minutes by default" in description) != (name == "sms_reboot.yaml")
-    for item in blueprint.inputs.values():
+    # Only what sends an SMS does not depend on data from the portal.
+    assert ("every 15 minutes by default" in description) != (
+        path.name in ("send_sms.yaml", "sms_reboot.yaml")
+    )
+    for item in fields(blueprint):
         assert item["name"]
         assert item["description"].endswith(".")
         assert item["selector"]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_documented(name: str) -> None:
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+def test_documented(path: Path) -> None:
     """The documentation has the import URL of each blueprint, and each input with its default."""
-    blueprint = read((REPOSITORY / FOLDER / name).read_text())
+    blueprint = read((REPOSITORY / path).read_text())
     title = blueprint.name.removeprefix("IoT Portal: ")
     sections = (REPOSITORY / "docs" / "blueprints.md").read_text().split("\n## ")
     (section,) = [part for part in sections if part.casefold().startswith(title.casefold())]
 
     assert f"`{blueprint.metadata['source_url']}`" in section
     rows = {cells[1].strip(): cells[2].strip() for cells in _table(section)}
-    assert rows.keys() - {"input", "---"} == {item["name"] for item in blueprint.inputs.values()}
-    for item in blueprint.inputs.values():
+    assert rows.keys() - {"input", "field", "---"} == {item["name"] for item in fields(blueprint)}
+    for item in fields(blueprint):
         match item.get("default"):
             case bool(default):
                 assert rows[item["name"]] == ("on" if default else "off")
@@ -1223,3 +1251,72 @@ async def test_report_of_the_users_own(
         {"name": f"SIM {ICCID}", "megabytes": 3.0, "sms": 0, "voice": 0, "sessions": None}
     ]
     assert notes(hass) == []
+
+
+# --- Send an SMS
+
+
+@pytest.fixture
+async def form(
+    hass: HomeAssistant, set_up: SetUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set up a script from the blueprint, and two SIMs."""
+    path = tmp_path / "blueprints" / "script" / "iot_portal" / "send_sms.yaml"
+    path.parent.mkdir(parents=True)
+    shutil.copy(REPOSITORY / SCRIPT, path)
+    monkeypatch.setattr(hass.config, "config_dir", str(tmp_path))
+    await set_up(ICCID, OTHER_ICCID)
+    script = {"alias": "SMS", "use_blueprint": {"path": "iot_portal/send_sms.yaml"}}
+    assert await async_setup_component(hass, "script", {"script": {"sms": script}})
+
+
+async def fill_in(
+    hass: HomeAssistant, sims: dict[str, Any], context: Context | None = None
+) -> None:
+    """Fill in the form, and send it."""
+    data = {"sims": sims, "message": "Hello\nthere"}
+    await hass.services.async_call("script", "sms", data, blocking=True, context=context)
+
+
+@pytest.mark.parametrize("kind", ["device", "entity", "area", "label"])
+async def test_form(hass: HomeAssistant, portal: MockPortal, form: None, kind: str) -> None:
+    """The SMS goes to the chosen SIMs only, whichever way they are chosen."""
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+
+    await fill_in(hass, name_sim(hass, entry, OTHER_ICCID, kind))
+
+    assert sent_messages(portal) == [{"messageText": "Hello\nthere"}]
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
+
+
+@pytest.mark.parametrize("sims", ["some", "none"])
+async def test_form_that_fails(
+    hass: HomeAssistant, portal: MockPortal, form: None, sims: str
+) -> None:
+    """An SMS that fails, or that is for no SIM, is an error for whoever sent it, and is not repeated."""
+    portal.faults.add("status", status=403, route="SendSMS")
+
+    with pytest.raises(HomeAssistantError):
+        await fill_in(hass, fleet(hass) if sims == "some" else {"label_id": ["unknown"]})
+
+    assert len(sent_messages(portal)) == (1 if sims == "some" else 0)
+
+
+@pytest.mark.parametrize("may_control", [True, False])
+async def test_form_for_everybody(
+    hass: HomeAssistant, portal: MockPortal, form: None, may_control: bool
+) -> None:
+    """Whoever may control a SIM can send it an SMS, nobody else."""
+    allowed: PolicyType = {"domains": {"script": True}}
+    if may_control:
+        allowed = {"all": True}
+    user = user_with(hass, allowed)
+
+    sent = fill_in(hass, fleet(hass), Context(user_id=user.id))
+    if may_control:
+        await sent
+    else:
+        with pytest.raises(Unauthorized):
+            await sent
+
+    assert len(sent_messages(portal)) == (1 if may_control else 0)

@@ -23,11 +23,11 @@ from pytest_homeassistant_custom_component.typing import (
     ClientSessionGenerator,
     WebSocketGenerator,
 )
-import yaml
+from yarl import URL
 
 from custom_components.iot_portal.account import LARGE_FLEET
 from custom_components.iot_portal.const import DOMAIN
-from custom_components.iot_portal.dashboard import COMMAND, MAX_CARDS, SMS_SCRIPT
+from custom_components.iot_portal.dashboard import COMMAND, MAX_CARDS
 from mock_portal import MockPortal
 
 from .conftest import OTHER_ICCID, SetUp
@@ -104,11 +104,11 @@ def texts(part: Any) -> Iterator[str]:
 
 
 def named(config: dict[str, Any]) -> set[str]:
-    """Return everything that looks like an entity ID, except in links to actions."""
+    """Return everything that looks like an entity ID, except in links."""
     return {
         found
         for text in texts(config)
-        if "?service=" not in text
+        if "blueprint_url=" not in text
         for found in ENTITY_ID.findall(text)
     }
 
@@ -141,7 +141,7 @@ def shown(hass: HomeAssistant, config: dict[str, Any], kind: str) -> list[str]:
 
 def rendered(hass: HomeAssistant, config: dict[str, Any]) -> str:
     """Return the rendered table of a dashboard with one account, with strict templates as in the frontend."""
-    (card,) = cards(config, "markdown")
+    (card,) = [card for card in cards(config, "markdown") if "<table" in card["content"]]
     shown: str = Template(card["content"], hass).async_render(parse_result=False, strict=True)
     return shown
 
@@ -208,7 +208,7 @@ async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
     types = {card["type"] for card in cards(await ask())}
 
     assert types <= own_cards()
-    assert {"alert", "logbook", "markdown", "shortcut", "statistics-graph", "tile"} <= types
+    assert {"alert", "logbook", "markdown", "statistics-graph", "tile"} <= types
     assert "empty-state" in own_cards()
 
 
@@ -472,38 +472,66 @@ async def test_everybody(
     """Every user can see the dashboard; links to pages for administrators are shown to them only."""
     config = await ask()
     assert "/config/devices/device/" in rendered(hass, config)
-    (way,) = cards(config, "shortcut")
-    assert way["label"] == "Send SMS"
-    action = way["tap_action"]["navigation_path"].partition("?service=")[2]
-    assert hass.services.has_service(*action.split("."))
+    assert "/config/" in how_to_get_the_form(config)
 
     config = await ask(hass_read_only_access_token)
     assert "/config/" not in rendered(hass, config)
-    assert cards(config, "shortcut") == []
+    assert how_to_get_the_form(config) == ""
     assert table(hass, config)[1][0] == "⚠️ Pump house"
 
 
+BLUEPRINT = "blueprints/script/iot_portal/send_sms.yaml"
+
+
+def how_to_get_the_form(config: dict[str, Any]) -> str:
+    """Return the text of the card that leads to the blueprint for SMS, if there is one."""
+    return "".join(
+        card["content"] for card in cards(config, "markdown") if "<table" not in card["content"]
+    )
+
+
+async def test_way_to_the_script(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """Without a script one sentence leads to the dialog that imports the blueprint, which is where its source says."""
+    (path,) = re.findall(
+        r"^To send SMS from here, \[import the blueprint\]\((\S+)\) and .*\.$",
+        how_to_get_the_form(await ask()),
+    )
+
+    url = URL(path)
+    assert url.path == "/config/blueprint/dashboard/import"
+    assert any(
+        f'redirect:"{url.path}",params:{{blueprint_url:"url"}}' in file.read_text()
+        for file in (Path(where()) / "frontend_latest").glob("*.js")
+    )
+    blueprint = (REPOSITORY / BLUEPRINT).read_text()
+    assert f"\n  source_url: {url.query['blueprint_url']}\n" in blueprint
+
+
+@pytest.mark.parametrize("folder", ["iot_portal", "seed-8fbb6451"], ids=["copied", "imported"])
 async def test_script(
     hass: HomeAssistant,
     demo: str,
     ask: Ask,
     portal: MockPortal,
     hass_read_only_access_token: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
 ) -> None:
-    """The script of dashboard.md is valid, replaces the link to the action, and sends an SMS."""
-    (code,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    script = yaml.safe_load(code)
-    domain, name = SMS_SCRIPT.split(".")
-    assert slugify(script["alias"]) == name
-    assert f"`{SMS_SCRIPT}`" in PAGE.read_text()
-    assert await async_setup_component(hass, domain, {domain: {name: script}})
+    """Every script that is made from the blueprint stands in the place of the link, whatever it is called, and no other."""
+    other = {"alias": "Other", "sequence": []}
+    path = f"{folder}/send_sms.yaml"
+    own = {"alias": "Message", "use_blueprint": {"path": path}}
+    await add_scripts(hass, tmp_path, monkeypatch, path, {"any_name": own, "other": other})
 
     for config in (await ask(), await ask(hass_read_only_access_token)):
-        assert SMS_SCRIPT in [card["entity"] for card in cards(config, "tile")]
-        assert cards(config, "shortcut") == []
+        scripts = [card["entity"] for card in cards(config, "tile")]
+        assert [entity for entity in scripts if entity.startswith("script.")] == ["script.any_name"]
+        assert how_to_get_the_form(config) == ""
     config = await ask()
+    sims = {"entity_id": ["notify.pump_house_send_sms"]}
     await hass.services.async_call(
-        domain, name, {"sims": ["notify.pump_house_send_sms"], "message": "Restart"}, blocking=True
+        "script", "any_name", {"sims": sims, "message": "Restart"}, blocking=True
     )
     portal.journal.assert_called_once("PUT", f"/SendSMS/{PUMP_HOUSE}/1")
 
@@ -513,11 +541,43 @@ async def test_script(
     assert len(sms) == len(TITLES)
 
 
+async def test_script_of_another_blueprint(
+    hass: HomeAssistant, demo: str, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script from somebody else's blueprint of the same name is not offered, nor does a broken blueprint hurt."""
+    path = "another/send_sms.yaml"
+    script = {"alias": "Message", "use_blueprint": {"path": path}}
+    text = (REPOSITORY / BLUEPRINT).read_text().replace("blueprints/script/iot_portal", "another")
+    (tmp_path / "blueprints" / "script").mkdir(parents=True)
+    (tmp_path / "blueprints" / "script" / "broken.yaml").write_text("blueprint: {}")
+    await add_scripts(hass, tmp_path, monkeypatch, path, {"any_name": script}, text)
+
+    assert how_to_get_the_form(await ask()) != ""
+
+
+async def add_scripts(
+    hass: HomeAssistant,
+    config_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    scripts: dict[str, Any],
+    text: str | None = None,
+) -> None:
+    """Store the blueprint for SMS, or another text in its place, and set up scripts."""
+    blueprint = config_dir / "blueprints" / "script" / path
+    blueprint.parent.mkdir(parents=True)
+    blueprint.write_text(text or (REPOSITORY / BLUEPRINT).read_text())
+    monkeypatch.setattr(hass.config, "config_dir", str(config_dir))
+    assert await async_setup_component(hass, "script", {"script": scripts})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert {hass.states.is_state(f"script.{name}", "off") for name in scripts} == {True}
+
+
 async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     """The documentation names each mark of the table, and each section of the dashboard."""
     page = PAGE.read_text()
     config = await ask()
-    (card,) = cards(config, "markdown")
+    card = cards(config, "markdown")[0]
     (marks,) = re.findall(r"set marks = \[(.*?)\]", card["content"])
 
     assert re.findall(r"^\| (\S{1,2}) \| ", page, re.MULTILINE) == re.findall(r"'(.+?)'", marks)

@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from homeassistant.auth.const import GROUP_ID_ADMIN, GROUP_ID_READ_ONLY, GROUP_ID_USER
-from homeassistant.auth.permissions import PermissionLookup, PolicyType
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import Unauthorized, UnknownUser
 from homeassistant.helpers import area_registry as ar, device_registry as dr, entity_registry as er
@@ -23,7 +22,7 @@ from custom_components.iot_portal.services import ACTIONS
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import device_id, send_sms
+from .helpers import device_id, send_sms, user_with
 
 WRITES: Mapping[str, Mapping[str, Any]] = {
     "send_sms": {"message": "Hello"},
@@ -47,14 +46,6 @@ async def user_of(hass: HomeAssistant, group: str) -> MockUser:
     found = await hass.auth.async_get_group(group)
     assert found is not None
     return MockUser(groups=[found]).add_to_hass(hass)
-
-
-def user_with(hass: HomeAssistant, entities: PolicyType) -> MockUser:
-    """Return a user whose group allows certain entities only."""
-    user = MockUser().add_to_hass(hass)
-    user.perm_lookup = PermissionLookup(er.async_get(hass), dr.async_get(hass))
-    user.mock_policy({"entities": entities})
-    return user
 
 
 async def call(
