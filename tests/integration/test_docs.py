@@ -126,13 +126,13 @@ async def test_names(hass: HomeAssistant, demo: None, does: str) -> None:
 async def test_warn(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that has used more than 450 MB is reported once."""
+    """A SIM that has used 450 MB is reported once."""
     await automate(hass, "Warn")
-    await use(hass, portal, freezer, 450)
+    await use(hass, portal, freezer, 449)
     assert notes(hass) == []
     await use(hass, portal, freezer, 451)
     await use(hass, portal, freezer, 460)
-    assert notes(hass) == ["The router has used 451.0 MB."]
+    assert notes(hass) == ["Pangea test SIM has used 451.0 MB."]
 
 
 async def test_restart(
@@ -151,15 +151,27 @@ async def test_restart(
 async def test_deactivate(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A SIM that has used more than 490 MB is deactivated, unless it already is."""
+    """A SIM that has used 98 % of its allowance is deactivated once."""
     await automate(hass, "Deactivate")
-    await use(hass, portal, freezer, 490)
+    portal.sims[ICCID].data_usage = 1003 * 1024**2
+    await poll(hass, freezer)
     assert portal.sims[ICCID].status == "ACTIVATED"
-    await use(hass, portal, freezer, 491)
+    portal.sims[ICCID].data_usage = 1004 * 1024**2
+    await poll(hass, freezer)
     assert portal.sims[ICCID].status == "DEACTIVATED"
     await use(hass, portal, freezer, 0)
-    await use(hass, portal, freezer, 500)
+    await use(hass, portal, freezer, 1100)
     portal.journal.assert_called_once("PUT", f"/RequestStatusChange/{ICCID}")
+
+
+async def test_deactivate_what_is_off(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM that has another status is left alone."""
+    await automate(hass, "Deactivate")
+    portal.sims[ICCID].set_status("TEST_READY")
+    await use(hass, portal, freezer, 1100)
+    portal.journal.assert_not_called("PUT", f"/RequestStatusChange/{ICCID}")
 
 
 async def test_tell(
@@ -177,7 +189,7 @@ async def test_tell(
         )
         portal.clock.advance(60)
         await advance_time(hass, freezer, timedelta(seconds=60))
-    assert notes(hass) == ["SMS 4712 has not arrived: sms_failed."]
+    assert notes(hass) == ["SMS 4712 to Pangea test SIM has not arrived: failed."]
 
 
 async def at(hass: HomeAssistant, freezer: FrozenDateTimeFactory, moment: str) -> None:
@@ -282,11 +294,16 @@ async def test_switch(hass: HomeAssistant, demo: None, portal: MockPortal) -> No
 async def test_be_told(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A status change by somebody else is reported with the previous status."""
+    """A status change by somebody else is reported with the previous status, one from here is not."""
     await automate(hass, "Be told")
+    data = {"entity_id": "sensor.boat_tracker_status", "status": "deactivated"}
+    await hass.services.async_call(DOMAIN, "request_status_change", data, blocking=True)
+    await poll(hass, freezer)
+    assert portal.sims[TRACKER].status == "DEACTIVATED"
+    assert notes(hass) == []
     portal.sims[PUMP].set_status("DEACTIVATED")
     await poll(hass, freezer)
-    assert notes(hass) == ["The pump house went from activated to deactivated."]
+    assert notes(hass) == ["Pump house went from activated to deactivated."]
 
 
 async def test_write(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
