@@ -80,9 +80,15 @@ def sim_of(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, str]:
 
 
 async def test_status_at_once(
-    hass: HomeAssistant, set_up: SetUp, all_entities: None, user: MockUser, act: Callable[..., Any]
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+    user: MockUser,
+    act: Callable[..., Any],
 ) -> None:
-    """A status that takes effect at once shows who requested it."""
+    """A status that takes effect at once shows who requested it; an outage after it does not."""
     entry = await set_up(ICCID)
     changes = Changes(hass)
 
@@ -95,6 +101,11 @@ async def test_status_at_once(
         ("switch.active", "on", "anna"),
         ("event.sim_event", "status_change_confirmed", "anna"),
     }
+
+    portal.faults.add("status", status=500)
+    await poll(hass, freezer)
+
+    assert {user_id for _, _, user_id in changes.take()} == {None}
 
 
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["running", "restarted"])
