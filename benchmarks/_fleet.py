@@ -91,9 +91,9 @@ async def log_in(portal: PortalProcess) -> str:
     return token
 
 
-def entries(portal: PortalProcess, fleet: Sequence[str], options: Options) -> list[dict[str, Any]]:
+def entries(base_url: str, fleet: Sequence[str], options: Options) -> list[dict[str, Any]]:
     """Return the config entries of a fleet as Home Assistant stores them."""
-    return [_entry(portal, number, share, options) for number, share in enumerate(_shares(fleet))]
+    return [_entry(base_url, number, share, options) for number, share in enumerate(_shares(fleet))]
 
 
 def _shares(fleet: Sequence[str]) -> list[tuple[str, ...]]:
@@ -101,15 +101,13 @@ def _shares(fleet: Sequence[str]) -> list[tuple[str, ...]]:
     return list(batched(fleet, ACCOUNT_SIMS, strict=False)) or [()]
 
 
-def _entry(
-    portal: PortalProcess, number: int, fleet: Sequence[str], options: Options
-) -> dict[str, Any]:
+def _entry(base_url: str, number: int, fleet: Sequence[str], options: Options) -> dict[str, Any]:
     """Return the config entry of one account as Home Assistant stores it."""
     client_id = _client_id(number)
     return {
         "created_at": _MOMENT,
         "data": {
-            "base_url": portal.base_url,
+            "base_url": base_url,
             "client_id": client_id,
             "secret_key": SECRET_KEY,
         },
@@ -134,7 +132,7 @@ def _entry(
             for iccid in fleet
         ],
         "title": client_id,
-        "unique_id": f"{client_id}@{portal.base_url}",
+        "unique_id": f"{client_id}@{base_url}",
         "version": 1,
     }
 

@@ -30,11 +30,16 @@ PAUSE = 11
 
 @dataclass(frozen=True, kw_only=True)
 class Poll:
-    """The cost of a poll: CPU seconds, elapsed seconds, seconds of the longest stall, state writes."""
+    """The cost of a poll: CPU seconds, elapsed seconds, seconds of the longest stall, state writes.
+
+    `busy` is the CPU that the event loop used in one stall at most: unlike its length, it does not depend on what
+    else the machine does.
+    """
 
     cpu: float
     seconds: float
     stall: float
+    busy: float
     changes: float
     reports: float
 

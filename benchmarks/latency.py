@@ -53,7 +53,9 @@ async def _measure(options: Namespace) -> list[float]:
         async with _fleet.running_portal(folder, fleet, seconds=ANSWER_SECONDS) as portal:
             await _check_clock(portal)
             hass = ProbedHomeAssistant(folder / "config")
-            hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.DEFAULT_PACE))
+            hass.prepare_probed(
+                accounts=_fleet.entries(portal.base_url, fleet, _fleet.DEFAULT_PACE)
+            )
             async with hass.started():
                 say(
                     f"Reading {options.sims} SIMs at the default pace, some {_first_read(fleet):.0f} s"

@@ -93,7 +93,9 @@ async def _measure(options: Namespace) -> Result:
             folder, fleet, seconds=ANSWER_SECONDS, faults=faults
         ) as portal:
             hass = ProbedHomeAssistant(folder / "config")
-            hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.DEFAULT_PACE))
+            hass.prepare_probed(
+                accounts=_fleet.entries(portal.base_url, fleet, _fleet.DEFAULT_PACE)
+            )
             async with hass.started():
                 sms = await _keep_asking(hass, options.minutes, Random(options.seed))  # noqa: S311
                 return await _seen(portal, sms)

@@ -119,7 +119,7 @@ async def _polls(
         ending, wanted = _fleet.REST_ENDING, len(fleet) * len(_fleet.REST_VALUES)
         hass.prepare_probed(configuration=await _fleet.rest_configuration(portal, fleet))
     else:
-        hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.WIDE_OPEN))
+        hass.prepare_probed(accounts=_fleet.entries(portal.base_url, fleet, _fleet.WIDE_OPEN))
     async with hass.started():
         sensors = await hass.until_read(ending, wanted)
         holding = (await hass.holding()).minus(empty)

@@ -111,7 +111,7 @@ async def _measure_size(
 def _prepared(folder: Path, portal: PortalProcess, fleet: Sequence[str]) -> ProbedHomeAssistant:
     """Return a Home Assistant with the configuration of a fleet."""
     hass = ProbedHomeAssistant(folder / "config")
-    hass.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.WIDE_OPEN))
+    hass.prepare_probed(accounts=_fleet.entries(portal.base_url, fleet, _fleet.WIDE_OPEN))
     return hass
 
 

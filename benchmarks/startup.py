@@ -70,7 +70,7 @@ async def _round(fleet: Sequence[str], results: dict[str, list[Sample]]) -> None
             rest = ProbedHomeAssistant(folder / "rest")
             rest.prepare_probed(configuration=await _fleet.rest_configuration(portal, fleet))
             ours = ProbedHomeAssistant(folder / "ours")
-            ours.prepare_probed(accounts=_fleet.entries(portal, fleet, _fleet.WIDE_OPEN))
+            ours.prepare_probed(accounts=_fleet.entries(portal.base_url, fleet, _fleet.WIDE_OPEN))
             for contestant, hass, ending, sensors in (
                 (EMPTY, empty, "", 0),
                 (FIRST, ours, _fleet.STATUS_ENDING, 1),

@@ -214,7 +214,13 @@ class HomeAssistantProcess:
 
     async def command(self, kind: str, **data: Any) -> Any:
         """Send a command to the WebSocket API and return its result."""
+        (result,) = await self.commands({"type": kind, **data})
+        return result
+
+    async def commands(self, *commands: dict[str, Any]) -> list[Any]:
+        """Send commands to the WebSocket API, one after the other, and return their results."""
         assert self._session is not None  # noqa: S101
+        results = []
         async with self._session.ws_connect(
             f"{self.url}/api/websocket",
             max_msg_size=0,  # the registry of a large fleet has more than aiohttp's 4 MB
@@ -222,12 +228,14 @@ class HomeAssistantProcess:
             await socket.receive_json()
             await socket.send_json({"type": "auth", "access_token": self._token})
             await socket.receive_json()
-            await socket.send_json({"id": 1, "type": kind, **data})
-            answer = await socket.receive_json()
-        if not answer["success"]:
-            msg = f"{kind}: {answer['error']['message']}"
-            raise HomeAssistantError(msg)
-        return answer["result"]
+            for number, command in enumerate(commands, start=1):
+                await socket.send_json({"id": number, **command})
+                answer = await socket.receive_json()
+                if not answer["success"]:
+                    msg = f"{command['type']}: {answer['error']['message']}"
+                    raise HomeAssistantError(msg)
+                results.append(answer["result"])
+        return results
 
     async def call_action(self, domain: str, action: str, data: dict[str, Any]) -> Any:
         """Call an action and return its response."""

@@ -1,6 +1,7 @@
 """Measure Home Assistant from within; the benchmarks call its actions."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 import time
 from typing import Any
@@ -63,8 +64,8 @@ async def poll(call: ServiceCall) -> ServiceResponse:
     """Update sensors and return what it cost."""
     counts: dict[EventType[Any], int] = {EVENT_STATE_CHANGED: 0, EVENT_STATE_REPORTED: 0}
     stops = [_count(call.hass, kind, counts) for kind in counts]
-    latest = [0.0]
-    watch = call.hass.async_create_background_task(_watch(latest), DOMAIN)
+    longest = _Longest()
+    watch = call.hass.async_create_background_task(_watch(longest), DOMAIN)
     cpu, began = time.process_time(), time.perf_counter()
     await call.hass.services.async_call(
         "homeassistant", "update_entity", {"entity_id": call.data["sensors"]}, blocking=True
@@ -76,7 +77,8 @@ async def poll(call: ServiceCall) -> ServiceResponse:
     return {
         "cpu": cpu,
         "seconds": seconds,
-        "stall": latest[0],
+        "stall": longest.stall,
+        "busy": longest.busy,
         "changes": counts[EVENT_STATE_CHANGED],
         # An entity that is told to update writes its state once more, which a poll does not.
         "reports": counts[EVENT_STATE_REPORTED] - len(call.data["sensors"]),
@@ -103,9 +105,18 @@ def _count(
     return hass.bus.async_listen(kind, ignore, event_filter=count)
 
 
-async def _watch(latest: list[float]) -> None:
+@dataclass
+class _Longest:
+    """The longest delay of the event loop, and the longest work in one: seconds of CPU in the loop's thread."""
+
+    stall: float = 0.0
+    busy: float = 0.0
+
+
+async def _watch(longest: _Longest) -> None:
     """Record the longest delay of the event loop."""
     while True:
-        before = time.perf_counter()
+        before, cpu = time.perf_counter(), time.thread_time()
         await asyncio.sleep(NAP)
-        latest[0] = max(latest[0], time.perf_counter() - before - NAP)
+        longest.stall = max(longest.stall, time.perf_counter() - before - NAP)
+        longest.busy = max(longest.busy, time.thread_time() - cpu)
