@@ -1,6 +1,5 @@
 """Page objects for the pages and dialogs of Home Assistant that an account with SIMs uses."""
 
-from contextlib import suppress
 import re
 
 from playwright.async_api import Download, Locator, Page, expect
@@ -12,6 +11,16 @@ OPEN_LIST = "ha-picker-combo-box:visible"
 async def pick(options: Locator, text: str) -> None:
     """Choose an item from an open list, and wait until the list is closed."""
     await options.get_by_text(text, exact=True).click()
+    await expect(options).to_have_count(0)
+
+
+async def choose_target(page: Page, device: str) -> None:
+    """Choose a SIM or an account by its device in the only target of a page."""
+    await page.get_by_role("button", name="Add target").click()
+    options = page.locator(OPEN_LIST)
+    await options.get_by_role("button", name="Devices").click()
+    # Beside each SIM stands the name of its account.
+    await options.locator(f'[slot="headline"]:text-is("{device}")').click()
     await expect(options).to_have_count(0)
 
 
@@ -178,8 +187,7 @@ class ActionsPage:
 
     async def choose_sim(self, name: str) -> None:
         """Choose a SIM."""
-        await self._fields.get_by_text("Select a device").click()
-        await pick(self._list, name)
+        await choose_target(self._page, name)
         await expect(self._fields.get_by_text(name, exact=True)).to_be_visible()
 
     async def choose_option(self, name: str) -> None:
@@ -220,8 +228,8 @@ class BlueprintsPage:
         """Import the previewed blueprint."""
         await self._dialog.get_by_role("button", name="Import blueprint").click()
 
-    async def create_automation(self, name: str) -> AutomationPage:
-        """Create an automation from a blueprint."""
+    async def create(self, name: str) -> AutomationPage:
+        """Create an automation or a script from a blueprint, whose editors are alike."""
         await self._page.get_by_text(name, exact=True).click()
         return AutomationPage(self._page)
 
@@ -307,20 +315,6 @@ class AutomationPage:
         await dialog.get_by_role("button", name="Save").click()
         await expect(self._page).to_have_url(re.compile(r"/edit/\d+"))
 
-    async def choose_entity(self, device: str) -> None:
-        """Choose an entity of a device in the first empty field for entities."""
-        empty = self._page.get_by_text("Select an entity")
-        await expect(empty.first).to_be_visible()
-        before = await empty.count()
-        # A list that is drawn again while it is clicked takes no choice.
-        for _ in range(3):
-            await empty.first.click()
-            await pick(self._page.locator(OPEN_LIST), device)
-            with suppress(AssertionError):
-                await expect(empty).not_to_have_count(before, timeout=3000)
-                return
-        await expect(empty).not_to_have_count(before)
-
     async def save(self) -> None:
         """Save the automation, and wait until it can have traces."""
         await self._page.get_by_role("button", name="Save").click()
@@ -355,5 +349,14 @@ class DashboardPage:
     """The dashboard of the SIMs."""
 
     def __init__(self, page: Page) -> None:
-        """Locate the table, whose first row has the headings."""
+        """Store the page, and locate the table, whose first row has the headings."""
+        self._page = page
         self.rows = page.locator("hui-markdown-card tr")
+
+    async def send_sms(self, script: str, sim: str, text: str) -> None:
+        """Fill in the form of a script for SMS, and run it."""
+        await self._page.get_by_role("button", name=script).last.click()
+        form = self._page.locator("ha-more-info-dialog")
+        await choose_target(self._page, sim)
+        await form.locator("textarea").fill(text)
+        await form.get_by_role("button", name="Run").click()

@@ -25,12 +25,12 @@ from .pages import (
     Dialog,
     IntegrationPage,
     IntegrationsPage,
+    choose_target,
 )
 
 WEATHER_STATION, PUMP_HOUSE = "8931082322204500018", "8931082322204500026"
 BOAT_TRACKER, MISTYPED = "8931082322204500034", "8931082322204500043"
 NEW_SECRET = "another-secret"
-BLUEPRINTS = REPOSITORY / "blueprints" / "automation" / "iot_portal"
 SCENARIO = {
     "extends": "demo",
     "dialects": {"status_change": "after_seconds"},
@@ -49,13 +49,14 @@ class Journey(NamedTuple):
 
 @pytest.fixture
 async def blueprints(socket_enabled: None) -> AsyncIterator[str]:
-    """Serve the blueprints, and return the URL of their folder."""
+    """Serve the blueprints at their paths in the repository, and return the URL of their folder."""
 
     async def file(request: web.Request) -> web.Response:
-        return web.Response(text=(BLUEPRINTS / request.url.name).read_text())
+        path = REPOSITORY / request.path.removeprefix("/api/")
+        return web.Response(text=path.read_text())
 
     async with serving(file) as url:
-        yield url
+        yield f"{url}/blueprints"
 
 
 async def gets_the_key_wrong(journey: Journey) -> None:
@@ -247,11 +248,12 @@ async def imports_a_blueprint(journey: Journey) -> None:
     """Import the data cap guard by its URL, and create an automation from it."""
     await journey.visit.open(BlueprintsPage.PATH)
     page = BlueprintsPage(journey.visit.page)
-    await page.preview(f"{journey.blueprints}/data_cap_guard.yaml")
+    await page.preview(f"{journey.blueprints}/automation/iot_portal/data_cap_guard.yaml")
     await journey.visit.look("import_blueprint")
     await page.import_previewed()
-    automation = await page.create_automation("IoT Portal: data cap guard")
-    await automation.choose_entity("Weather station")
+    automation = await page.create("IoT Portal: data cap guard")
+    # The account stands for its SIMs.
+    await choose_target(journey.visit.page, "demo-client")
     await automation.save()
     await journey.visit.look("automation")
 
@@ -261,7 +263,7 @@ async def is_warned(journey: Journey) -> None:
     device = await open_device(journey, "Weather station")
     journey.portal.sims[WEATHER_STATION].data_usage = 900 * 1024**2
     await device.press("Refresh")
-    await device.expect(Data_used="90%")
+    await device.expect(Allowance_used="90%")
     await journey.visit.page.get_by_role("button", name="Notifications").click()
     warning = journey.visit.page.locator("notification-drawer").get_by_text(
         "Weather station has used"
@@ -289,6 +291,30 @@ async def adds_the_dashboard(journey: Journey) -> None:
     ):
         await expect(dashboard.rows.nth(place)).to_have_text(re.compile(shown))
     await journey.visit.look("dashboard")
+
+
+async def sends_an_sms_from_the_dashboard(journey: Journey) -> None:
+    """Create a script from the blueprint for SMS, and find its form on the dashboard."""
+    visit, name = journey.visit, "IoT Portal: send an SMS"
+    path = await visit.page.get_by_role("link", name="import the blueprint").get_attribute("href")
+    assert path is not None
+    # Instead of the link, which leads to the internet.
+    await visit.open(BlueprintsPage.PATH)
+    page = BlueprintsPage(visit.page)
+    await page.preview(f"{journey.blueprints}{path.partition('/blueprints')[2]}")
+    await page.import_previewed()
+    script = await page.create(name)
+    await script.save()
+
+    await visit.open(DashboardsPage.PATH)
+    dashboard = await DashboardsPage(visit.page).open("SIM cards")
+    await dashboard.send_sms(name, "Boat tracker", "position?")
+    sent = visit.page.get_by_role("button", name="Boat tracker SMS sent")
+    await expect(
+        sent.or_(visit.page.get_by_role("button", name="Boat tracker SMS delivered"))
+    ).to_be_visible()
+    await visit.look("sms_form")
+    journey.portal.journal.assert_called_once("PUT", f"/SendSMS/{BOAT_TRACKER}/1")
 
 
 async def removes_a_sim(journey: Journey) -> None:
@@ -333,6 +359,7 @@ STEPS = (
     imports_a_blueprint,
     is_warned,
     adds_the_dashboard,
+    sends_an_sms_from_the_dashboard,
     removes_a_sim,
     removes_the_account,
 )
