@@ -393,11 +393,12 @@ async def _try_each(
 @callback
 def _sims_of(call: ServiceCall) -> list[dr.DeviceEntry]:
     """Return the devices of the SIMs in the target of a call; raise before anything is sent if there are none."""
-    sims = Target.select(call.hass, call.data).sims
+    target = Target.select(call.hass, call.data)
     if call.data[CONF_ONLY_TRIGGERING_SIM]:
-        if (cause := sims.get(triggering_sim(call.context) or "")) is None:
+        if (cause := target.find(call.hass, triggering_sim(call.context))) is None:
             raise invalid_input(key="no_triggering_sim")
         return [cause]
+    sims = target.sims
     missing = missing_from(call.hass, call.data)
     if not sims and missing:
         raise invalid_input(key="target_not_found", ids=", ".join(missing))

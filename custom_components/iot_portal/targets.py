@@ -80,6 +80,20 @@ class Target:
             sim.config_entry.entry_id in self.fleets and subentry_id not in self.excluded
         )
 
+    def find(self, hass: HomeAssistant, subentry_id: str | None) -> dr.DeviceEntry | None:
+        """Return the device of a SIM if it is named, by itself or with all SIMs of its account."""
+        if subentry_id is None or subentry_id in self.excluded:
+            return None
+        registry = dr.async_get(hass)
+        of_fleets = _sims(
+            [
+                device
+                for entry_id in self.fleets
+                for device in dr.async_entries_for_config_entry(registry, entry_id)
+            ]
+        )
+        return self.sims.get(subentry_id) or of_fleets.get(subentry_id)
+
 
 def _extract(hass: HomeAssistant, config: Mapping[str, Any]) -> SelectedEntities:
     """Return the entities and devices that ids name, diagnostic entities too, whatever is excluded."""

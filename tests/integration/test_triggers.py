@@ -822,7 +822,7 @@ async def test_bad_config(
 # --- Only the SIM that triggered
 
 
-@pytest.mark.parametrize("way", ["an action", "a script", "after a delay"])
+@pytest.mark.parametrize("way", ["an action", "a script", "after a delay", "the account"])
 async def test_only_the_sim_that_triggered(
     hass: HomeAssistant,
     set_up: SetUp,
@@ -834,6 +834,8 @@ async def test_only_the_sim_that_triggered(
     entry = await set_up(ICCID, OTHER_ICCID)
     sims = {"device_id": [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID)]}
     data = {"message": "Hello", "only_triggering_sim": True}
+    if way == "the account":
+        sims = {"device_id": [device_id(hass, entry, entry.entry_id)]}
     send: list[dict[str, Any]] = [{"action": "iot_portal.send_sms", "target": sims, "data": data}]
     if way == "a script":
         assert await _set_up_script(hass, send)
