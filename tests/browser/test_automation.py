@@ -71,6 +71,7 @@ async def makes_the_automation(journey: Journey) -> None:
         await add(journey.visit, editor)
     await editor.save_as("Cameras over 80 percent")
     assert time.monotonic() - began < MINUTES_OF_CLICKS * 60
+    await expect(editor.row("Data session is open")).to_be_visible()
     await journey.visit.look("automation_saved")
 
 
