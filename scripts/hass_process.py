@@ -266,17 +266,26 @@ class HomeAssistantProcess:
         flow = await self.request(
             "POST", "/api/config/config_entries/subentries/flow", {"handler": [entry_id, "sim"]}
         )
-        return await self._submit(
-            f"/api/config/config_entries/subentries/flow/{flow['flow_id']}",
-            {"iccids": "\n".join(iccids)},
-        )
+        path = f"/api/config/config_entries/subentries/flow/{flow['flow_id']}"
+        typed = {"iccids": "\n".join(iccids)}
+        summary = await self._submit_form(path, typed)
+        if summary.get("step_id") != "summary" or summary["errors"]:
+            msg = f"The dialog did not find the SIMs: {summary}"
+            raise HomeAssistantError(msg)
+        # Without the names in the summary each SIM has the one that the summary shows.
+        return await self._submit(path, typed)
 
-    async def _submit(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Submit the form of a flow that creates something, and wait until its progress has ended."""
+    async def _submit_form(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Submit the form of a flow, wait until its progress has ended, and return the next step."""
         step: dict[str, Any] = await self.request("POST", path, data)
         while step["type"] == "progress":
             await asyncio.sleep(POLL_INTERVAL)
             step = await self.request("GET", path)
+        return step
+
+    async def _submit(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Submit the form of a flow that creates something."""
+        step = await self._submit_form(path, data)
         if step["type"] != "create_entry":
             msg = f"The dialog did not end well: {step}"
             raise HomeAssistantError(msg)

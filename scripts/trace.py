@@ -83,6 +83,7 @@ class Stage:
         while step["type"] is FlowResultType.SHOW_PROGRESS:
             await asyncio.sleep(1)
             step = await entries.subentries.async_configure(flow["flow_id"])
+        await entries.subentries.async_configure(flow["flow_id"], {"iccids": ICCID})
         await asyncio.sleep(REST)
         for _ in range(POLLS_BEFORE):
             await self.poll()

@@ -19,7 +19,7 @@ INTEGRATION_LINES = (
     ("api.responses",),
     ("api.client",),
     ("api",),
-    ("clock", "const", "poll_schedule", "text"),
+    ("clock", "const", "poll_schedule", "sim_list", "text"),
     ("client_factory", "counters", "evidence", "issues", "settled", "sim_devices"),
     ("models", "reauthentication"),
     ("errors",),

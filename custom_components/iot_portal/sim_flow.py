@@ -1,14 +1,14 @@
 """Subentry flow of the IoT Portal integration: SIMs and their settings."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-import re
 from types import MappingProxyType
 from typing import Any, Final
 
+from homeassistant.components.file_upload import process_uploaded_file
 from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigSubentry,
@@ -17,11 +17,14 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import UnitOfInformation, UnitOfTime
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     DateSelector,
     DeviceFilterSelectorConfig,
     DeviceSelector,
     DeviceSelectorConfig,
+    FileSelector,
+    FileSelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -43,7 +46,7 @@ from .api import (
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     mask_numbers,
-    normalize_iccid,
+    one_line,
     shorten,
     spellings,
 )
@@ -54,6 +57,7 @@ from .const import (
     CONF_CYCLE_DAYS,
     CONF_CYCLE_START,
     CONF_DATA_UNIT,
+    CONF_FILE,
     CONF_ICCID,
     CONF_ICCIDS,
     CONF_INSTALLED_IN,
@@ -68,18 +72,18 @@ from .models import SimData, has_whole_cycle, merge_options
 from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
 from .sim_devices import async_get_suitable_device
-from .text import as_markdown
+from .sim_list import (
+    MAX_FILE_SIZE,
+    FileProblem,
+    ListedSim,
+    Problem,
+    SimList,
+    decode_file,
+    read_sims,
+)
 
-# What separates cards, what separates the parts of a line, and what modems print before an ICCID.
-LINES = re.compile(r"[\r\n,;]+")
-SEPARATORS = re.compile(r"[\s\"']+")
-LABEL = re.compile(r"[+^#%]?\b[A-Z]?ICCID\b\s*[:=]?|[+^#%]?\b[A-Z]?CCID\b\s*[:=]?", re.IGNORECASE)
-GROUP = re.compile(r"[0-9][0-9A-F]*", re.IGNORECASE)
 MAX_LISTED: Final = 20
 MAX_LISTED_LENGTH: Final = 40
-# The shortest ICCID, and the country-independent digits that each begins with.
-MIN_ICCID_LENGTH: Final = 18
-ICCID_PREFIX: Final = "89"
 # What stays of the shortest ICCID without its issuer.
 MAX_TITLE_DIGITS: Final = 11
 # Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
@@ -128,11 +132,17 @@ SIM_SCHEMA = vol.Schema(
         vol.Optional(CONF_PLAN_UNIT): PLAN_UNIT_SELECTOR,
     }
 )
-_ICCIDS = TextSelector(TextSelectorConfig(multiline=True))
+_SIMS = TextSelector(TextSelectorConfig(multiline=True))
 SIMS_SCHEMAS = {
-    "user": vol.Schema({vol.Required(CONF_ICCIDS): _ICCIDS}),
-    # Emptied to add only what was found.
-    "summary": vol.Schema({vol.Optional(CONF_ICCIDS): _ICCIDS}),
+    "user": vol.Schema(
+        {
+            vol.Optional(CONF_ICCIDS): _SIMS,
+            vol.Optional(CONF_FILE): FileSelector(
+                FileSelectorConfig(accept=".csv,.txt,.tsv,text/*")
+            ),
+        }
+    ),
+    "summary": vol.Schema({vol.Optional(CONF_ICCIDS): _SIMS}),
 }
 
 
@@ -143,11 +153,16 @@ class FoundSim:
     iccid: str
     device: Device | None = None
 
-    def title(self, others: Iterable[str]) -> str:
-        """Return the portal's label, or else a name that no other ICCID fits; it gets into ids, logs and errors."""
-        label = self.device.label if self.device is not None else None
-        if label and (masked := mask_numbers(label)).strip("…0123456789"):
-            return masked
+    def title(self, typed: str, others: Iterable[str]) -> str:
+        """Return the name that was typed, or else the portal's label or notes, or else one that no other ICCID fits.
+
+        It gets into ids, logs and errors, so long numbers in it are masked.
+        """
+        reported = [] if self.device is None else [self.device.label, self.device.notes]
+        for name in filter(None, [typed, *reported]):
+            masked = mask_numbers(name)
+            if masked == typed or masked.strip("…0123456789"):
+                return masked
         digits = SHOWN_DIGITS
         while digits < MAX_TITLE_DIGITS and any(
             other.endswith(self.iccid[-digits:]) for other in others if other != self.iccid
@@ -164,26 +179,27 @@ class SimSubentryFlow(ConfigSubentryFlow):
     def __init__(self) -> None:
         """Start with an empty form; whatever a form shows is kept, so it can be shown at any time."""
         self._form = "user"
-        self._typed = ""
-        self._error = ""
+        self._text = ""
+        self._errors: dict[str, str] = {}
         self._failure = {"iccid": "", **form_error_placeholders(None)}
+        self._listed = SimList()
+        self._files: dict[str, SimList] = {}
         self._found: dict[str, FoundSim] = {}
-        # The ICCIDs of the checks so far: those that need no correction, and those that do.
-        self._settled: list[str] = []
-        self._wrong: list[str] = []
+        # The ICCIDs of all checks so far that were present, which the next form no longer shows.
+        self._left_out: list[str] = []
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Ask for ICCIDs."""
+        """Ask for SIMs, in a text and in a file."""
         if user_input is not None:
             return await self._submit(user_input)
-        if not self._typed and self._get_entry().state is not ConfigEntryState.LOADED:
+        if not self._text and self._get_entry().state is not ConfigEntryState.LOADED:
             return self.async_abort(reason="entry_not_loaded")
         return self._show_form()
 
     async def async_step_summary(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Show what was found, and ask for the rest to be corrected or left out."""
+        """Show the SIMs with their names, and what is wrong, to be corrected or left out."""
         if user_input is not None:
             return await self._submit(user_input)
         return self._show_form()
@@ -201,20 +217,23 @@ class SimSubentryFlow(ConfigSubentryFlow):
     async def async_step_checked(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Add the SIMs if all that was typed can be added, or else show what cannot."""
-        typed = self._iccids()
-        present = _iccids_present(self.hass)
-        self._wrong = [i for i in typed if i not in present and i not in self._found]
-        settled = [iccid for iccid in typed if iccid not in self._wrong]
-        self._settled = list(dict.fromkeys(self._settled + settled))
-        ready = self._ready(present)
-        if ready and set(typed).issubset(ready):
-            return self._add([self._found[iccid] for iccid in ready])
-        if typed:
+        """Add the SIMs of a summary if all in it can be added, or else show the next summary."""
+        ready = self._ready()
+        listed = self._listed
+        not_found = self._not_found()
+        is_summary = self._form == "summary"
+        if is_summary and ready and not listed.wrong and len(ready) == len(listed.sims):
+            return self._add(ready)
+        if not (ready or listed.wrong or not_found) and (is_summary or not listed.sims):
+            self._errors["base"] = "nothing_to_add"
+        if listed.wrong or not_found:
+            self._errors[CONF_ICCIDS] = "entries_wrong"
+        if listed.sims or listed.wrong:
             self._form = "summary"
-        else:
-            self._error = "nothing_to_add"
-        self._typed = "\n".join(self._wrong)
+            self._text = self._summary(ready)
+        present = _iccids_present(self.hass)
+        left_out = [sim.iccid for sim in listed.sims if sim.iccid in present]
+        self._left_out = list(dict.fromkeys(self._left_out + left_out))
         return self._show_form()
 
     async def async_step_reconfigure(
@@ -224,7 +243,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
         subentry = self._get_reconfigure_subentry()
         errors: dict[str, str] = {}
         if user_input is not None:
-            errors = self._errors(user_input)
+            errors = self._settings_errors(user_input)
             if not errors:
                 return self.async_update_and_abort(
                     self._get_entry(),
@@ -240,7 +259,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
             description_placeholders={"sim": subentry.title},
         )
 
-    def _errors(self, settings: Mapping[str, Any]) -> dict[str, str]:
+    def _settings_errors(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return the errors in the settings of a SIM."""
         errors = {}
         if not has_whole_cycle(merge_options(self._get_entry().options, settings)):
@@ -260,57 +279,122 @@ class SimSubentryFlow(ConfigSubentryFlow):
 
     async def _submit(self, user_input: dict[str, Any]) -> SubentryFlowResult:
         """Keep what was typed, and start to look up the ICCIDs that are new."""
-        self._typed = user_input.get(CONF_ICCIDS, "")
-        self._error = ""
+        self._text = user_input.get(CONF_ICCIDS, "")
+        self._errors = {}
+        await self._read(self._text, user_input.get(CONF_FILE))
+        if self._errors:
+            return self._show_form()
         present = _iccids_present(self.hass)
         unknown = [
-            iccid
-            for iccid in self._iccids()
-            if normalize_iccid(iccid) and iccid not in present and iccid not in self._found
+            sim.iccid
+            for sim in self._listed.sims
+            if sim.iccid not in present and sim.iccid not in self._found
         ]
         if not unknown:
             return await self.async_step_checked()
         entry: IotPortalConfigEntry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
-            self._error = "entry_not_loaded"
+            self._errors["base"] = "entry_not_loaded"
             return self._show_form()
         self._check = self.hass.async_create_task(
             self._look_up_with_progress(entry, unknown), f"{DOMAIN} check of {len(unknown)} SIMs"
         )
         return await self.async_step_check()
 
-    def _iccids(self) -> list[str]:
-        """Return the ICCIDs that were typed, each card once, in the spelling that is known already."""
+    async def _read(self, text: str, file_id: str | None) -> None:
+        """Read the SIMs in a text and a file, which joins the text; a browser may name a file again that is gone."""
+        listed = await self.hass.async_add_executor_job(read_sims, text)
+        if file_id is not None:
+            if file_id not in self._files:
+                content = await self.hass.async_add_executor_job(_read_file, self.hass, file_id)
+                if isinstance(content, FileProblem):
+                    self._errors[CONF_FILE] = content
+                    return
+                self._files[file_id] = await self.hass.async_add_executor_job(read_sims, content)
+            listed += self._files[file_id]
+            self._text = "\n".join(_lines(listed))
+        self._listed = SimList(self._unique(listed.sims), tuple(dict.fromkeys(listed.wrong)))
+
+    def _unique(self, sims: Iterable[ListedSim]) -> tuple[ListedSim, ...]:
+        """Return each card once, in the spelling that is known already, with the first name that it has."""
         known = {*_iccids_present(self.hass), *self._found}
-        cards: dict[str, str] = {}
-        for typed in _split(self._typed):
-            same = spellings(typed) if normalize_iccid(typed) else {typed}
-            iccid = next((cards[i] for i in same if i in cards), None)
-            iccid = iccid or next((i for i in (typed, *same) if i in known), typed)
-            cards[iccid] = iccid
-        return list(cards)
+        cards: dict[str, ListedSim] = {}
+        # The ICCID under which a card is in the list, by all of its spellings.
+        listed: dict[str, str] = {}
+        for sim in sims:
+            same = spellings(sim.iccid)
+            iccid = listed.get(sim.iccid) or next(
+                (each for each in (sim.iccid, *same) if each in known), sim.iccid
+            )
+            listed |= dict.fromkeys([*same, *spellings(iccid)], iccid)
+            name = cards[iccid].name if iccid in cards else ""
+            cards[iccid] = ListedSim(iccid, name or sim.name)
+        return tuple(cards.values())
 
     def _show_form(self) -> SubentryFlowResult:
         """Show the current form, with all that was typed."""
         present = _iccids_present(self.hass)
+        wrong = {
+            problem: [line.text for line in self._listed.wrong if line.problem is problem]
+            for problem in Problem
+        }
+        schema = SIMS_SCHEMAS[self._form]
+        if self._form == "summary":
+            schema = schema.extend(
+                {
+                    vol.Optional(problem): section(vol.Schema({}))
+                    for problem, lines in wrong.items()
+                    if lines
+                }
+            )
         return self.async_show_form(
             step_id=self._form,
-            data_schema=self.add_suggested_values_to_schema(
-                SIMS_SCHEMAS[self._form], {CONF_ICCIDS: self._typed}
-            ),
-            errors={"base": self._error} if self._error else {},
+            data_schema=self.add_suggested_values_to_schema(schema, {CONF_ICCIDS: self._text}),
+            errors=self._errors,
             description_placeholders={
                 **self._failure,
-                "ready": str(len(self._ready(present))),
-                "present": _listed([i for i in self._settled if i in present]),
-                "not_found": _listed([i for i in self._wrong if normalize_iccid(i)]),
-                "malformed": _listed([i for i in self._wrong if not normalize_iccid(i)]),
+                **{problem: _listed(lines) for problem, lines in wrong.items()},
+                "ready": str(len(self._ready())),
+                "present": _listed([iccid for iccid in self._left_out if iccid in present]),
+                "not_found": _listed(self._not_found()),
             },
         )
 
-    def _ready(self, present: set[str]) -> list[str]:
-        """Return the ICCIDs that were found and are still not present; others may add SIMs at any time."""
-        return [i for i in self._settled if i in self._found and present.isdisjoint(spellings(i))]
+    def _ready(self) -> list[ListedSim]:
+        """Return the SIMs that were found and are still not present; others may add SIMs at any time."""
+        present = _iccids_present(self.hass)
+        return [
+            sim
+            for sim in self._listed.sims
+            if sim.iccid in self._found and present.isdisjoint(spellings(sim.iccid))
+        ]
+
+    def _not_found(self) -> list[str]:
+        """Return the ICCIDs that the portal does not know."""
+        present = _iccids_present(self.hass)
+        return [
+            sim.iccid
+            for sim in self._listed.sims
+            if sim.iccid not in self._found and sim.iccid not in present
+        ]
+
+    def _summary(self, ready: list[ListedSim]) -> str:
+        """Return a line for each SIM with the name that it will have, and those that are to be corrected."""
+        titles = self._titles(ready)
+        not_found = set(self._not_found())
+        listed = SimList(
+            (
+                *(ListedSim(sim.iccid, titles[sim.iccid]) for sim in ready),
+                *(sim for sim in self._listed.sims if sim.iccid in not_found),
+            ),
+            self._listed.wrong,
+        )
+        return "\n".join(_lines(listed))
+
+    def _titles(self, sims: list[ListedSim]) -> dict[str, str]:
+        """Return the names that SIMs will have, by ICCID."""
+        iccids = {*_iccids_present(self.hass), *(sim.iccid for sim in sims)}
+        return {sim.iccid: self._found[sim.iccid].title(sim.name, iccids) for sim in sims}
 
     async def _look_up_with_progress(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
         """Look SIMs up, but not faster than the progress can be shown; return the next step."""
@@ -335,14 +419,14 @@ class SimSubentryFlow(ConfigSubentryFlow):
             async with asyncio.TaskGroup() as group:
                 for iccid in iccids:
                     group.create_task(look_up(iccid))
-        return self._form if self._error else "checked"
+        return self._form if self._errors else "checked"
 
     async def _look_up(self, entry: IotPortalConfigEntry, iccid: str) -> None:
         """Look a SIM up, and keep what was found or the error."""
         try:
             found = await _find_sim(entry.runtime_data.account.client, iccid)
         except IotPortalError as err:
-            self._error = form_error_key(err)
+            self._errors["base"] = form_error_key(err)
             self._failure = {"iccid": iccid, **form_error_placeholders(err)}
             if isinstance(err, IotPortalAuthenticationError):
                 async_record_refused_login(self.hass, entry, err)
@@ -350,29 +434,45 @@ class SimSubentryFlow(ConfigSubentryFlow):
         if found is not None:
             self._found[iccid] = found
 
-    def _add(self, sims: list[FoundSim]) -> SubentryFlowResult:
+    def _add(self, sims: list[ListedSim]) -> SubentryFlowResult:
         """Add the SIMs: the flow itself can create one, the others are added beside it."""
         entry: IotPortalConfigEntry = self._get_entry()
-        _keep_devices(entry, sims)
-        iccids = {*_iccids_present(self.hass), *(sim.iccid for sim in sims)}
-        first, *others = sims
-        for sim in others:
+        titles = self._titles(sims)
+        _keep_devices(entry, [self._found[sim.iccid] for sim in sims])
+        first, *others = titles
+        for iccid in others:
             self.hass.config_entries.async_add_subentry(
                 entry,
                 ConfigSubentry(
-                    data=MappingProxyType({CONF_ICCID: sim.iccid}),
+                    data=MappingProxyType({CONF_ICCID: iccid}),
                     subentry_type=SUBENTRY_TYPE_SIM,
-                    title=sim.title(iccids),
-                    unique_id=sim.iccid,
+                    title=titles[iccid],
+                    unique_id=iccid,
                 ),
             )
         return self.async_create_entry(
-            title=first.title(iccids),
-            data={CONF_ICCID: first.iccid},
-            unique_id=first.iccid,
+            title=titles[first],
+            data={CONF_ICCID: first},
+            unique_id=first,
             description="added",
             description_placeholders={"count": str(len(sims))},
         )
+
+
+def _read_file(hass: HomeAssistant, file_id: str) -> str | FileProblem:
+    """Return the text of a file that was uploaded, which is removed; blocks."""
+    try:
+        with process_uploaded_file(hass, file_id) as path:
+            if path.stat().st_size > MAX_FILE_SIZE:
+                return FileProblem.TOO_LARGE
+            return decode_file(path.read_bytes())
+    except OSError, ValueError:
+        return FileProblem.GONE
+
+
+def _lines(listed: SimList) -> list[str]:
+    """Return the lines of a list, which are read as the same list."""
+    return [*(sim.as_line() for sim in listed.sims), *(line.text for line in listed.wrong)]
 
 
 def _sim_schema(hass: HomeAssistant) -> vol.Schema:
@@ -393,46 +493,13 @@ def _keep_devices(entry: IotPortalConfigEntry, sims: list[FoundSim]) -> None:
             entry.runtime_data.account.snapshots.async_keep(sim.iccid, snapshot)
 
 
-def _split(text: str) -> list[str]:
-    """Return the ICCIDs in a text, each once, however they are separated, grouped and quoted."""
-    found = [
-        iccid
-        for line in LINES.split(text)
-        for iccid in _join_groups(filter(None, SEPARATORS.split(LABEL.sub(" ", line))))
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _join_groups(parts: Iterable[str]) -> Iterator[str]:
-    """Yield the ICCIDs of a line, in one spelling; cards print them in groups."""
-    groups: list[str] = []
-    for part in parts:
-        joined = "".join(groups)
-        is_group = GROUP.fullmatch(part.replace("-", "")) and not normalize_iccid(part)
-        is_next = len(joined) >= MIN_ICCID_LENGTH and part.startswith(ICCID_PREFIX)
-        if groups and (not is_group or is_next):
-            yield from _joined(groups)
-            groups = []
-        if is_group:
-            groups.append(part)
-        else:
-            yield normalize_iccid(part) or part
-    yield from _joined(groups)
-
-
-def _joined(groups: list[str]) -> list[str]:
-    """Return the ICCID that groups of digits are, or the groups if they are none."""
-    iccid = normalize_iccid("".join(groups))
-    return groups if iccid is None else [iccid]
-
-
-def _listed(iccids: Sequence[str]) -> str:
-    """Return the number of ICCIDs and the first of them, as markdown."""
-    if not iccids:
+def _listed(entries: Sequence[str]) -> str:
+    """Return the number of entries and the first of them; a section shows them as plain text."""
+    if not entries:
         return "0"
-    more = ", …" if len(iccids) > MAX_LISTED else ""
-    listed = ", ".join(as_markdown(iccid, MAX_LISTED_LENGTH) for iccid in iccids[:MAX_LISTED])
-    return f"{len(iccids)} ({listed}{more})"
+    more = ", …" if len(entries) > MAX_LISTED else ""
+    listed = ", ".join(one_line(entry, MAX_LISTED_LENGTH) for entry in entries[:MAX_LISTED])
+    return f"{len(entries)} ({listed}{more})"
 
 
 def _iccids_present(hass: HomeAssistant) -> set[str]:

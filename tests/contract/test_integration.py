@@ -91,6 +91,7 @@ class Journey:
             if iccid != USED:
                 result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
             await self._check_sim(result["flow_id"], iccid)
+            await flows.async_configure(result["flow_id"], {"iccids": iccid})
             await self._hass.async_block_till_done(wait_background_tasks=True)
         return {"unknown": (unknown["description_placeholders"] or {}).get("not_found")}
 

@@ -134,13 +134,19 @@ class Home:
         return response
 
     async def add_sims(self, typed: str) -> Any:
-        """Type ICCIDs into the dialog that adds SIMs, and return the step after the check."""
+        """Type ICCIDs into the dialog that adds SIMs, confirm those that were found, and return the last step."""
         flows = self.hass.config_entries.subentries
         flow = await flows.async_init((self.entry.entry_id, "sim"), context={"source": SOURCE_USER})
         result: Any = await flows.async_configure(flow["flow_id"], {"iccids": typed})
         await self.settle()
         if result["type"] is FlowResultType.SHOW_PROGRESS:
             result = await flows.async_configure(flow["flow_id"])
+            await self.settle()
+        if result["step_id"] == "summary" and not result["errors"]:
+            (shown,) = result["data_schema"].schema
+            result = await flows.async_configure(
+                flow["flow_id"], {"iccids": shown.description["suggested_value"]}
+            )
             await self.settle()
         return result
 

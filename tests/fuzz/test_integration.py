@@ -186,6 +186,13 @@ def test_sim_form(
         result = await finish(
             hass, flows, await flows.async_configure(result["flow_id"], {"iccids": typed})
         )
+        assert result["type"] is FlowResultType.FORM
+        if result["step_id"] == "summary":
+            shown = next(key for key in result["data_schema"].schema if key == "iccids")
+            again = {"iccids": shown.description["suggested_value"]}
+            result = await finish(
+                hass, flows, await flows.async_configure(result["flow_id"], again)
+            )
         assert result["type"] in {FlowResultType.CREATE_ENTRY, FlowResultType.FORM}
         if result["type"] is FlowResultType.FORM:
             flows.async_abort(result["flow_id"])

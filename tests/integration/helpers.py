@@ -265,6 +265,24 @@ async def submit_sim_form_to_end(hass: HomeAssistant, flow_id: str, typed: str |
     return result
 
 
-async def add_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
-    """Open the dialog that adds SIMs, submit ICCIDs and return the next step."""
+async def check_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
+    """Open the dialog that adds SIMs, submit ICCIDs and return the summary or an error."""
     return await submit_sim_form_to_end(hass, await open_sim_dialog(hass, entry_id), typed)
+
+
+def sims_field(result: Any) -> str:
+    """Return the text in a form of the dialog that adds SIMs."""
+    (marker,) = [key for key in result["data_schema"].schema if key == "iccids"]
+    return str(marker.description["suggested_value"])
+
+
+async def confirm_sims(hass: HomeAssistant, result: Any) -> Any:
+    """Submit the summary of the dialog that adds SIMs as it is shown, and return the next step."""
+    return await submit_sim_form_to_end(hass, result["flow_id"], sims_field(result))
+
+
+async def add_sims(hass: HomeAssistant, entry_id: str, typed: str) -> Any:
+    """Add SIMs with the dialog, and return its last step."""
+    result = await check_sims(hass, entry_id, typed)
+    assert result["step_id"] == "summary"
+    return await confirm_sims(hass, result)

@@ -9,7 +9,7 @@ import time
 from types import MappingProxyType
 from typing import Any
 
-from aiohttp import web
+from aiohttp import FormData, web
 from aiohttp.test_utils import unused_port
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigSubentry
@@ -21,6 +21,7 @@ from homeassistant.data_entry_flow import (
 )
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.setup import async_setup_component
 from homeassistant.util import slugify
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -28,6 +29,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
     async_fire_time_changed,
 )
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.iot_portal import client_factory, sim_flow
 from custom_components.iot_portal.api.pacing import Pacer
@@ -38,7 +40,16 @@ from tests.common import ADDRESSES_WITH_SECRETS, UNUSABLE_ADDRESSES, serving
 from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import ICCID, OTHER_ICCID, UNKNOWN_ICCID, SetUp
-from .helpers import add_sims, open_sim_dialog, state_of, submit_sim_form, submit_sim_form_to_end
+from .helpers import (
+    add_sims,
+    check_sims,
+    confirm_sims,
+    open_sim_dialog,
+    sims_field,
+    state_of,
+    submit_sim_form,
+    submit_sim_form_to_end,
+)
 
 
 def account_form(portal: MockPortal, **changes: str) -> dict[str, Any]:
@@ -274,18 +285,20 @@ async def test_reauth(
 
 
 async def summary(hass: HomeAssistant, result: Any) -> list[str]:
-    """Return the lines of the summary as a user reads them."""
+    """Return the lines of the summary as a user reads them, with a line for each kind of wrong entries."""
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == "summary"
     texts = await async_get_translations(hass, "en", "config_subentries", [DOMAIN])
-    text = texts[f"component.{DOMAIN}.config_subentries.sim.step.summary.description"]
+    prefix = f"component.{DOMAIN}.config_subentries.sim.step.summary"
+    text = texts[f"{prefix}.description"]
+    sections = [str(key) for key in result["data_schema"].schema if key != "iccids"]
+    for key in sections:
+        text += f"\n{texts[f'{prefix}.sections.{key}.description']}"
+    is_wrong = bool(sections) or result["description_placeholders"]["not_found"] != "0"
+    assert (result["errors"].get("iccids") == "entries_wrong") is (
+        is_wrong and "base" not in result["errors"]
+    )
     return text.format(**result["description_placeholders"]).splitlines()
-
-
-def field(result: Any) -> str:
-    """Return the suggested value of the only field of a form."""
-    (marker,) = result["data_schema"].schema
-    return str(marker.description["suggested_value"])
 
 
 def looked_up(portal: MockPortal) -> Counter[str | None]:
@@ -341,12 +354,19 @@ async def test_add_sims(hass: HomeAssistant, set_up: SetUp, portal: MockPortal, 
     result = await submit_sim_form(hass, flow_id, typed)
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     assert looked_up(portal) == {ICCID: 1, OTHER_ICCID: 1}
+    result = await hass.config_entries.subentries.async_configure(flow_id)
+    assert await summary(hass, result) == [
+        "Ready to be added: 2",
+        "Already added: 0",
+        "Not found in this account: 0",
+    ]
+    assert sims_field(result) == f"{ICCID}, Pangea test SIM\n{OTHER_ICCID}, SIM …0011"
     assert not entry.subentries
 
-    result = await hass.config_entries.subentries.async_configure(flow_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    result = await confirm_sims(hass, result)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert looked_up(portal) == {ICCID: 1, OTHER_ICCID: 1}
     assert {sub.unique_id: sub.title for sub in entry.subentries.values()} == {
         ICCID: "Pangea test SIM",
         OTHER_ICCID: "SIM …0011",
@@ -422,10 +442,12 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
         portal.faults.add("delay", route="GetDevice", seconds=0.05)
         mistyped = fleet[0].replace("8931", "8913")
 
-        result = await add_sims(hass, entry.entry_id, "\n".join([mistyped, *fleet[1:]]))
+        result = await check_sims(hass, entry.entry_id, "\n".join([mistyped, *fleet[1:]]))
 
         assert (await summary(hass, result))[0] == "Ready to be added: 499"
-        assert field(result) == mistyped
+        *ready, wrong = sims_field(result).splitlines()
+        assert [line[:19] for line in ready] == fleet[1:]
+        assert wrong == mistyped
         assert looked_up(portal) == dict.fromkeys([mistyped, *fleet[1:]], 1)
         assert portal.journal.peak_width > 10
         steps = [event.data["progress"] for event in progress]
@@ -434,7 +456,7 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
 
         portal.faults.clear()
         portal.journal.clear()
-        await submit_sim_form(hass, result["flow_id"], fleet[0])
+        await submit_sim_form(hass, result["flow_id"], "\n".join([*ready, fleet[0]]))
         assert [call.iccid for call in portal.journal] == [fleet[0]]
         assert progress[-1].data["progress"] == 1
 
@@ -449,33 +471,40 @@ async def test_add_a_fleet(hass: HomeAssistant, set_up: SetUp) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "says", "remain"),
     [
-        (ICCID[:17], f"Not ICCIDs (18 to 22 digits and nothing else): 1 ({ICCID[:17]})"),
-        (f"{ICCID} {ICCID}0000", f"nothing else): 1 ({ICCID}0000)"),
-        (f"{ICCID} 89310823220893536xx", "nothing else): 1 (89310823220893536xx)"),
-        ("one two", "nothing else): 2 (one, two)"),
+        (ICCID[:17], f"Compare with the number on the SIM card: 1 ({ICCID[:17]})", [ICCID[:17]]),
+        (f"{ICCID} {ICCID}0000", f"SIM card: 1 ({ICCID}0000)", [f"{ICCID}0000"]),
         (
-            UNKNOWN_ICCID,
-            f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
+            f"{ICCID} 89310823220893536xx",
+            "such as O for 0: 1 (89310823220893536xx)",
+            ["89310823220893536xx"],
         ),
-        (f"{ICCID} {UNKNOWN_ICCID}", f"to this account: 1 ({UNKNOWN_ICCID})"),
+        ("one\ntwo", "printed on the SIM card: 2 (one, two)", ["one", "two"]),
+        ("8.93108E+18", "copy them from there: 1 (8.93108E+18)", ["8.93108E+18"]),
+        (UNKNOWN_ICCID, f"Not found in this account: 1 ({UNKNOWN_ICCID})", [UNKNOWN_ICCID]),
+        (f"{ICCID} {UNKNOWN_ICCID}", f"account: 1 ({UNKNOWN_ICCID})", [UNKNOWN_ICCID]),
     ],
 )
-async def test_wrong_iccids(hass: HomeAssistant, set_up: SetUp, typed: str, says: str) -> None:
-    """Wrong ICCIDs are named, nothing is added, and only they remain to be corrected."""
+async def test_wrong_iccids(
+    hass: HomeAssistant, set_up: SetUp, typed: str, says: str, remain: list[str]
+) -> None:
+    """Wrong ICCIDs are named by what is wrong with them, and nothing is added before they are corrected."""
     entry = await set_up()
 
-    result = await add_sims(hass, entry.entry_id, typed)
+    result = await check_sims(hass, entry.entry_id, typed)
 
+    ready = [f"{ICCID}, Pangea test SIM"] * (ICCID in typed.split())
     lines = await summary(hass, result)
     assert [line for line in lines if line.endswith(says)]
-    assert lines[0] == f"Ready to be added: {int(ICCID in typed.split())}"
-    assert not result["errors"]
-    assert field(result) == "\n".join(iccid for iccid in typed.split() if iccid != ICCID)
+    assert lines[0] == f"Ready to be added: {len(ready)}"
+    assert "Correct or remove" in await error_text(hass, result, "config_subentries")
+    assert sims_field(result).splitlines() == ready + remain
+    again = await confirm_sims(hass, result)
+    assert sims_field(again) == sims_field(result)
     assert not entry.subentries
 
-    result = await submit_sim_form_to_end(hass, result["flow_id"], OTHER_ICCID)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], "\n".join([*ready, OTHER_ICCID]))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {OTHER_ICCID} | ({ICCID} & set(typed.split()))
 
@@ -486,34 +515,175 @@ async def test_summary(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -
     entry = await set_up(base_url=f"{portal.url[: -len('/api')]}/apiv2")
     portal.journal.clear()
 
-    result = await add_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID} {UNKNOWN_ICCID} x,y")
+    result = await check_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID} {UNKNOWN_ICCID}\nx,y")
 
     assert await summary(hass, result) == [
         "Ready to be added: 1",
-        f"Already there, here or below another account: 1 ({ICCID})",
-        f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
-        "Not ICCIDs (18 to 22 digits and nothing else): 2 (x, y)",
+        f"Already added: 1 ({ICCID})",
+        f"Not found in this account: 1 ({UNKNOWN_ICCID})",
+        "An ICCID has 18 to 22 digits and is printed on the SIM card: 1 (x,y)",
     ]
-    assert field(result) == f"{UNKNOWN_ICCID}\nx\ny"
+    assert sims_field(result) == f"{OTHER_ICCID}, SIM …0011\n{UNKNOWN_ICCID}\nx,y"
 
     result = await submit_sim_form_to_end(
-        hass, result["flow_id"], f"{UNKNOWN_ICCID} {OTHER_ICCID} z"
+        hass, result["flow_id"], f"{UNKNOWN_ICCID}\n{OTHER_ICCID}\nz"
     )
 
     assert await summary(hass, result) == [
         "Ready to be added: 1",
-        f"Already there, here or below another account: 1 ({ICCID})",
-        f"Unknown to the IoT Portal, or not shown to this account: 1 ({UNKNOWN_ICCID})",
-        "Not ICCIDs (18 to 22 digits and nothing else): 1 (z)",
+        f"Already added: 1 ({ICCID})",
+        f"Not found in this account: 1 ({UNKNOWN_ICCID})",
+        "An ICCID has 18 to 22 digits and is printed on the SIM card: 1 (z)",
     ]
     assert looked_up(portal) == {OTHER_ICCID: 1, UNKNOWN_ICCID: 2}
 
-    # A browser omits empty fields.
-    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], OTHER_ICCID)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {OTHER_ICCID}
     assert iccids_of(first) == {ICCID}
+
+
+async def test_names(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """A SIM has the name that was typed, or else the portal's label, its notes or its last digits."""
+    noted, unnamed = "8931080000000000029", "8931080000000000037"
+    portal.state.add_sim(Sim(iccid=noted)).device["simNotes"] = "In the cellar"
+    portal.state.add_sim(Sim(iccid=unnamed))
+    entry = await set_up()
+    typed = f"ICCID;Name\n{ICCID};\n{OTHER_ICCID};Pump\n{noted};\n{unnamed};"
+
+    result = await check_sims(hass, entry.entry_id, typed)
+
+    assert sims_field(result).splitlines() == [
+        f"{ICCID}, Pangea test SIM",
+        f"{OTHER_ICCID}, Pump",
+        f"{noted}, In the cellar",
+        f"{unnamed}, SIM …0037",
+    ]
+
+    changed = sims_field(result).replace("Pump", "Pump, house 4711").replace("SIM …0037", "12")
+    changed = changed.replace(f"{ICCID}, Pangea test SIM", ICCID)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], changed)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert {sub.unique_id: sub.title for sub in entry.subentries.values()} == {
+        ICCID: "Pangea test SIM",
+        OTHER_ICCID: "Pump, house 4711",
+        noted: "In the cellar",
+        unnamed: "12",
+    }
+
+
+async def test_typed_name_with_a_number(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A long number in a name is masked, and a removed line is left out."""
+    entry = await set_up()
+
+    result = await check_sims(hass, entry.entry_id, f"{ICCID}, Pump 204080823514892\n{OTHER_ICCID}")
+
+    shown, other = sims_field(result).splitlines()
+    assert shown == f"{ICCID}, Pump …4892"
+    assert other.startswith(OTHER_ICCID)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], shown)
+    assert [sub.title for sub in entry.subentries.values()] == ["Pump …4892"]
+
+
+async def upload(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, content: bytes, name: str = "sims.csv"
+) -> str:
+    """Upload a file as a browser does, and return its ID."""
+    assert await async_setup_component(hass, "file_upload", {})
+    client = await hass_client()
+    form = FormData()
+    form.add_field("file", content, filename=name)
+    response = await client.post("/api/file_upload", data=form)
+    assert response.status == 200
+    return str((await response.json())["file_id"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+async def test_file(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    hass_client: ClientSessionGenerator,
+    encoding: str,
+) -> None:
+    """The SIMs of a file are read together with those that were typed, whichever program saved it."""
+    entry = await set_up()
+    table = f"Bezeichnung;ICCID\r\nPümpe;{OTHER_ICCID}\r\nkaputt;8931\r\n"
+    file_id = await upload(hass, hass_client, table.encode(encoding))
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
+
+    await hass.config_entries.subentries.async_configure(
+        flow_id, {"iccids": ICCID, "file": file_id}
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    result = await hass.config_entries.subentries.async_configure(flow_id)
+
+    assert (await summary(hass, result))[0] == "Ready to be added: 2"
+    assert sims_field(result).splitlines() == [
+        f"{ICCID}, Pangea test SIM",
+        f"{OTHER_ICCID}, Pümpe",
+        "8931, kaputt",
+    ]
+
+
+async def test_file_while_the_portal_fails(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, hass_client: ClientSessionGenerator
+) -> None:
+    """What was in a file is kept in the text, even if the browser names the file again."""
+    entry = await set_up()
+    file_id = await upload(hass, hass_client, f"{OTHER_ICCID}\tPump\n".encode())
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
+    flows = hass.config_entries.subentries
+    portal.faults.add("status", status=500)
+
+    await flows.async_configure(flow_id, {"file": file_id})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    result = await flows.async_configure(flow_id)
+
+    assert result["step_id"] == "user"
+    assert sims_field(result) == f"{OTHER_ICCID}, Pump"
+    portal.faults.clear()
+    await flows.async_configure(flow_id, {"file": file_id})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    result = await confirm_sims(hass, await flows.async_configure(flow_id))
+    assert result["title"] == "Pump"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"PK\x03\x04\x14\x00\x06\x00", "Save it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Save it as CSV"),
+        (b"%PDF-1.7\n", "contains no text"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00", "contains no text"),
+        (b"1" * (1024 * 1024 + 1), "larger than 1 MB"),
+        (None, "no longer there"),
+    ],
+    ids=["xlsx", "xls", "pdf", "png", "large", "gone"],
+)
+async def test_file_errors(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    hass_client: ClientSessionGenerator,
+    content: bytes | None,
+    says: str,
+) -> None:
+    """A file that cannot be read is named with what to do, and what was typed is kept."""
+    entry = await set_up()
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
+    file_id = "01234567890123456789012345678901"
+    if content is not None:
+        file_id = await upload(hass, hass_client, content)
+
+    result = await hass.config_entries.subentries.async_configure(
+        flow_id, {"iccids": ICCID, "file": file_id}
+    )
+
+    assert result["step_id"] == "user"
+    assert set(result["errors"]) == {"file"}
+    assert says in await error_text(hass, result, "config_subentries")
+    assert sims_field(result) == ICCID
 
 
 async def test_long_lists_are_cut(hass: HomeAssistant, set_up: SetUp) -> None:
@@ -521,31 +691,32 @@ async def test_long_lists_are_cut(hass: HomeAssistant, set_up: SetUp) -> None:
     entry = await set_up()
     wrong = [str(number) for number in range(100, 121)]
 
-    result = await add_sims(hass, entry.entry_id, " ".join([*wrong, ICCID]))
+    result = await check_sims(hass, entry.entry_id, "\n".join([*wrong, ICCID]))
 
     assert (await summary(hass, result))[3].endswith(f": 21 ({', '.join(wrong[:20])}, …)")
-    assert field(result).split() == wrong
-    result = await submit_sim_form_to_end(hass, result["flow_id"], "\n".join(wrong[:20]))
+    assert sims_field(result).splitlines() == [f"{ICCID}, Pangea test SIM", *wrong]
+    result = await submit_sim_form_to_end(hass, result["flow_id"], "\n".join([ICCID, *wrong[:20]]))
     assert (await summary(hass, result))[3].endswith(f": 20 ({', '.join(wrong[:20])})")
-    result = await submit_sim_form_to_end(hass, result["flow_id"], "")
+    result = await submit_sim_form_to_end(hass, result["flow_id"], ICCID)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_nothing_to_add(hass: HomeAssistant, set_up: SetUp) -> None:
     """A dialog without SIMs to add says so and can be continued."""
     entry = await set_up(OTHER_ICCID)
-    says = "There is nothing to add. Enter the ICCID of a SIM that is not there yet."
+    says = "There is nothing to add. Enter the ICCID of a SIM that has not been added yet."
 
-    result = await add_sims(hass, entry.entry_id, " , ")
+    result = await check_sims(hass, entry.entry_id, " , ")
     assert result["step_id"] == "user"
     assert await error_text(hass, result, "config_subentries") == says
 
     result = await submit_sim_form_to_end(hass, result["flow_id"], OTHER_ICCID)
     assert (await summary(hass, result))[:2] == [
         "Ready to be added: 0",
-        f"Already there, here or below another account: 1 ({OTHER_ICCID})",
+        f"Already added: 1 ({OTHER_ICCID})",
     ]
     assert not result["errors"]
+    # A browser omits empty fields.
     result = await submit_sim_form_to_end(hass, result["flow_id"], None)
     assert result["step_id"] == "summary"
     assert await error_text(hass, result, "config_subentries") == says
@@ -572,9 +743,9 @@ async def test_somebody_else_adds_a_sim_during_the_check(
 
     assert (await summary(hass, result))[:2] == [
         "Ready to be added: 1",
-        f"Already there, here or below another account: 1 ({beside})",
+        f"Already added: 1 ({beside})",
     ]
-    result = await submit_sim_form_to_end(hass, flow_id, None)
+    result = await confirm_sims(hass, result)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
     assert len(entry.subentries) == 2
@@ -585,21 +756,23 @@ async def test_somebody_else_adds_sims_during_the_summary(
 ) -> None:
     """SIMs that were added while the summary was open are not added again."""
     entry = await set_up()
-    result = await add_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID} wrong")
+    result = await check_sims(hass, entry.entry_id, f"{ICCID} {OTHER_ICCID}\nwrong")
+    typed = sims_field(result)
     add_beside(hass, entry, ICCID)
     add_beside(hass, entry, OTHER_ICCID)
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
+    result = await submit_sim_form_to_end(hass, result["flow_id"], f"{ICCID}\n{OTHER_ICCID}")
 
     assert "nothing to add" in await error_text(hass, result, "config_subentries")
     assert (await summary(hass, result))[:2] == [
         "Ready to be added: 0",
-        f"Already there, here or below another account: 2 ({ICCID}, {OTHER_ICCID})",
+        f"Already added: 2 ({ICCID}, {OTHER_ICCID})",
     ]
     for subentry in list(entry.subentries.values()):
         hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
-    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
+    typed = typed.removesuffix("\nwrong")
+    result = await submit_sim_form_to_end(hass, result["flow_id"], typed)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
 
@@ -648,13 +821,17 @@ async def test_portal_fails_while_adding(
     assert not running_checks()
     assert result["step_id"] == step_id
     assert says in await error_text(hass, result, "config_subentries")
-    assert field(result) == typed
+    assert sims_field(result) == typed
     assert not entry.subentries
     reauth = [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()]
     assert reauth == (["reauth"] if "credentials" in says else [])
     # A reloaded page shows the same.
     again = await hass.config_entries.subentries.async_configure(flow_id)
-    assert (again["step_id"], again["errors"], field(again)) == (step_id, result["errors"], typed)
+    assert (again["step_id"], again["errors"], sims_field(again)) == (
+        step_id,
+        result["errors"],
+        typed,
+    )
 
     portal.faults.clear()
     if "credentials" in says:
@@ -663,6 +840,8 @@ async def test_portal_fails_while_adding(
     await submit_sim_form(hass, flow_id, f"{ICCID} {OTHER_ICCID}")
     assert {call.iccid for call in portal.journal} - {None} == {ICCID}
     result = await hass.config_entries.subentries.async_configure(flow_id)
+    if step_id == "user":
+        result = await confirm_sims(hass, result)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
 
@@ -781,11 +960,11 @@ async def test_account_loses_its_connection(
     result = await submit_sim_form_to_end(hass, flow_id, ICCID)
 
     assert "not connected at the moment" in await error_text(hass, result, "config_subentries")
-    assert field(result) == ICCID
+    assert sims_field(result) == ICCID
     again = await hass.config_entries.subentries.async_configure(flow_id)
-    assert field(again) == ICCID
+    assert sims_field(again) == ICCID
     await hass.config_entries.async_setup(entry.entry_id)
-    result = await submit_sim_form_to_end(hass, flow_id, ICCID)
+    result = await confirm_sims(hass, await submit_sim_form_to_end(hass, flow_id, ICCID))
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -1069,17 +1248,15 @@ async def test_iccids_as_printed(
 
 
 async def test_groups_that_are_no_iccid(hass: HomeAssistant, set_up: SetUp) -> None:
-    """Groups that make no ICCID remain as they were typed, and nothing in the list is rendered."""
+    """Entries that have no ICCID remain as they were typed."""
     entry = await set_up()
 
-    result = await add_sims(hass, entry.entry_id, "8931 0823\n![x](http://x.example/a_b)")
+    result = await check_sims(hass, entry.entry_id, "8931 0823\n![x](http://x.example/a_b)")
 
     lines = await summary(hass, result)
-    assert lines[3].startswith("Not ICCIDs (18 to 22 digits and nothing else): 3 (8931, 0823, ")
-    assert "![" not in lines[3]
-    assert "](" not in lines[3]
-    assert "http://" not in lines[3]
-    assert field(result) == "8931\n0823\n![x](http://x.example/a_b)"
+    assert lines[3].endswith("SIM card: 1 (![x](http://x.example/a_b))")
+    assert lines[4].endswith("SIM card: 1 (8931 0823)")
+    assert sims_field(result) == "8931 0823\n![x](http://x.example/a_b)"
 
 
 # ICCID and OTHER_ICCID with the check digit that follows them.
@@ -1097,14 +1274,16 @@ async def test_card_under_another_spelling(
     entry = await set_up(base_url=f"{portal.url[: -len('/api')]}/apiv2")
     portal.journal.clear()
 
-    result = await add_sims(hass, entry.entry_id, f"{typed}\n{OTHER_ICCID} {CHECKED[OTHER_ICCID]}F")
+    result = await check_sims(
+        hass, entry.entry_id, f"{typed}\n{OTHER_ICCID} {CHECKED[OTHER_ICCID]}F"
+    )
 
     lines = await summary(hass, result)
     assert lines[0] == "Ready to be added: 1"
-    assert lines[1].endswith(f"account: 1 ({there})")
+    assert lines[1] == f"Already added: 1 ({there})"
     assert looked_up(portal) == {OTHER_ICCID: 1}
 
-    result = await submit_sim_form_to_end(hass, result["flow_id"], None)
+    result = await confirm_sims(hass, result)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert iccids_of(entry) == {OTHER_ICCID}
@@ -1120,7 +1299,7 @@ async def test_answer_about_another_sim(
         )
     entry = await set_up()
 
-    result = await add_sims(hass, entry.entry_id, ICCID)
+    result = await check_sims(hass, entry.entry_id, ICCID)
 
     assert result["type"] is FlowResultType.FORM
     assert not entry.subentries
@@ -1147,7 +1326,7 @@ async def test_refusal_without_a_code(
         portal.faults.add("status", route=route, status=200, body=body)
     entry = await set_up()
 
-    result = await add_sims(hass, entry.entry_id, ICCID)
+    result = await check_sims(hass, entry.entry_id, ICCID)
 
     assert result["type"] is FlowResultType.FORM
     assert not entry.subentries

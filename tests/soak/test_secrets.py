@@ -158,6 +158,8 @@ class Life:
         if result["type"] is FlowResultType.SHOW_PROGRESS:
             result = await flows.async_configure(flow["flow_id"])
         self._trail.add("forms", result)
+        result = await flows.async_configure(flow["flow_id"], {"iccids": " ".join(iccids)})
+        self._trail.add("forms", result)
         await self.settle()
 
     async def settle(self) -> None:

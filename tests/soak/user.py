@@ -230,6 +230,10 @@ class SimulatedUser:
                         break
                     await asyncio.sleep(30)
                     result = await flows.async_configure(flow["flow_id"])
+                if result.get("step_id") == "summary" and not result["errors"]:
+                    result = await flows.async_configure(
+                        flow["flow_id"], {"iccids": "\n".join(iccids)}
+                    )
                 if result["type"] is FlowResultType.CREATE_ENTRY:
                     self._promises.count("SIMs added", len(iccids))
                     return

@@ -194,6 +194,7 @@ class Device(_SimAnswer):
     date_activated: datetime | None = None
     fixed_ip: str | None = field(default=None, repr=False)
     label: str | None = None
+    notes: str | None = None
     allowance: DataSize | None = None
 
     @classmethod
@@ -209,6 +210,7 @@ class Device(_SimAnswer):
             date_activated=read_instant(get_field(raw, "dateActivated")),
             fixed_ip=read_ip(get_field(raw, "fixedIPAddress")),
             label=read_name(get_field(raw, "deviceID"), MAX_LABEL_LENGTH),
+            notes=read_name(get_field(raw, "simNotes"), MAX_LABEL_LENGTH),
             allowance=DataSize.read(get_field(raw, "dataquantity"), get_field(raw, "datasize")),
         )
 
