@@ -23,6 +23,7 @@ from custom_components.iot_portal.issues import Issue
 from custom_components.iot_portal.models import BulkEditEventType, SimEventType, SmsEventType
 from custom_components.iot_portal.notify import NOTIFIERS
 from custom_components.iot_portal.sensor import ACCOUNT_SENSORS, SENSORS
+from custom_components.iot_portal.sim_list import FileProblem, Problem
 from custom_components.iot_portal.switch import SWITCHES
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / "iot_portal"
@@ -319,6 +320,10 @@ def test_forms() -> None:
 
     for texts, fields in expected:
         assert texts["data"].keys() == texts["data_description"].keys() == fields
+    assert sims["summary"]["sections"].keys() == set(Problem)
+    for key, section in sims["summary"]["sections"].items():
+        assert section["name"]
+        assert placeholders(section["description"]) == {key}
 
 
 def test_flow_steps() -> None:
@@ -343,13 +348,14 @@ def test_flow_errors() -> None:
     """Every error and abort reason of a dialog has a text, and no text is unused."""
     shared = returned("errors", "form_error_key")
     sims = TEXTS["config_subentries"]["sim"]
-    assigned = set(re.findall(r'self\._error = "(\w+)"', SOURCES["sim_flow"]))
+    assigned = set(re.findall(r'self\._errors\[[^\]]+\] = "(\w+)"', SOURCES["sim_flow"]))
+    assigned |= set(FileProblem)
     source = SOURCES["config_flow"] + SOURCES["sim_flow"]
 
     account = returned("config_flow", "_read_account") | returned("config_flow", "_address_error")
     assert TEXTS["config"]["error"].keys() == shared | account
-    entered = set(re.findall(r'errors\["base"\] = "(\w+)"', SOURCES["sim_flow"]))
-    fields = set(re.findall(r'errors\[CONF_\w+\] = "(\w+)"', SOURCES["sim_flow"]))
+    entered = set(re.findall(r'[^_]errors\["base"\] = "(\w+)"', SOURCES["sim_flow"]))
+    fields = set(re.findall(r'[^_]errors\[CONF_\w+\] = "(\w+)"', SOURCES["sim_flow"]))
     assert sims["error"].keys() == shared | assigned | entered | fields
     assert TEXTS["options"]["error"].keys() == entered
     reasons = set(re.findall(r'reason="(\w+)"', source))
@@ -368,7 +374,7 @@ def test_flow_gaps() -> None:
         )
     )
     # Failures and aborts provide their own, and Home Assistant adds the account at a reauthentication.
-    filled |= {"iccid", "reason", "until", "count", "name"}
+    filled |= {"iccid", "reason", "until", "count", "name"} | set(Problem)
 
     for part in ("config", "config_subentries", "options"):
         assert placeholders(*(text for _, text in flat(TEXTS[part]))) <= filled
