@@ -220,8 +220,16 @@ async def async_remove_config_entry_device(
 
 
 async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
-    """Apply changes of the SIMs; changed options reload the account."""
+    """Apply changes of the SIMs, all that come at once together; changed options reload the account."""
     data = entry.runtime_data
+    if data.is_update_scheduled:
+        return
+    data.is_update_scheduled = True
+    # Each of hundreds of SIMs that a dialog adds calls this, which goes through all SIMs.
+    await asyncio.sleep(0)
+    data.is_update_scheduled = False
+    if entry.state is not ConfigEntryState.LOADED:
+        return
     if entry.options != data.options:
         hass.config_entries.async_schedule_reload(entry.entry_id)
         return
@@ -231,7 +239,11 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
     for sim in data.sims.values():
         sim.async_apply_subentry()
     data.sim_devices.async_update()
-    await _async_start_sims(entry, _async_add_sims(hass, entry))
+    entry.async_create_background_task(
+        hass,
+        _async_start_sims(entry, _async_add_sims(hass, entry)),
+        f"{DOMAIN} start of new SIMs of {entry.title}",
+    )
 
 
 @callback

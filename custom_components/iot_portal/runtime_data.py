@@ -25,6 +25,7 @@ class IotPortalData:
     options: Mapping[str, Any]
     sim_devices: SimDevices
     sims: dict[str, IotPortalSimCoordinator]
+    is_update_scheduled: bool = False
     _sim_listeners: list[SimListener] = field(default_factory=list)
 
     @callback

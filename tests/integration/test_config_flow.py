@@ -726,6 +726,26 @@ async def test_nothing_to_add(hass: HomeAssistant, set_up: SetUp) -> None:
     assert iccids_of(entry) == {ICCID, OTHER_ICCID}
 
 
+async def test_sims_are_added_in_one_go(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adding many SIMs goes through all SIMs once, not once for each."""
+    entry = await set_up()
+    updates: list[int] = []
+    monkeypatch.setattr(
+        entry.runtime_data.sim_devices,
+        "async_update",
+        lambda: updates.append(len(entry.subentries)),
+    )
+
+    for number in range(50):
+        add_beside(hass, entry, f"89310899{number:011}")
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert updates == [50]
+    assert len(entry.runtime_data.sims) == 50
+
+
 @pytest.mark.parametrize("beside", [ICCID, OTHER_ICCID])
 async def test_somebody_else_adds_a_sim_during_the_check(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, beside: str
