@@ -145,9 +145,9 @@ async def show_summary(visit: Visit) -> None:
     await visit.open(IntegrationPage.PATH)
     await visit.page.get_by_role("button", name="Add SIMs").click()
     dialog = Dialog(visit.page)
-    await dialog.fill("ICCIDs", f"{GATEWAY} {PUMP_HOUSE} {UNKNOWN} {MALFORMED}")
+    await dialog.fill("SIMs", f"{GATEWAY}\n{PUMP_HOUSE}\n{UNKNOWN}\n{MALFORMED}")
     await dialog.press("Submit")
-    await dialog.expect("Some SIMs cannot be added yet")
+    await dialog.expect("Check the SIMs")
 
 
 # The function that shows each, and the size of the window.
@@ -156,7 +156,7 @@ PICTURES = {
     "sims": (show_sims, 1140, 850),
     "sim": (show_sim, 1140, 880),
     "add_account": (show_account_dialog, 800, 720),
-    "add_sims": (show_summary, 800, 580),
+    "add_sims": (show_summary, 800, 720),
 }
 
 

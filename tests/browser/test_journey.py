@@ -89,19 +89,22 @@ async def adds_the_account(journey: Journey) -> None:
 async def mistypes_an_iccid(journey: Journey) -> None:
     """Enter three ICCIDs of which one is wrong, which is reported."""
     dialog = Dialog(journey.visit.page)
-    await dialog.fill("ICCIDs", f"{WEATHER_STATION}\n{PUMP_HOUSE}, {MISTYPED}")
+    await dialog.fill("SIMs", f"{WEATHER_STATION}\n{PUMP_HOUSE}, {MISTYPED}")
     await dialog.press("Submit")
     await dialog.expect("Checking the SIMs")
     await journey.visit.look("add_sims_progress")
-    await dialog.expect("Some SIMs cannot be added yet", f"1 ({MISTYPED})")
-    await expect(dialog.field("ICCIDs to correct")).to_have_value(MISTYPED)
+    await dialog.expect("Check the SIMs", f"1 ({MISTYPED})", "Correct or remove these entries")
+    await expect(dialog.field("SIMs and their names")).to_have_value(
+        f"{WEATHER_STATION}, Weather station\n{PUMP_HOUSE}, Pump house\n{MISTYPED}"
+    )
     await journey.visit.look("add_sims_summary")
 
 
 async def adds_the_sims(journey: Journey) -> None:
     """Correct the ICCID, after which all three SIMs are added."""
     dialog = Dialog(journey.visit.page)
-    await dialog.fill("ICCIDs to correct", BOAT_TRACKER)
+    text = await dialog.field("SIMs and their names").input_value()
+    await dialog.fill("SIMs and their names", text.replace(MISTYPED, BOAT_TRACKER))
     await dialog.press("Submit")
     await dialog.expect("SIMs added: 3")
     await journey.visit.look("add_sims_done")

@@ -5,6 +5,7 @@ from typing import Any
 from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
@@ -90,8 +91,9 @@ class Journey:
             self._portal.clock.advance(2)
             if iccid != USED:
                 result = await flows.async_init((entry_id, "sim"), context={"source": SOURCE_USER})
-            await self._check_sim(result["flow_id"], iccid)
-            await flows.async_configure(result["flow_id"], {"iccids": iccid})
+            checked = await self._check_sim(result["flow_id"], iccid)
+            if checked["type"] is FlowResultType.FORM:
+                await flows.async_configure(result["flow_id"], {"iccids": iccid})
             await self._hass.async_block_till_done(wait_background_tasks=True)
         return {"unknown": (unknown["description_placeholders"] or {}).get("not_found")}
 
