@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.async_api import Download, Locator, Page, expect
+from playwright.async_api import Download, FilePayload, Locator, Page, expect
 
 # The open one of all drop-down lists.
 OPEN_LIST = "ha-picker-combo-box:visible"
@@ -46,6 +46,12 @@ class Dialog:
     async def fill(self, label: str, value: str) -> None:
         """Fill in a field."""
         await self.field(label).fill(value)
+
+    async def choose_file(self, name: str, content: str) -> None:
+        """Choose a file for the only field for files, and wait until it has been uploaded."""
+        file: FilePayload = {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
+        await self._root.locator("input[type=file]").set_input_files(file)
+        await self.expect(name)
 
     async def choose(self, label: str, option: str) -> None:
         """Choose from a list."""

@@ -30,6 +30,7 @@ from .pages import (
 
 WEATHER_STATION, PUMP_HOUSE = "8931082322204500018", "8931082322204500026"
 BOAT_TRACKER, MISTYPED = "8931082322204500034", "8931082322204500043"
+MALFORMED = "893108232220450006X"
 NEW_SECRET = "another-secret"
 SCENARIO = {
     "extends": "demo",
@@ -87,15 +88,19 @@ async def adds_the_account(journey: Journey) -> None:
 
 
 async def mistypes_an_iccid(journey: Journey) -> None:
-    """Enter three ICCIDs of which one is wrong, which is reported."""
+    """Choose a file and enter two ICCIDs, both wrong, which is reported."""
     dialog = Dialog(journey.visit.page)
-    await dialog.fill("SIMs", f"{WEATHER_STATION}\n{PUMP_HOUSE}, {MISTYPED}")
+    await dialog.fill("SIMs", f"{MISTYPED}\n{MALFORMED}")
+    await dialog.choose_file("sims.csv", f"Name;ICCID\n;{WEATHER_STATION}\n;{PUMP_HOUSE}\n")
     await dialog.press("Submit")
     await dialog.expect("Checking the SIMs")
     await journey.visit.look("add_sims_progress")
-    await dialog.expect("Check the SIMs", f"1 ({MISTYPED})", "Correct or remove these entries")
+    await dialog.expect(
+        *("Check the SIMs", f"1 ({MISTYPED})", "Correct or remove these entries"),
+        *("Letters in the number", f"1 ({MALFORMED})"),
+    )
     await expect(dialog.field("SIMs and their names")).to_have_value(
-        f"{WEATHER_STATION}, Weather station\n{PUMP_HOUSE}, Pump house\n{MISTYPED}"
+        f"{WEATHER_STATION}, Weather station\n{PUMP_HOUSE}, Pump house\n{MISTYPED}\n{MALFORMED}"
     )
     await journey.visit.look("add_sims_summary")
 
@@ -104,7 +109,7 @@ async def adds_the_sims(journey: Journey) -> None:
     """Correct the ICCID, after which all three SIMs are added."""
     dialog = Dialog(journey.visit.page)
     text = await dialog.field("SIMs and their names").input_value()
-    await dialog.fill("SIMs and their names", text.replace(MISTYPED, BOAT_TRACKER))
+    await dialog.fill("SIMs and their names", text.split(MISTYPED)[0] + BOAT_TRACKER)
     await dialog.press("Submit")
     await dialog.expect("SIMs added: 3")
     await journey.visit.look("add_sims_done")

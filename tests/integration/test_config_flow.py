@@ -681,7 +681,7 @@ async def test_file_errors(
     )
 
     assert result["step_id"] == "user"
-    assert set(result["errors"]) == {"file"}
+    assert set(result["errors"] or {}) == {"file"}
     assert says in await error_text(hass, result, "config_subentries")
     assert sims_field(result) == ICCID
 
