@@ -94,23 +94,38 @@ def test_newest() -> None:
     assert series in (REPOSITORY / "README.md").read_text()
 
 
-IMAGES = {"icon": 256, "icon@2x": 512}
+# The Marketplace and Home Assistant want icons square, and the shorter side of a logo in 128 to 256 pixels.
+SIZES = {"icon": (256, 256), "logo": (793, 256)}
 
 
 def test_brand() -> None:
-    """The images have the names, sizes and transparency that Home Assistant requires, without a margin."""
-    found = {path.name for path in (INTEGRATION / "brand").iterdir()}
-    assert "icon.png" in found
-    assert found <= set(ALLOWED_IMAGES)
-    assert found == {f"{name}.png" for name in IMAGES}
-    for name, size in IMAGES.items():
-        with Image.open(INTEGRATION / "brand" / f"{name}.png") as image:
-            assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (size, size))
+    """Icon and logo have the names, sizes and transparency that Home Assistant requires, without a margin."""
+    folder = INTEGRATION / "brand"
+    assert {path.name for path in folder.iterdir()} == set(ALLOWED_IMAGES)
+    for path in folder.iterdir():
+        name, _, double = path.stem.removeprefix("dark_").partition("@")
+        width, height = (side * (2 if double else 1) for side in SIZES[name])
+        with Image.open(path) as image:
+            assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (width, height))
             left, top, right, bottom = image.getchannel("A").getbbox() or (0, 0, 0, 0)
-            assert size in (right - left, bottom - top)
+            assert bottom - top == height
+            assert name == "icon" or right - left == width
             assert image.getpixel((0, 0))[3] == 0  # type: ignore[index]
     # HACS objects to a second copy in the repository.
     assert not list(REPOSITORY.glob("*.png"))
+
+
+@pytest.mark.parametrize("name", ["icon", "logo"])
+def test_brand_on_dark_grounds(name: str) -> None:
+    """The images for dark grounds are brighter than those for light grounds."""
+
+    def brightness(path: Path) -> float:
+        with Image.open(path) as image:
+            visible = image.convert("L").histogram(image.getchannel("A"))
+        return sum(level * count for level, count in enumerate(visible)) / sum(visible)
+
+    folder = INTEGRATION / "brand"
+    assert brightness(folder / f"{name}.png") < 100 < brightness(folder / f"dark_{name}.png")
 
 
 # --- The manifest, as hassfest and HACS check it
