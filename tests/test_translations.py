@@ -53,8 +53,9 @@ ENTITIES: dict[str, set[str]] = {
 }
 STATES: dict[tuple[str, str], set[str]] = {
     ("binary_sensor", "change_pending"): {"on", "off"},
+    ("binary_sensor", "projected_overage"): {"on", "off"},
     ("sensor", "status"): {status.lower() for status in SimStatus},
-    ("sensor", "last_sms_status"): set(SmsStatus),
+    ("sensor", "last_sent_sms"): set(SmsStatus),
 }
 SOURCES = {path.stem: path.read_text() for path in sorted(INTEGRATION.glob("*.py"))}
 SOURCE = "\n".join(SOURCES.values())
@@ -200,6 +201,19 @@ def test_attributes() -> None:
     ]
     used = TEXTS["entity"]["sensor"]["allowance_used"]["state_attributes"]
     assert used.keys() == keys(cycle)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_statuses(language: str) -> None:
+    """A status reads the same in attributes as in the entity Status."""
+    entities = json.loads((TRANSLATIONS / f"{language}.json").read_text())["entity"]
+    statuses = entities["sensor"]["status"]["state"]
+    of_sim = entities["event"]["sim_event"]["state_attributes"]
+    pending = entities["binary_sensor"]["change_pending"]["state_attributes"]
+
+    for attribute in ("from", "to", "requested_status", "replaced_by", "still"):
+        assert of_sim[attribute]["state"] == statuses
+    assert pending["requested_status"]["state"] == statuses
 
 
 def test_exceptions() -> None:

@@ -27,6 +27,7 @@ from .api import (
 )
 from .api.pacing import PauseReason
 from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
+from .errors import error_kind
 from .event_feed import EventFeed
 from .evidence import ENOUGH_MISSING, MISSING_ALONE_FOR, MISSING_FOR, WeakEvidence
 from .follow_up import TrackedSim
@@ -185,7 +186,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
         Such a failure is logged here, once for the account instead of once for each SIM.
         """
-        self.last_error = type(err).__name__.removeprefix("IotPortal").removesuffix("Error")
+        self.last_error = error_kind(err)
         failures = self._failures.setdefault(sim.iccid, SimFailures())
         failures.is_portal_failure = _is_portal_failure(err)
         if failures.is_portal_failure:

@@ -70,14 +70,16 @@ def _describe_account(account: IotPortalAccount) -> dict[str, Any]:
 def _describe(sim: IotPortalSimCoordinator) -> dict[str, Any]:
     """Return the state of a SIM and the shape of the portal's last answers."""
     data = sim.data
-    request, last_sms = data.writes.awaited_status, data.writes.last_sms
+    request, last_sent_sms = data.writes.awaited_status, data.writes.last_sent_sms
     return {
         "settings": {key: value for key, value in sim.subentry.data.items() if key != "iccid"},
         "last_update_success": sim.last_update_success,
         "last_error": type(sim.last_exception).__name__ if sim.last_exception else None,
         "failing_routes": {endpoint: asdict(failure) for endpoint, failure in data.failing.items()},
         "status_request": asdict(request, dict_factory=_without_user) if request else None,
-        "last_sms": _shape(asdict(last_sms, dict_factory=_without_user)) if last_sms else None,
+        "last_sent_sms": _shape(asdict(last_sent_sms, dict_factory=_without_user))
+        if last_sent_sms
+        else None,
         "sms_list_is_complete": sim.sms.is_list_complete,
         "status": data.status,
         "usage": _shape(data.usage.raw if data.usage else {}),

@@ -17,11 +17,14 @@ from .api import (
     IotPortalConnectionError,
     IotPortalError,
     IotPortalInputError,
+    IotPortalLoginError,
     IotPortalNotAvailableError,
     IotPortalNotFoundError,
     IotPortalOutcomeUnknownError,
     IotPortalPausedError,
     IotPortalRateLimitError,
+    IotPortalResponseError,
+    IotPortalTimeoutError,
     mask_numbers,
 )
 from .api.gsm import sms_length
@@ -39,6 +42,20 @@ _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
     (IotPortalNotAvailableError, "not_available"),
     (IotPortalRateLimitError, "rate_limited"),
     (IotPortalOutcomeUnknownError, "outcome_unknown"),
+)
+# For pages that people copy into public reports, so without the portal's own text, which may name a SIM.
+_KINDS: tuple[tuple[type[IotPortalError], str], ...] = (
+    (IotPortalLoginError, "log-in failed"),
+    (IotPortalAuthenticationError, "credentials rejected"),
+    (IotPortalPausedError, "pause requested by the portal"),
+    (IotPortalBusyError, "too many requests waiting"),
+    (IotPortalTimeoutError, "no answer in time"),
+    (IotPortalConnectionError, "no connection"),
+    (IotPortalNotFoundError, "SIM not found"),
+    (IotPortalNotAvailableError, "request not allowed"),
+    (IotPortalRateLimitError, "too many requests"),
+    (IotPortalResponseError, "error of the portal"),
+    (IotPortalError, "request not sent"),
 )
 
 
@@ -155,3 +172,10 @@ def form_error_placeholders(err: IotPortalError | None) -> dict[str, str]:
     if err is None:
         return {"reason": "", "until": ""}
     return {"reason": str(err), "until": _paused_until(err)}
+
+
+def error_kind(err: IotPortalError) -> str:
+    """Return the kind of an error in words, with the HTTP status of an answer."""
+    words = next(words for kind, words in _KINDS if isinstance(err, kind))
+    status = f" (HTTP status {err.status})" if isinstance(err, IotPortalResponseError) else ""
+    return f"{words}{status}"

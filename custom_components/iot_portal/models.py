@@ -308,7 +308,7 @@ class PendingWrites:
         return None if request is None or request.is_overdue else request
 
     @property
-    def last_sms(self) -> SentSms | None:
+    def last_sent_sms(self) -> SentSms | None:
         """Return the SMS that was sent last."""
         return self.sent_sms[-1] if self.sent_sms else None
 

@@ -253,12 +253,12 @@ SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     *SESSION_SENSORS,
     *DEVICE_SENSORS,
     DetailDescription[SentSms](
-        key="last_sms_status",
+        key="last_sent_sms",
         shows_writes=True,
         device_class=SensorDeviceClass.ENUM,
         options=list(SmsStatus),
         entity_registry_enabled_default=False,
-        part_fn=lambda data: data.writes.last_sms,
+        part_fn=lambda data: data.writes.last_sent_sms,
         value_fn=_sms_option,
     ),
     IotPortalSensorEntityDescription[ReceivedSms](

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+import errno
 from pathlib import Path
 from random import Random
 import re
@@ -11,8 +12,10 @@ import tracemalloc
 from typing import Any
 import zlib
 
-from aiohttp import ClientSession, TCPConnector, web
+from aiohttp import ClientConnectorError, ClientSession, TCPConnector, web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.test_utils import unused_port
 import pytest
 from yarl import URL
 from zeroconf import BadTypeInNameException
@@ -27,6 +30,7 @@ from custom_components.iot_portal.api import (
     IotPortalResponseError,
     is_private,
 )
+from custom_components.iot_portal.api.connection import translated_errors
 from custom_components.iot_portal.api.responses import MAX_BODY_BYTES
 from mock_portal import MockPortal
 from tests.common import (
@@ -129,6 +133,48 @@ async def test_bad_certificate(name: str, trusting: ClientSession, authority: Au
             assert not raised.value.may_have_arrived
 
     assert portal.seen == []
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.ECONNREFUSED, "192.0.2.1:443 refused the connection"),
+        (errno.EHOSTUNREACH, "192.0.2.1:443 cannot be reached from this network"),
+        (errno.ENETUNREACH, "192.0.2.1:443 cannot be reached from this network"),
+        (errno.ETIMEDOUT, "192.0.2.1:443 did not accept the connection in time"),
+        (errno.EADDRNOTAVAIL, "no connection to 192.0.2.1:443"),
+        (None, "no connection to 192.0.2.1:443"),
+    ],
+)
+def test_no_connection_in_words(code: int | None, says: str) -> None:
+    """What the system reports when nothing answers is told in words, without its codes and tuples."""
+    key = ConnectionKey("192.0.2.1", 443, True, True, None, None, None, None)
+    why = OSError(code, "Connect call failed ('192.0.2.1', 443)") if code else OSError("odd")
+    with pytest.raises(IotPortalConnectionError) as raised, translated_errors(None):
+        raise ClientConnectorError(key, why)
+
+    assert str(raised.value) == says
+    assert not raised.value.may_have_arrived
+
+
+async def test_nobody_listens(session: ClientSession) -> None:
+    """A machine on which nothing listens is told with its port."""
+    port = unused_port()
+    with pytest.raises(IotPortalConnectionError) as raised:
+        await client_of(session, f"http://127.0.0.1:{port}/api").login()
+
+    assert str(raised.value) == f"127.0.0.1:{port} refused the connection"
+
+
+async def test_unknown_name(socket_enabled: None) -> None:
+    """A host name without an address is told as such."""
+    async with ClientSession(
+        connector=TCPConnector(resolver=StubResolver(OSError("Name not known")))
+    ) as session:
+        with pytest.raises(IotPortalConnectionError) as raised:
+            await client_of(session, "https://portal.example.com/api").login()
+
+    assert str(raised.value) == "no address was found for portal.example.com"
 
 
 async def test_no_tls_behind_https(trusting: ClientSession) -> None:

@@ -111,7 +111,7 @@ class FaultHarness:
             and (state := self.hass.states.get(item.entity_id)) is not None
             and state.state != STATE_UNAVAILABLE
             # This entity has no state before the first SMS.
-            and not item.unique_id.endswith("last_sms_status")
+            and not item.unique_id.endswith("last_sent_sms")
         )
 
     def log(self) -> list[str]:

@@ -458,7 +458,7 @@ async def test_status_of_an_sms_in_other_words(home: Home) -> None:
     await home.hours(3)
 
     assert home.tracebacks == []
-    assert "\n" not in home.shows("last_sms_status")
+    assert "\n" not in home.shows("last_sent_sms")
 
 
 # --- Settings ---------------------------------------------------------------------------------------------------------

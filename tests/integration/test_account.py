@@ -26,7 +26,17 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.iot_portal import account, async_remove_config_entry_device
+from custom_components.iot_portal.api import (
+    IotPortalConnectionError,
+    IotPortalError,
+    IotPortalInputError,
+    IotPortalLoginError,
+    IotPortalNotFoundError,
+    IotPortalPausedError,
+    IotPortalTimeoutError,
+)
 from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.errors import error_kind
 from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
@@ -122,7 +132,7 @@ async def test_portal_goes_away_and_comes_back(
     assert account_state(hass, entry, "binary_sensor", "portal") == STATE_OFF
     assert len(log_messages(caplog)) == 1
     assert log_messages(caplog)[0].startswith(
-        "No SIM of demo-client can be read: the connection broke"
+        "No SIM of demo-client can be read: the connection was lost"
     )
 
     portal.faults.clear()
@@ -565,8 +575,25 @@ async def test_system_health(hass: HomeAssistant, set_up: SetUp, portal: MockPor
         "requests_per_hour": requests,
         "paused_until": "-",
         "poll_intervals": "15 min",
-        "last_error": "Response",
+        "last_error": "error of the portal (HTTP status 500)",
     }
+
+
+@pytest.mark.parametrize(
+    ("err", "words"),
+    [
+        (IotPortalTimeoutError("no answer"), "no answer in time"),
+        (IotPortalConnectionError("refused"), "no connection"),
+        (IotPortalNotFoundError("SIM 4711", status=404), "SIM not found (HTTP status 404)"),
+        (IotPortalLoginError("busy", status=500), "log-in failed (HTTP status 500)"),
+        (IotPortalPausedError("later", seconds=1), "pause requested by the portal"),
+        (IotPortalInputError("no ICCID"), "request not sent"),
+    ],
+    ids=repr,
+)
+def test_error_kind(err: IotPortalError, words: str) -> None:
+    """The last error is told in words and without what the portal says, which may name a SIM."""
+    assert error_kind(err) == words
 
 
 async def test_system_health_of_one_account_twice(

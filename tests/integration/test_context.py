@@ -241,14 +241,17 @@ async def test_sms(
         entity_id = f"notify.sim_{ICCID}_send_sms"
         await act(user, "notify.send_message", entity_id=entity_id, message="Hello")
     seen = changes.take()
-    assert {("event.sms_event", "sms_sent", "anna"), ("sensor.last_sms", "unknown", "anna")} <= seen
+    assert {
+        ("event.sms_event", "sms_sent", "anna"),
+        ("sensor.last_sent_sms", "unknown", "anna"),
+    } <= seen
     portal.clock.advance(3600)
     await advance_time(hass, freezer, timedelta(seconds=6))
     await advance_time(hass, freezer, timedelta(seconds=20))
 
     assert changes.take() == {
         ("event.sms_event", "sms_delivered", "anna"),
-        ("sensor.last_sms", "delivered", "anna"),
+        ("sensor.last_sent_sms", "delivered", "anna"),
     }
 
 

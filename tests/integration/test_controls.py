@@ -106,7 +106,7 @@ async def test_refresh_ends_with_the_account(
         ({"kind": "status", "status": 404}, "The IoT Portal does not know SIM …3632"),
         ({"kind": "status", "status": 500}, "with an error: HTTP status 500"),
         ({"kind": "reset_before_read"}, "could not be reached"),
-        ({"kind": "rate_limited"}, "is asked too often"),
+        ({"kind": "rate_limited"}, "is receiving too many requests"),
     ],
 )
 async def test_refresh_fails(
@@ -189,7 +189,7 @@ async def test_during_an_outage(
     await poll(hass, freezer)
     assert state_of(hass, ICCID, "status") == STATE_UNAVAILABLE
 
-    with pytest.raises(HomeAssistantError, match="no clear answer came back: HTTP status 500"):
+    with pytest.raises(HomeAssistantError, match="there was no clear answer: HTTP status 500"):
         await hass.services.async_call(
             "notify",
             "send_message",

@@ -103,8 +103,8 @@ async def test_what_is_under_way(
     assert sim["failing_routes"]["sessionInfo"]["is_refusal"]
     assert sim["status_request"]["status"] == "ACTIVATED"
     assert sim["status_request"]["requested_at"]
-    assert sim["last_sms"]["sms_id"] == "**REDACTED**"
-    assert sim["last_sms"]["has_ended"] is False
+    assert sim["last_sent_sms"]["sms_id"] == "**REDACTED**"
+    assert sim["last_sent_sms"]["has_ended"] is False
     text = json.dumps(data)
     assert [secret for secret in [*IDENTIFYING, "Meet me", "4711"] if secret in text] == []
 

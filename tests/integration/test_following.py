@@ -259,7 +259,7 @@ async def test_entities_show_what_is_told(
             (
                 state_of(hass, OTHER_ICCID, "status"),
                 state.state,
-                state_of(hass, OTHER_ICCID, "last_sms_status"),
+                state_of(hass, OTHER_ICCID, "last_sent_sms"),
             )
         )
 
@@ -303,7 +303,7 @@ async def test_refused(
     await request_status_change(hass, entry)
     portal.dialects["status_change"] = "refused"
 
-    with pytest.raises(HomeAssistantError, match="did not take the status DEACTIVATED"):
+    with pytest.raises(HomeAssistantError, match="did not accept the status DEACTIVATED"):
         await request_status_change(hass, entry, "deactivated")
 
     assert pending(hass) == STATE_ON
@@ -530,7 +530,7 @@ async def test_sms_delivered(
     assert [event for event, _ in happened] == ["sms_sent", "sms_delivered"]
     assert happened[1][1]["status"] == "Delivered"
     assert happened[1][1]["took_seconds"] == 6
-    assert state_of(hass, OTHER_ICCID, "last_sms_status") == "delivered"
+    assert state_of(hass, OTHER_ICCID, "last_sent_sms") == "delivered"
 
 
 async def test_sms_failed(
@@ -541,11 +541,11 @@ async def test_sms_failed(
     happened = record_events(hass, "sms_event")
 
     await send_sms(hass, entry, ICCID)
-    assert state_of(hass, ICCID, "last_sms_status") == "unknown"
+    assert state_of(hass, ICCID, "last_sent_sms") == "unknown"
     await advance_time(hass, freezer, timedelta(seconds=6))
 
     assert [event for event, _ in happened] == ["sms_sent", "sms_failed"]
-    assert state_of(hass, ICCID, "last_sms_status") == "failed"
+    assert state_of(hass, ICCID, "last_sent_sms") == "failed"
 
 
 async def test_sms_seen_by_a_poll(
@@ -576,7 +576,7 @@ async def test_sms_check_that_fails(
     """A check of an SMS that fails, or tells no status, changes nothing, and a later one tells its end."""
     portal.state.timings.sms_seconds = 30
     entry = await set_up(OTHER_ICCID)
-    happened = record_events(hass, "sms", OTHER_ICCID)
+    happened = record_events(hass, "sms_event", OTHER_ICCID)
     await send_sms(hass, entry)
     for seconds, answer in (
         (6, {"status": 200, "body": {"smsMsgId": "4711", "status": "Pending"}}),
@@ -585,11 +585,11 @@ async def test_sms_check_that_fails(
     ):
         portal.faults.add("status", route="GetSMS", times=1, **answer)
         await advance_time(hass, freezer, timedelta(seconds=seconds))
-        assert state_of(hass, OTHER_ICCID, "last_sms_status") == "pending"
+        assert state_of(hass, OTHER_ICCID, "last_sent_sms") == "pending"
 
     await advance_time(hass, freezer, timedelta(minutes=1))
 
-    assert [event for event, _ in happened] == ["sent", "delivered"]
+    assert [event for event, _ in happened] == ["sms_sent", "sms_delivered"]
 
 
 async def test_sms_that_nobody_knows_of(
@@ -651,7 +651,7 @@ async def test_refused_sms(
 
     assert not happened
     registry = er.async_get(hass)
-    assert registry.async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_last_sms_status") is None
+    assert registry.async_get_entity_id("sensor", DOMAIN, f"{OTHER_ICCID}_last_sent_sms") is None
 
 
 @pytest.mark.parametrize(

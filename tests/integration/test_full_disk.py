@@ -39,7 +39,7 @@ from .helpers import (
 )
 
 RETRY = timedelta(seconds=SAVE_RETRY_DELAY + 1)
-CANNOT_SAVE = "Nothing was sent for demo-client: Home Assistant could not write the request"
+CANNOT_SAVE = "Nothing was sent for demo-client because Home Assistant could not save the request"
 
 type Write = Callable[[HomeAssistant, MockConfigEntry], Awaitable[object]]
 

@@ -103,11 +103,11 @@ async def test_entities_added_later(
     """Entities that are added later leave the SIM where it is installed."""
     entry = await set_up(OTHER_ICCID)
     await set_device(hass, entry, router.id)
-    assert not exists(hass, OTHER_ICCID, "last_sms_status")
+    assert not exists(hass, OTHER_ICCID, "last_sent_sms")
 
     await send_sms(hass, entry)
 
-    assert exists(hass, OTHER_ICCID, "last_sms_status")
+    assert exists(hass, OTHER_ICCID, "last_sent_sms")
     assert via(hass, entry, OTHER_ICCID) == router.id
 
 

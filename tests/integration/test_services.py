@@ -70,13 +70,21 @@ async def test_status_change(
     [
         ("send_sms", {"message": ""}, "The SMS has no text. Enter a message"),
         ("send_sms", {"message": "  \n"}, "The SMS has no text. Enter a message"),
-        ("send_sms", {"message": "x" * 161}, "has 161 characters, and one SMS takes 160"),
-        ("send_sms", {"message": "x" * 159 + "€"}, "has 161 characters, and one SMS takes 160"),
-        ("send_sms", {"message": "ж" * 71}, "has 71 characters, and one SMS takes 70"),
+        (
+            "send_sms",
+            {"message": "x" * 161},
+            "has 161 characters, but a single SMS holds at most 160",
+        ),
+        (
+            "send_sms",
+            {"message": "x" * 159 + "€"},
+            "has 161 characters, but a single SMS holds at most 160",
+        ),
+        ("send_sms", {"message": "ж" * 71}, "has 71 characters, but a single SMS holds at most 70"),
         ("request_status_change", {"status": " "}, "No status was given"),
-        ("request_status_change", {"status": "retired"}, "RETIRED cannot be taken back"),
+        ("request_status_change", {"status": "retired"}, "RETIRED cannot be undone"),
         ("edit_device", {"changes": {}}, "No changes were given"),
-        ("edit_device", {"changes": {"status": "PURGED"}}, "PURGED cannot be taken back"),
+        ("edit_device", {"changes": {"status": "PURGED"}}, "PURGED cannot be undone"),
     ],
 )
 async def test_bad_input(
@@ -219,7 +227,7 @@ async def test_only_the_sim_that_triggered(
     entry = await set_up(ICCID)
     data = {"device_id": device_id(hass, entry, ICCID), "only_triggering_sim": True}
 
-    with pytest.raises(ServiceValidationError, match="No SIM in the target triggered"):
+    with pytest.raises(ServiceValidationError, match="not triggered by a SIM in the target"):
         await call_action(hass, "send_sms", {**data, "message": "Hello"})
 
     portal.journal.assert_not_called("PUT", f"/SendSMS/{ICCID}/1")
@@ -236,7 +244,7 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
             {"device_id": device_id(hass, entry, ICCID), "status": "Sleeping"},
         )
 
-    assert f"did not take the status Sleeping for SIM …{ICCID[-4:]}" in str(raised.value)
+    assert f"did not accept the status Sleeping for SIM …{ICCID[-4:]}" in str(raised.value)
     assert "ACTIVATED, DEACTIVATED" in str(raised.value)
     assert portal.sims[ICCID].status == "INVENTORY"
 
@@ -248,12 +256,18 @@ REFUSAL = {"errorMessage": "This cannot be done"}
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({"kind": "reset_after_read"}, "It may have been carried out and was not repeated"),
-        ({"kind": "status", "status": 504}, "It may have been carried out and was not repeated"),
-        ({"kind": "status", "status": 500}, "It may have been carried out and was not repeated"),
-        ({"kind": "maintenance_page"}, "It may have been carried out and was not repeated"),
-        ({"kind": "rate_limited"}, "It may have been carried out and was not repeated"),
-        ({"kind": "status", "status": 429, "body": REFUSAL}, "is asked too often"),
+        ({"kind": "reset_after_read"}, "It may have been carried out, and it was not repeated"),
+        (
+            {"kind": "status", "status": 504},
+            "It may have been carried out, and it was not repeated",
+        ),
+        (
+            {"kind": "status", "status": 500},
+            "It may have been carried out, and it was not repeated",
+        ),
+        ({"kind": "maintenance_page"}, "It may have been carried out, and it was not repeated"),
+        ({"kind": "rate_limited"}, "It may have been carried out, and it was not repeated"),
+        ({"kind": "status", "status": 429, "body": REFUSAL}, "is receiving too many requests"),
         ({"kind": "status", "status": 403, "body": REFUSAL}, "does not allow this for SIM"),
         ({"kind": "status", "status": 404, "body": REFUSAL}, "does not know SIM"),
         (
@@ -442,7 +456,7 @@ async def test_terminal_status_anywhere(
         else {"device_id": device_id(hass, entry, ICCID), "changes": fields}
     )
 
-    with pytest.raises(ServiceValidationError, match="cannot be taken back"):
+    with pytest.raises(ServiceValidationError, match="cannot be undone"):
         await call_action(hass, action, data)
     assert len(portal.journal) == 0
 

@@ -121,7 +121,7 @@ async def test_paused(
     hour = timedelta(hours=1)
     assert timedelta(seconds=-5) < until_when - dt_util.utcnow() - hour < timedelta(seconds=5)
     assert str(raised.value) == (
-        f"Nothing was sent for SIM …{OTHER_ICCID[-4:]}, because the IoT Portal has asked for a pause. "
+        f"Nothing was sent for SIM …{OTHER_ICCID[-4:]} because the IoT Portal asked for a pause. "
         f"Try again after {dt_util.as_local(until_when):%H:%M:%S}"
     )
     assert portal_state(hass).attributes["pause_reason"] == "unavailable"

@@ -303,7 +303,7 @@ class IotPortalClient:
             ) from err
         token = login_token(answer)
         if token is None and isinstance(answer, Mapping):
-            msg = "the log-in was answered without a token"
+            msg = "the portal answered the log-in without a token"
             raise IotPortalAuthenticationError(msg, status=200)
         if token is None:
             raise unreadable_answer()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
+import errno
 from ipaddress import IPv4Address, IPv6Address, ip_address
 import re
 import ssl
@@ -13,6 +14,7 @@ from aiohttp import (
     BytesPayload,
     ClientConnectionError,
     ClientConnectorCertificateError,
+    ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientError,
@@ -43,6 +45,13 @@ _CERTIFICATE_ERRORS: Final = {
     21: "comes from an unknown authority",
     62: "is for another host name",
     64: "is for another address",
+}
+# The system's reasons for not connecting, by its error numbers.
+_NO_CONNECTION: Final = {
+    errno.ECONNREFUSED: "refused the connection",
+    errno.EHOSTUNREACH: "cannot be reached from this network",
+    errno.ENETUNREACH: "cannot be reached from this network",
+    errno.ETIMEDOUT: "did not accept the connection in time",
 }
 
 
@@ -118,18 +127,18 @@ def translated_errors(body: Body | None) -> Iterator[None]:
     except IotPortalError:
         raise
     except ConnectionTimeoutError as err:
-        msg = "the connection was not made in time"
+        msg = "the connection could not be established in time"
         raise IotPortalTimeoutError(msg) from err
     except ClientConnectorError as err:
         raise _connecting_failed(err) from err
     except TimeoutError as err:
-        msg = "no answer in time"
+        msg = "no answer was received in time"
         raise IotPortalTimeoutError(msg, may_have_arrived=_may_have_arrived(body)) from err
     except ClientError as err:
-        raise _connection_broke(err, body) from err
+        raise _connection_lost(body) from err
     except Exception as err:
         # aiohttp, its parsers and the resolver raise more than they document.
-        msg = f"the answer could not be read: {type(err).__name__}"
+        msg = "the answer could not be read"
         raise IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body)) from err
 
 
@@ -154,7 +163,7 @@ async def send_once(request: ClientRequest, handler: ClientHandlerType) -> Clien
     except TimeoutError, ClientConnectorError:
         raise
     except ClientConnectionError as err:
-        raise _connection_broke(err, request.body) from err
+        raise _connection_lost(request.body) from err
 
 
 def _may_have_arrived(body: object) -> bool:
@@ -170,14 +179,18 @@ def _connecting_failed(err: ClientConnectorError) -> IotPortalConnectionError:
         ):
             wrong = _CERTIFICATE_ERRORS.get(why.verify_code) or f"is wrong: {why.verify_message}"
             msg = f"the certificate of {err.host} {wrong}"
+        case ClientConnectorDNSError():
+            msg = f"no address was found for {err.host}"
         case ClientConnectorSSLError():
             msg = f"{err.host} does not answer with an encrypted connection"
         case _:
-            msg = f"no connection: {err.strerror or type(err).__name__}"
+            reason = _NO_CONNECTION.get(err.errno or 0)
+            address = f"{err.host}:{err.port}"
+            msg = f"{address} {reason}" if reason else f"no connection to {address}"
     return IotPortalConnectionError(msg)
 
 
-def _connection_broke(err: ClientError, body: object) -> IotPortalConnectionError:
-    """Return the error for a connection that broke after it was established."""
-    msg = f"the connection broke: {type(err).__name__}"
+def _connection_lost(body: object) -> IotPortalConnectionError:
+    """Return the error for a connection that was lost after it was established."""
+    msg = "the connection was lost"
     return IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body))
