@@ -14,7 +14,7 @@ import pytest
 
 from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
-from tests.integration.test_automation_interface import SIM_ACTIONS, USES, ours
+from tests.automation_interface import SIM_ACTIONS, USES, ours
 from tests.versions import NEXT
 
 from .common import WAIT, add_demo, complaints, read_again, wait_for

@@ -28,45 +28,13 @@ from custom_components.iot_portal.targets import Target
 from custom_components.iot_portal.trigger import TRIGGERS
 from mock_portal import MockPortal
 from scripts.hass_process import INTEGRATION
+from tests.automation_interface import SIM_ACTIONS, USES, ours
 
 from .automations import automate, runs
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import device_id, name_sim, poll
 
-# What the integration uses, beside what has long been stable.
-USES = {
-    "homeassistant.helpers.trigger": {
-        "Trigger",
-        "TriggerActionRunner",
-        "TriggerConfig",
-        "TriggerNotTriggeredReporter",
-    },
-    "homeassistant.helpers.condition": {
-        "ATTR_BEHAVIOR",
-        "BEHAVIOR_ALL",
-        "BEHAVIOR_ANY",
-        "Condition",
-        "ConditionCheckParams",
-        "ConditionConfig",
-    },
-    "homeassistant.helpers.automation": {"ThresholdConfig"},
-    "homeassistant.helpers.target": {
-        "SelectedEntities",
-        "TargetSelection",
-        "async_extract_referenced_entity_ids",
-    },
-}
-# An account itself can have its triggers and conditions, but no SMS.
-SIM_ACTIONS = {
-    *("bulk_edit_devices", "edit_device", "get_sim", "get_sms", "list_sms"),
-    *("request_status_change", "send_sms"),
-}
 MEGABYTE_FIELDS = {"number": 400, "unit_of_measurement": "MB"}
-
-
-def ours(names: Any) -> set[str]:
-    """Return the names of this integration, without its domain."""
-    return {name.removeprefix(f"{DOMAIN}.") for name in names if str(name).startswith(f"{DOMAIN}.")}
 
 
 async def ask(client: Any, kind: str, **fields: Any) -> Any:
