@@ -100,8 +100,20 @@ def test_examples_are_tried() -> None:
     """Every example has a test, and every action and kind of entity has an example."""
     assert [words.split()[0].lower() for words in EXAMPLES] == [
         *("warn", "restart", "deactivate", "tell"),
-        *("say", "read", "note", "ask", "hear", "look", "switch", "be", "write", "take", "see"),
-        *("change", "know"),
+        *(
+            "notify",
+            "read",
+            "note",
+            "ask",
+            "forward",
+            "look",
+            "switch",
+            "get",
+            "write",
+            "turn",
+            "show",
+        ),
+        *("change", "report"),
     ]
     assert PAGES.count("```yaml") == len(EXAMPLES)
     for name in ACTIONS:
@@ -203,21 +215,21 @@ async def at(hass: HomeAssistant, freezer: FrozenDateTimeFactory, moment: str) -
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
-async def test_say(
+async def test_notify(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
-    """A plan that will not last is reported once."""
+    """A SIM that is projected to exceed its allowance is reported once."""
     portal.sims[PUMP].data_usage = MB
     await poll(hass, freezer)
     await poll(hass, freezer)
-    await automate(hass, "Say")
+    await automate(hass, "Notify")
     # Not so soon that it could be the old count again.
     freezer.tick(timedelta(days=1))
     await poll(hass, freezer)
     portal.sims[PUMP].data_usage = 499 * 1024**2
     await poll(hass, freezer)
     await advance_time(hass, freezer, timedelta(minutes=1))
-    assert notes(hass) == ["At this pace the plan will not last: 99.8 % are used."]
+    assert notes(hass) == ["Pump house will exceed its allowance: 99.8 % is used already."]
 
 
 async def test_read(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
@@ -257,12 +269,12 @@ async def test_ask(
     assert sent.body == {"messageText": "position?"}
 
 
-async def test_hear(
+async def test_forward(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
     """An SMS from a SIM is reported, one to a SIM is not."""
     await poll(hass, freezer)
-    await automate(hass, "Hear")
+    await automate(hass, "Forward")
     data = {"entity_id": "notify.boat_tracker_send_sms", "message": "position?"}
     await hass.services.async_call("notify", "send_message", data, blocking=True)
     portal.state.receive_sms(TRACKER, "52.37 N 4.90 E")
@@ -291,11 +303,11 @@ async def test_switch(hass: HomeAssistant, demo: None, portal: MockPortal) -> No
     assert portal.sims[PUMP].status == "ACTIVATED"
 
 
-async def test_be_told(
+async def test_get(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
     """A status change by somebody else is reported with the previous status, one from here is not."""
-    await automate(hass, "Be told")
+    await automate(hass, "Get")
     data = {"entity_id": "sensor.boat_tracker_status", "status": "deactivated"}
     await hass.services.async_call(DOMAIN, "request_status_change", data, blocking=True)
     await poll(hass, freezer)
@@ -314,11 +326,11 @@ async def test_write(hass: HomeAssistant, demo: None, portal: MockPortal) -> Non
     assert portal.sims[TRACKER].device["simNotes"] == "harbour"
 
 
-async def test_take(
+async def test_turn(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
     """Once a year the seasonal SIMs are deactivated."""
-    await automate(hass, "Take")
+    await automate(hass, "Turn")
     await at(hass, freezer, "2027-10-31T03:00:00")
     assert portal.journal.find("PUT", "/BulkEditDevice") == []
     await at(hass, freezer, "2027-11-01T03:00:00")
@@ -328,10 +340,10 @@ async def test_take(
     assert sent.body["update"] == {"status": "DEACTIVATED"}
 
 
-async def test_see(hass: HomeAssistant, demo: None, portal: MockPortal, reachable: Any) -> None:
+async def test_show(hass: HomeAssistant, demo: None, portal: MockPortal, reachable: Any) -> None:
     """The end of a bulk edit is reported."""
     (entry,) = hass.config_entries.async_entries(DOMAIN)
-    await automate(hass, "See")
+    await automate(hass, "Show")
     portal.dialects["bulk_webhook"] = "silent"
     await edit_sims(hass, entry, (PUMP, TRACKER))
     body = sent_bulk_edit(portal)
@@ -350,11 +362,11 @@ async def test_change(
     assert sent.body == {"name": "all SIMs", "active": True}
 
 
-async def test_know(
+async def test_report(
     hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
 ) -> None:
     """An outage of the portal that lasts an hour is reported."""
-    await automate(hass, "Know")
+    await automate(hass, "Report")
     portal.faults.add("status", status=503)
     await poll(hass, freezer)
     # The sums of an account are updated with a delay.
@@ -362,4 +374,4 @@ async def test_know(
     await advance_time(hass, freezer, timedelta(minutes=30))
     assert notes(hass) == []
     await advance_time(hass, freezer, timedelta(minutes=45))
-    assert notes(hass) == ["The portal has been away for an hour."]
+    assert notes(hass) == ["The portal has been unreachable for an hour."]
