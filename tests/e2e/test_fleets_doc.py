@@ -87,8 +87,8 @@ def test_limits() -> None:
     """The quoted limits are those of Home Assistant and the integration."""
     assert f"{MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY:,} enabled entities" in TEXT
     assert f"about {MAX_ENABLED_ENTITIES_PER_CONFIG_ENTRY // 9 // 100 * 100:,} SIMs" in TEXT
-    assert f"{DEFAULT_POLL_INTERVAL} minutes by default" in TEXT
-    assert f"at most {DEFAULT_RATE:g} times a second by default" in TEXT
+    assert f"by default every {DEFAULT_POLL_INTERVAL} minutes" in TEXT
+    assert f"at most {DEFAULT_RATE:g} requests per second" in TEXT
     assert f"at most every {UPDATE_DELAY} seconds" in TEXT
 
 
