@@ -325,7 +325,8 @@ class MutationRun:
             package = Package(self._package)
             self._measure(tests, package)
             gc.freeze()
-            in_functions = [mutant for mutant in mutants if mutant.in_function]
+            # What no test runs may run while its module is imported.
+            in_functions = [mutant for mutant in mutants if self._running(mutant)]
             return list(self._each(in_functions, partial(self._plant_and_run, tests, package)))
 
         return self._measured, self._kills, Tests(self._paths, use).result
@@ -381,11 +382,7 @@ class MutationRun:
 
     def _tests(self, mutant: Mutant) -> list[str]:
         """Return the tests that can notice a mutant, those first that are likely to, for the time that they take."""
-        tests: set[str] = set()
-        if not mutant.in_function:
-            tests = self._measured.running(self._users(mutant))
-        for lines in mutant.lines:
-            tests = tests or self._measured.running((mutant.path, line) for line in lines)
+        tests = self._running(mutant) or self._measured.running(self._users(mutant))
         # Likely are tests that run what few others run around it, and those that have noticed others in the module.
         chance = dict.fromkeys(tests, 1.0)
         for line in mutant.around:
@@ -399,6 +396,14 @@ class MutationRun:
                 / (chance[test] * (1 + self._kills[mutant.path, test]))
             ),
         )
+
+    def _running(self, mutant: Mutant) -> set[str]:
+        """Return the tests that run a mutant within a function."""
+        tests: set[str] = set()
+        if mutant.in_function:
+            for lines in mutant.lines:
+                tests = tests or self._measured.running((mutant.path, line) for line in lines)
+        return tests
 
     def _users(self, mutant: Mutant) -> Lines:
         """Yield the lines that may use what a mutant changes in an import."""

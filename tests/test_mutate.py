@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,14 @@ TOY = '''\
 
 import logging
 
-LIMIT: int = 3
+
+
+def less(number: int) -> int:
+    """Return a lower number, while the module is imported."""
+    return number - 2
+
+
+LIMIT: int = less(5)
 LOGGER = logging.getLogger(__name__)
 
 
@@ -60,6 +68,7 @@ def test_that_fails():
     assert not is_high(5)
 """
 SURVIVORS = {
+    ("-     return number - 2", "+     return number - 3"),
     ("-     if is_night and level:", "+     if is_night:"),
     ("-     while level > 100:", "+     while level >= 100:"),
     ("-     while level > 100:", "+     while level > 101:"),
@@ -136,4 +145,7 @@ def test_run(tmp_path: Path) -> None:
     assert "tests/test_door.py::test_that_fails fails without a mutant" in lines
     changes = {pair for pair in pairwise(lines) if pair[0].startswith("- ")}
     assert changes == SURVIVORS
-    assert "toy/door.py        16        11         5     68.8%" in lines
+    row = re.search(r"toy/door\.py +(\d+) +(\d+) +(\d+) +\d+\.\d%", run.stdout)
+    assert row is not None
+    total, killed, survived = map(int, row.groups())
+    assert (total - killed, survived) == (len(SURVIVORS), len(SURVIVORS))
