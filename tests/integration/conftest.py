@@ -94,7 +94,7 @@ def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
 async def reachable(hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator) -> Any:
     """Give Home Assistant a working external URL, and return a client without a log-in."""
     # Routes cannot be added once the client exists.
-    for name in ("webhook", "websocket_api", "repairs"):
+    for name in ("file_upload", "webhook", "websocket_api", "repairs"):
         assert await async_setup_component(hass, name, {})
     client = await hass_client_no_auth()
     hass.config.external_url = str(client.make_url("")).rstrip("/")
