@@ -1,6 +1,7 @@
 """Subentry flow of the IoT Portal integration: SIMs and their settings."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ class FoundSim:
     iccid: str
     device: Device | None = None
 
-    def title(self, typed: str, others: Iterable[str]) -> str:
+    def title(self, typed: str, endings: Mapping[str, int]) -> str:
         """Return the name that was typed, or else the portal's label or notes, or else one that no other ICCID fits.
 
         It gets into ids, logs and errors, so long numbers in it are masked.
@@ -164,9 +165,7 @@ class FoundSim:
             if masked == typed or masked.strip("…0123456789"):
                 return masked
         digits = SHOWN_DIGITS
-        while digits < MAX_TITLE_DIGITS and any(
-            other.endswith(self.iccid[-digits:]) for other in others if other != self.iccid
-        ):
+        while digits < MAX_TITLE_DIGITS and endings[self.iccid[-digits:]] > 1:
             digits += 1
         return f"SIM {shorten(self.iccid, digits)}"
 
@@ -230,7 +229,8 @@ class SimSubentryFlow(ConfigSubentryFlow):
             self._errors[CONF_ICCIDS] = "entries_wrong"
         if listed.sims or listed.wrong:
             self._form = "summary"
-            self._text = self._summary(ready)
+            shown = self._shown(ready)
+            self._text = await self.hass.async_add_executor_job(_as_text, shown)
         present = _iccids_present(self.hass)
         left_out = [sim.iccid for sim in listed.sims if sim.iccid in present]
         self._left_out = list(dict.fromkeys(self._left_out + left_out))
@@ -312,7 +312,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
                     return
                 self._files[file_id] = await self.hass.async_add_executor_job(read_sims, content)
             listed += self._files[file_id]
-            self._text = "\n".join(_lines(listed))
+            self._text = await self.hass.async_add_executor_job(_as_text, listed)
         self._listed = SimList(self._unique(listed.sims), tuple(dict.fromkeys(listed.wrong)))
 
     def _unique(self, sims: Iterable[ListedSim]) -> tuple[ListedSim, ...]:
@@ -378,23 +378,26 @@ class SimSubentryFlow(ConfigSubentryFlow):
             if sim.iccid not in self._found and sim.iccid not in present
         ]
 
-    def _summary(self, ready: list[ListedSim]) -> str:
-        """Return a line for each SIM with the name that it will have, and those that are to be corrected."""
+    def _shown(self, ready: list[ListedSim]) -> SimList:
+        """Return the SIMs with the names that they will have, and the entries that are to be corrected."""
         titles = self._titles(ready)
         not_found = set(self._not_found())
-        listed = SimList(
+        return SimList(
             (
                 *(ListedSim(sim.iccid, titles[sim.iccid]) for sim in ready),
                 *(sim for sim in self._listed.sims if sim.iccid in not_found),
             ),
             self._listed.wrong,
         )
-        return "\n".join(_lines(listed))
 
     def _titles(self, sims: list[ListedSim]) -> dict[str, str]:
         """Return the names that SIMs will have, by ICCID."""
         iccids = {*_iccids_present(self.hass), *(sim.iccid for sim in sims)}
-        return {sim.iccid: self._found[sim.iccid].title(sim.name, iccids) for sim in sims}
+        # How many ICCIDs end with the same digits.
+        endings = Counter(
+            iccid[-digits:] for iccid in iccids for digits in range(SHOWN_DIGITS, MAX_TITLE_DIGITS)
+        )
+        return {sim.iccid: self._found[sim.iccid].title(sim.name, endings) for sim in sims}
 
     async def _look_up_with_progress(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
         """Look SIMs up, but not faster than the progress can be shown; return the next step."""
@@ -470,9 +473,10 @@ def _read_file(hass: HomeAssistant, file_id: str) -> str | FileProblem:
         return FileProblem.GONE
 
 
-def _lines(listed: SimList) -> list[str]:
-    """Return the lines of a list, which are read as the same list."""
-    return [*(sim.as_line() for sim in listed.sims), *(line.text for line in listed.wrong)]
+def _as_text(listed: SimList) -> str:
+    """Return a text that is read as the same list."""
+    lines = [*(sim.as_line() for sim in listed.sims), *(line.text for line in listed.wrong)]
+    return "\n".join(lines)
 
 
 def _sim_schema(hass: HomeAssistant) -> vol.Schema:
