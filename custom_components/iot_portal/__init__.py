@@ -222,6 +222,12 @@ async def async_remove_config_entry_device(
 async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
     """Apply changes of the SIMs, all that come at once together; changed options reload the account."""
     data = entry.runtime_data
+    if entry.options != data.options:
+        hass.config_entries.async_schedule_reload(entry.entry_id)
+        return
+    for subentry_id in data.sims.keys() - entry.subentries.keys():
+        await data.async_remove_sim(subentry_id).async_shutdown()
+        async_clear_sim_issues(hass, entry.entry_id, subentry_id)
     if data.is_update_scheduled:
         return
     data.is_update_scheduled = True
@@ -230,12 +236,6 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
     data.is_update_scheduled = False
     if entry.state is not ConfigEntryState.LOADED:
         return
-    if entry.options != data.options:
-        hass.config_entries.async_schedule_reload(entry.entry_id)
-        return
-    for subentry_id in data.sims.keys() - entry.subentries.keys():
-        await data.async_remove_sim(subentry_id).async_shutdown()
-        async_clear_sim_issues(hass, entry.entry_id, subentry_id)
     for sim in data.sims.values():
         sim.async_apply_subentry()
     data.sim_devices.async_update()
