@@ -68,7 +68,7 @@ async def gets_the_key_wrong(journey: Journey) -> None:
     await dialog.expect("Add an IoT Portal account")
     await visit.look("add_account")
     await dialog.choose("Environment", "Custom")
-    await dialog.open_section("Other address or log-in")
+    await dialog.open_section("Custom address or API token")
     await dialog.fill("Custom address", journey.portal.url)
     await dialog.fill("Client ID", "demo-client")
     await dialog.fill("Secret key", "demo-sercet")

@@ -153,16 +153,16 @@ async def test_environments(
         ({"secret_key": "wrong"}, None, "refused these credentials"),
         ({"client_id": "wrong"}, None, "refused these credentials"),
         ({"base_url": "gone"}, None, "could not be reached"),
-        ({"base_url": ""}, None, "custom address is missing"),
-        ({"base_url": "ftp://example.com"}, None, "cannot be used"),
-        ({"base_url": "http://me@example.com"}, None, "must not contain a user name"),
-        ({"base_url": "http://[broken"}, None, "cannot be used"),
-        ({"base_url": "https://a..b/api"}, None, "cannot be used"),
-        ({"base_url": "http://example.com/api"}, None, "would travel unencrypted"),
+        ({"base_url": ""}, None, "Enter a valid custom address"),
+        ({"base_url": "ftp://example.com"}, None, "Enter a valid custom address"),
+        ({"base_url": "http://me@example.com"}, None, "without a user name"),
+        ({"base_url": "http://[broken"}, None, "Enter a valid custom address"),
+        ({"base_url": "https://a..b/api"}, None, "Enter a valid custom address"),
+        ({"base_url": "http://example.com/api"}, None, "would be sent unencrypted"),
         ({"secret_key": ""}, None, "Enter the client ID and the secret key"),
         ({"api_token": "demo-token"}, None, "not both"),
         ({}, {"kind": "status", "status": 500}, "answered with an error (HTTP status 500)"),
-        ({}, {"kind": "rate_limited"}, "asked too often"),
+        ({}, {"kind": "rate_limited"}, "receiving too many requests"),
         ({}, {"kind": "status", "status": 200, "body": "<html>Hi</html>"}, "is this its address?"),
     ],
 )
@@ -805,7 +805,7 @@ async def test_somebody_else_adds_sims_during_the_summary(
             {"kind": "status", "status": 500},
             f"answered with an error for {ICCID} (HTTP status 500)",
         ),
-        ({"kind": "rate_limited"}, "asked too often"),
+        ({"kind": "rate_limited"}, "receiving too many requests"),
         (
             {"kind": "status", "status": 401, "body": {"errorCode": "10000001"}},
             "refused the credentials of this account",
@@ -1052,7 +1052,9 @@ async def test_unusable_address(
         result = await hass.config_entries.flow.async_configure(result["flow_id"], form)
         text = await error_text(hass, result, "config")
         has_secret = address in ADDRESSES_WITH_SECRETS
-        assert ("must not contain a user name" if has_secret else "cannot be used") in text, address
+        assert ("without a user name" if has_secret else "Enter a valid custom address") in text, (
+            address
+        )
         assert "pa55" not in text
 
     assert entry.data == before
