@@ -26,7 +26,6 @@ TESTED_BY = {
     ("CONTRIBUTING.md", "diff"): HERE,
     ("CONTRIBUTING.md", "sh"): HERE,
     ("README.md", "sh"): HERE,
-    ("README.md", "yaml"): "tests/integration/test_docs.py",
     ("docs/architecture.md", "mermaid"): HERE,
     ("docs/automations.md", "yaml"): "tests/integration/test_automations_page.py",
     ("docs/examples.md", "yaml"): "tests/integration/test_docs.py",
@@ -162,15 +161,29 @@ PICTURE = re.compile(
 )
 
 
+LOGO = re.compile(
+    r'<picture>\n  <source media="\(prefers-color-scheme: dark\)" srcset="(\S+)/dark_(logo\.png)">\n'
+    r'  <img alt="[^"]{40,}" src="\1/\2" width="\d+">\n</picture>'
+)
+
+
+def test_logo() -> None:
+    """The README shows the logo of the integration, in light and dark."""
+    assert LOGO.findall(TEXTS["README.md"]) == [
+        ((INTEGRATION / "brand").relative_to(REPOSITORY).as_posix(), "logo.png")
+    ]
+
+
 def test_pictures() -> None:
-    """Every image is shown in light and dark, has an alternative text, and is small."""
+    """Every other image is shown in light and dark, has an alternative text, and is small."""
     shown = [
         ((REPOSITORY / page).parent / f"{name}-{theme}.png").resolve()
         for page in PAGES
         for name in PICTURE.findall(prose(page))
         for theme in ("light", "dark")
     ]
-    assert len(shown) == sum(len(re.findall("<(?:img|source) ", text)) for text in TEXTS.values())
+    others = (LOGO.sub("", text) for text in TEXTS.values())
+    assert len(shown) == sum(len(re.findall("<(?:img|source) ", text)) for text in others)
     kept = set((REPOSITORY / "docs" / "pictures").iterdir())
     assert set(shown) == kept
     assert all(path.stat().st_size < 150_000 for path in kept)

@@ -29,7 +29,6 @@ from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import device_id, poll
 
 REPOSITORY = Path(__file__).parents[2]
-README = (REPOSITORY / "README.md").read_text()
 TEXTS = REPOSITORY / "custom_components" / "iot_portal" / "translations" / "en.json"
 
 
@@ -57,19 +56,27 @@ def test_conditions() -> None:
 
 
 def test_actions() -> None:
-    """Every action is there with its fields, here and in the README."""
+    """Every action is there with its fields, and every field with its meaning."""
     rows = table("Actions")
     assert rows.keys() == ACTIONS.keys()
-    common = {*map(str, cv.ENTITY_SERVICE_FIELDS), CONF_ONLY_TRIGGERING_SIM}
+    explained = re.findall(r"^\| `(\w+)` \|", _section("### Fields"), re.MULTILINE)
+    target = set(map(str, cv.ENTITY_SERVICE_FIELDS))
+    fields = {}
     for name, (_, schema, *_) in ACTIONS.items():
-        assert set(words(rows[name][0])) == {str(key) for key in schema.schema} - common
-        assert f"\n| `iot_portal.{name}` | " in README
+        fields[name] = {str(key) for key in schema.schema} - target
+        assert set(words(rows[name][0])) == fields[name] - {CONF_ONLY_TRIGGERING_SIM}
+    assert sorted(explained) == sorted(set().union(*fields.values()))
+
+
+def _section(heading: str) -> str:
+    """Return the text of the page below a heading."""
+    return PAGE.read_text().partition(f"\n{heading}\n")[2].partition("\n##")[0]
 
 
 def test_names() -> None:
-    """The README has every trigger and condition under the name that the editor shows."""
+    """The page has every trigger and condition under the name that the editor shows."""
     texts = json.loads(TEXTS.read_text())
-    section = README.partition("## Triggers and conditions\n")[2].partition("\n## ")[0]
+    section = _section("## In the editor")
     for kind in ("triggers", "conditions"):
         for item in texts[kind].values():
             assert f"*{item['name']}*" in section
