@@ -133,7 +133,7 @@ async def reads_the_sensors(journey: Journey) -> None:
         Data_usage="480.0 MB",
         Allowance_used="92%",
         Data_remaining="44.3 MB",
-        Projected_overage="Problem",
+        Projected_overage="Yes",
         Data_session="Disconnected",
         Change_pending="Nothing pending",
         Last_IP_address="100.126.61.102",

@@ -155,7 +155,7 @@ async def test_downgrade(hass: HomeAssistant, account: dict[str, str], portal: M
     text = texts[f"component.{DOMAIN}.issues.entry_too_new.description"]
     says = text.format(**issue.translation_placeholders or {})
     assert "demo-client was last used with a newer version" in says
-    assert "its data have version 2, and the version that is installed reads 1 at most" in says
+    assert "its data has version 2, but the installed version only reads up to 1" in says
     await hass.config_entries.async_remove(entry.entry_id)
     assert not ir.async_get(hass).issues
 
