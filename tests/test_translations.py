@@ -327,7 +327,14 @@ def test_forms() -> None:
         (TEXTS["config"]["step"]["user"]["sections"]["other"], other),
         (TEXTS["config"]["step"]["reconfigure"]["sections"]["other"], other),
         (TEXTS["config"]["step"]["reauth_confirm"], {"secret_key", "api_token"}),
-        (TEXTS["options"]["step"]["init"], fields_of(config_flow.OPTIONS_SCHEMA)),
+        (
+            TEXTS["options"]["step"]["init"],
+            fields_of(config_flow.OPTIONS_SCHEMA) - {config_flow.SECTION_ADVANCED},
+        ),
+        (
+            TEXTS["options"]["step"]["init"]["sections"]["advanced"],
+            fields_of(config_flow.ADVANCED_SCHEMA),
+        ),
         (sims["reconfigure"], fields_of(sim_flow.SIM_SCHEMA) | {CONF_INSTALLED_IN}),
         *((sims[step], fields_of(schema)) for step, schema in sim_flow.SIMS_SCHEMAS.items()),
     )

@@ -26,9 +26,9 @@ from .api import (
     IotPortalInputError,
 )
 from .bulk_edit import BulkEdits
-from .client_factory import async_create_client, async_end_pause
+from .client_factory import async_apply_limits, async_create_client, async_end_pause
 from .config_flow import IotPortalConfigFlow
-from .const import DOMAIN, SUBENTRY_TYPE_SIM
+from .const import CONF_WATCH_SMS, DOMAIN, SUBENTRY_TYPE_SIM
 from .coordinator import IotPortalSimCoordinator
 from .dashboard import async_setup_dashboard
 from .errors import translate
@@ -220,22 +220,20 @@ async def async_remove_config_entry_device(
 
 
 async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
-    """Apply changes of the SIMs, all that come at once together; changed options reload the account."""
+    """Remove SIMs at once, and apply all other changes that are made together in one go."""
     data = entry.runtime_data
-    if entry.options != data.options:
-        hass.config_entries.async_schedule_reload(entry.entry_id)
-        return
     for subentry_id in data.sims.keys() - entry.subentries.keys():
         await data.async_remove_sim(subentry_id).async_shutdown()
         async_clear_sim_issues(hass, entry.entry_id, subentry_id)
     if data.is_update_scheduled:
         return
     data.is_update_scheduled = True
-    # Each of hundreds of SIMs that a dialog adds calls this, which goes through all SIMs.
+    # Each of hundreds of SIMs that change together calls this, which goes through all SIMs.
     await asyncio.sleep(0)
     data.is_update_scheduled = False
-    if entry.state is not ConfigEntryState.LOADED:
+    if entry.state is not ConfigEntryState.LOADED or entry.runtime_data is not data:
         return
+    _async_apply_options(hass, entry)
     for sim in data.sims.values():
         sim.async_apply_subentry()
     data.sim_devices.async_update()
@@ -244,6 +242,35 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
         _async_start_sims(entry, _async_add_sims(hass, entry)),
         f"{DOMAIN} start of new SIMs of {entry.title}",
     )
+
+
+@callback
+def _async_apply_options(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
+    """Apply changed options without a reload, which would write the state of every entity anew."""
+    data = entry.runtime_data
+    before, data.options = data.options, entry.options
+    if entry.options == before:
+        return
+    schedule = data.account.schedule
+    interval = schedule.interval
+    async_apply_limits(hass, entry.data)
+    data.account.async_apply_options()
+    if schedule.interval != interval:
+        for sim in data.sims.values():
+            sim.async_reschedule()
+    if entry.options.get(CONF_WATCH_SMS) and not before.get(CONF_WATCH_SMS):
+        # An SMS that comes from now on has to be told apart from those that are listed already.
+        entry.async_create_background_task(
+            hass, _async_read_sims(entry), f"{DOMAIN} read of the SMS of {entry.title}"
+        )
+
+
+async def _async_read_sims(entry: IotPortalConfigEntry) -> None:
+    """Read all SIMs that have been read before; the others are about to be."""
+    for sim in list(entry.runtime_data.sims.values()):
+        if sim.has_been_read:
+            sim.async_read_in_background()
+            await asyncio.sleep(0)
 
 
 @callback

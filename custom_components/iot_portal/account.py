@@ -100,10 +100,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self.pending_writes = pending_writes
         self.snapshots = snapshots
         self.histories = histories
-        self.schedule = PollSchedule(
-            wanted=entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL) * 60,
-            rate=client.pacer.full_rate,
-        )
+        self.schedule = PollSchedule(wanted=_wanted_interval(entry), pacer=client.pacer)
         self.events = EventFeed[IotPortalAccount](hass, self, ACCOUNT_EVENT)
         self.last_error: str | None = None
         self.is_connected = True
@@ -127,6 +124,12 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     def is_large(self) -> bool:
         """Return whether each SIM has to start with fewer entities."""
         return len(self._sims) > LARGE_FLEET
+
+    @callback
+    def async_apply_options(self) -> None:
+        """Apply options that the user has changed; the repair issue names some of them."""
+        self.schedule.wanted = _wanted_interval(self.config_entry)
+        self._reported_interval = None
 
     @callback
     def async_add_sim(self, iccid: str) -> None:
@@ -378,6 +381,12 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
 # An event of any account.
 ACCOUNT_EVENT: Final = SignalType[IotPortalAccount, SimEvent](f"{DOMAIN}_account_event")
+
+
+def _wanted_interval(entry: ConfigEntry) -> float:
+    """Return the user's poll interval in seconds."""
+    minutes: float = entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL)
+    return minutes * 60
 
 
 def _is_portal_failure(err: IotPortalError) -> bool:

@@ -84,6 +84,12 @@ def async_get_sessions(hass: HomeAssistant) -> tuple[ClientSession, ClientSessio
 
 
 @callback
+def async_apply_limits(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
+    """Apply changed limits to the account in the data of an entry, which has a client."""
+    _async_get_pacer(hass, _account(data))
+
+
+@callback
 def async_end_pause(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
     """Call off the pause of the account in the data of an entry, which a person has unloaded."""
     pacers = hass.data.get(_PACERS)

@@ -43,6 +43,7 @@ from .const import (
     CONF_CYCLE_DAYS,
     CONF_CYCLE_START,
     CONF_DATA_UNIT,
+    CONF_DEFAULT_ALLOWANCE,
     CONF_ENVIRONMENT,
     CONF_MAX_CONCURRENT_REQUESTS,
     CONF_PLAN_UNIT,
@@ -62,6 +63,7 @@ from .errors import form_error_key, form_error_placeholders
 from .models import has_whole_cycle
 from .runtime_data import IotPortalConfigEntry
 from .sim_flow import (
+    ALLOWANCE_SELECTOR,
     BILLING_DAY_SELECTOR,
     CYCLE_DAYS_SELECTOR,
     DATA_UNIT_SELECTOR,
@@ -71,6 +73,7 @@ from .sim_flow import (
 
 ENVIRONMENT_CUSTOM = "custom"
 ENVIRONMENTS = {"production": PRODUCTION_URL, "uat": UAT_URL}
+SECTION_ADVANCED = "advanced"
 SECTION_OTHER = "other"
 
 _SECRET = TextSelector(
@@ -95,6 +98,16 @@ OTHER_SCHEMA = vol.Schema(
         vol.Optional(CONF_API_TOKEN): _SECRET,
     }
 )
+ADVANCED_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_REQUEST_RATE, default=DEFAULT_RATE): NumberSelector(
+            NumberSelectorConfig(min=0.5, max=20, step=0.5, mode=NumberSelectorMode.BOX)
+        ),
+        vol.Required(CONF_MAX_CONCURRENT_REQUESTS, default=DEFAULT_MAX_CONCURRENT): NumberSelector(
+            NumberSelectorConfig(min=1, max=10, mode=NumberSelectorMode.BOX)
+        ),
+    }
+)
 OPTIONS_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_POLL_INTERVAL, default=DEFAULT_POLL_INTERVAL): NumberSelector(
@@ -105,18 +118,14 @@ OPTIONS_SCHEMA = vol.Schema(
                 unit_of_measurement=UnitOfTime.MINUTES,
             )
         ),
-        vol.Required(CONF_REQUEST_RATE, default=DEFAULT_RATE): NumberSelector(
-            NumberSelectorConfig(min=0.5, max=20, step=0.5, mode=NumberSelectorMode.BOX)
-        ),
-        vol.Required(CONF_MAX_CONCURRENT_REQUESTS, default=DEFAULT_MAX_CONCURRENT): NumberSelector(
-            NumberSelectorConfig(min=1, max=10, mode=NumberSelectorMode.BOX)
-        ),
         vol.Required(CONF_BILLING_DAY, default=DEFAULT_BILLING_DAY): BILLING_DAY_SELECTOR,
         vol.Optional(CONF_CYCLE_DAYS): CYCLE_DAYS_SELECTOR,
         vol.Optional(CONF_CYCLE_START): DateSelector(),
+        vol.Optional(CONF_DEFAULT_ALLOWANCE): ALLOWANCE_SELECTOR,
         vol.Required(CONF_DATA_UNIT, default=DEFAULT_DATA_UNIT): DATA_UNIT_SELECTOR,
         vol.Required(CONF_PLAN_UNIT, default=DEFAULT_PLAN_UNIT): PLAN_UNIT_SELECTOR,
         vol.Required(CONF_WATCH_SMS, default=False): BooleanSelector(),
+        vol.Required(SECTION_ADVANCED): section(ADVANCED_SCHEMA, {"collapsed": True}),
     }
 )
 
@@ -261,16 +270,19 @@ class IotPortalOptionsFlow(OptionsFlow):
     """Asks for the options of an account: its polls, and the defaults of its SIMs."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for all options; the update listener reloads the account."""
+        """Ask for all options; the update listener applies them."""
         errors: dict[str, str] = {}
+        options: Mapping[str, Any] = self.config_entry.options
         if user_input is not None:
-            if has_whole_cycle(user_input):
-                return self.async_create_entry(data=user_input)
+            options = {**user_input, **user_input[SECTION_ADVANCED]}
+            del options[SECTION_ADVANCED]
+            if has_whole_cycle(options):
+                return self.async_create_entry(data=options)
             errors["base"] = "cycle_incomplete"
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA, user_input or self.config_entry.options
+                OPTIONS_SCHEMA, {**options, SECTION_ADVANCED: options}
             ),
             errors=errors,
         )

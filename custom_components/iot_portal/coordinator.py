@@ -125,9 +125,21 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self.async_update_listeners()
         self.status_requests.async_resume()
         self.sms.async_resume()
+        self.async_read_in_background()
+
+    @callback
+    def async_read_in_background(self) -> None:
+        """Read the SIM ahead of its next poll."""
         self.config_entry.async_create_background_task(
-            self.hass, self.async_refresh(), f"{DOMAIN} first read of {self.title}"
+            self.hass, self.async_refresh(), f"{DOMAIN} read of {self.title}"
         )
+
+    @callback
+    def async_reschedule(self) -> None:
+        """Move the next poll to its place in a changed interval; a read under way does that at its end."""
+        if self._unsub_refresh is not None:
+            self._schedule_next_poll()
+            self._schedule_refresh()
 
     @callback
     @override

@@ -16,6 +16,7 @@ from .const import (
     CONF_CYCLE_DAYS,
     CONF_CYCLE_START,
     CONF_DATA_UNIT,
+    CONF_DEFAULT_ALLOWANCE,
     CONF_PLAN_UNIT,
     DATA_UNITS,
     DEFAULT_BILLING_DAY,
@@ -175,11 +176,13 @@ class Budget:
 class SimSettings:
     """The user's settings for a SIM.
 
-    The allowance is in bytes, `data_unit` in bytes per unit, `plan_unit` in bytes per kilobyte of a plan. A cycle has
-    `cycle_days` from `cycle_start` on, or else goes from billing day to billing day.
+    Allowances are in bytes, `data_unit` in bytes per unit, `plan_unit` in bytes per kilobyte of a plan. `default_allowance`
+    is that of all SIMs of the account. A cycle has `cycle_days` from `cycle_start` on, or else goes from billing day to
+    billing day.
     """
 
     allowance: int | None = None
+    default_allowance: int | None = None
     billing_day: int = DEFAULT_BILLING_DAY
     cycle_days: int | None = None
     cycle_start: date | None = None
@@ -190,11 +193,11 @@ class SimSettings:
     def from_options(cls, account: Mapping[str, Any], sim: Mapping[str, Any]) -> Self:
         """Return the settings among the options of an account and a SIM."""
         options = merge_options(account, sim)
-        megabytes = options.get(CONF_ALLOWANCE)
         plan_unit = PLAN_UNITS[options.get(CONF_PLAN_UNIT, DEFAULT_PLAN_UNIT)]
         days, start = options.get(CONF_CYCLE_DAYS), options.get(CONF_CYCLE_START)
         return cls(
-            allowance=round(megabytes * plan_unit**2) if megabytes else None,
+            allowance=_in_bytes(options.get(CONF_ALLOWANCE), plan_unit),
+            default_allowance=_in_bytes(options.get(CONF_DEFAULT_ALLOWANCE), plan_unit),
             billing_day=int(options.get(CONF_BILLING_DAY, DEFAULT_BILLING_DAY)),
             cycle_days=int(days) if days and start else None,
             cycle_start=date.fromisoformat(start) if days and start else None,
@@ -209,10 +212,17 @@ class SimSettings:
         return BillingCycle.of_days(now, self.cycle_start, self.cycle_days)
 
     def allowance_of(self, device: Device | None) -> int | None:
-        """Return the user's allowance, or else that of the portal, in bytes."""
-        if self.allowance is not None or device is None or device.allowance is None:
+        """Return the user's allowance for the SIM, that of the portal, or that of the account, in bytes."""
+        if self.allowance is not None:
             return self.allowance
-        return device.allowance.in_bytes(self.plan_unit)
+        if device is not None and device.allowance is not None:
+            return device.allowance.in_bytes(self.plan_unit)
+        return self.default_allowance
+
+
+def _in_bytes(megabytes: float | None, plan_unit: int) -> int | None:
+    """Return an allowance that the user entered in bytes."""
+    return round(megabytes * plan_unit**2) if megabytes else None
 
 
 def merge_options(account: Mapping[str, Any], sim: Mapping[str, Any]) -> dict[str, Any]:
@@ -428,7 +438,7 @@ class SimData:
 
     @property
     def budget(self) -> Budget | None:
-        """Return the data use against the user's allowance, or else against the portal's."""
+        """Return the data use against the allowance, None without one."""
         allowance, used = self.settings.allowance_of(self.device), self.data_used
         if not allowance or used is None:
             return None

@@ -4,7 +4,7 @@ from itertools import count
 from math import ceil
 from typing import Final
 
-from .api.pacing import SPACING_MARGIN
+from .api.pacing import SPACING_MARGIN, Pacer
 
 # The part of the request rate that polls may take: the rest is for people, their writes and repeated requests.
 POLL_SHARE: Final = 0.8
@@ -18,10 +18,10 @@ _GOLDEN_RATIO: Final = 0.618033988749895
 class PollSchedule:
     """The times of the polls of one account, in seconds of a monotonic clock."""
 
-    def __init__(self, *, wanted: float, rate: float) -> None:
-        """Start without SIMs; `wanted` is the user's interval in seconds, `rate` the requests a second allowed."""
+    def __init__(self, *, wanted: float, pacer: Pacer) -> None:
+        """Start without SIMs; `wanted` is the user's interval in seconds, `pacer` has the request rate allowed."""
         self.wanted = wanted
-        self._rate = rate
+        self._pacer = pacer
         self._number = count()
         self._places: dict[str, float] = {}
         self._requests: dict[str, int] = {}
@@ -30,7 +30,7 @@ class PollSchedule:
     @property
     def interval(self) -> float:
         """Return the interval of the polls: the wanted one, or the whole minutes that the fleet needs."""
-        needed = self._total_requests * SPACING_MARGIN / self._rate / POLL_SHARE
+        needed = self._total_requests * SPACING_MARGIN / self._pacer.full_rate / POLL_SHARE
         return ceil(needed / 60) * 60 if needed > self.wanted else self.wanted
 
     @property

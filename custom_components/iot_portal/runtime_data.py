@@ -18,7 +18,7 @@ type SimListener = Callable[[IotPortalSimCoordinator], None]
 
 @dataclass(kw_only=True)
 class IotPortalData:
-    """A loaded account: its options when it was loaded, and its SIMs by subentry id."""
+    """A loaded account: the options that are applied, and its SIMs by subentry id."""
 
     account: IotPortalAccount
     bulk_edits: BulkEdits

@@ -93,6 +93,15 @@ MIN_PROGRESS_SECONDS: Final = 1.0
 # At the lowest rate that can be set, the last of so many still starts in time.
 LOOK_UPS_AT_ONCE: Final = 12
 
+ALLOWANCE_SELECTOR = NumberSelector(
+    NumberSelectorConfig(
+        min=1,
+        # A petabyte; a number without a limit may be too large to be counted in bytes.
+        max=10**9,
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement=UnitOfInformation.MEGABYTES,
+    )
+)
 BILLING_DAY_SELECTOR = NumberSelector(
     NumberSelectorConfig(min=1, max=31, mode=NumberSelectorMode.BOX)
 )
@@ -117,15 +126,7 @@ PLAN_UNIT_SELECTOR = SelectSelector(
 )
 SIM_SCHEMA = vol.Schema(
     {
-        vol.Optional(CONF_ALLOWANCE): NumberSelector(
-            NumberSelectorConfig(
-                min=1,
-                # A petabyte; a number without a limit may be too large to be counted in bytes.
-                max=10**9,
-                mode=NumberSelectorMode.BOX,
-                unit_of_measurement=UnitOfInformation.MEGABYTES,
-            )
-        ),
+        vol.Optional(CONF_ALLOWANCE): ALLOWANCE_SELECTOR,
         vol.Optional(CONF_BILLING_DAY): BILLING_DAY_SELECTOR,
         vol.Optional(CONF_CYCLE_DAYS): CYCLE_DAYS_SELECTOR,
         vol.Optional(CONF_CYCLE_START): DateSelector(),

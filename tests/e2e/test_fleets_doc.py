@@ -11,7 +11,7 @@ from homeassistant.helpers.entityfilter import convert_include_exclude_filter
 import yaml
 
 from custom_components.iot_portal.account import UPDATE_DELAY
-from custom_components.iot_portal.api.pacing import DEFAULT_RATE
+from custom_components.iot_portal.api.pacing import DEFAULT_RATE, Pacer
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL
 from custom_components.iot_portal.poll_schedule import PollSchedule
 
@@ -66,7 +66,7 @@ def queried() -> list[tuple[str, list[str]]]:
 
 def minutes(sims: int, requests: int, rate: float) -> float:
     """Return the poll interval of an account with a number of SIMs."""
-    schedule = PollSchedule(wanted=DEFAULT_POLL_INTERVAL * 60, rate=rate)
+    schedule = PollSchedule(wanted=DEFAULT_POLL_INTERVAL * 60, pacer=Pacer(rate=rate))
     for number in range(sims):
         schedule.add(str(number))
         schedule.record_requests(str(number), requests)

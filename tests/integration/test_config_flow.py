@@ -12,8 +12,13 @@ from typing import Any
 from aiohttp import FormData, web
 from aiohttp.test_utils import unused_port
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigSubentry
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigSubentry,
+)
+from homeassistant.const import EVENT_STATE_CHANGED, EVENT_STATE_REPORTED
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import (
     EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE,
     EVENT_DATA_ENTRY_FLOW_PROGRESSED,
@@ -44,11 +49,13 @@ from .helpers import (
     add_sims,
     check_sims,
     confirm_sims,
+    exists,
     open_sim_dialog,
     sims_field,
     state_of,
     submit_sim_form,
     submit_sim_form_to_end,
+    wait_for_sums,
 )
 
 
@@ -1147,23 +1154,25 @@ async def test_options(
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "init"
     assert result["data_schema"] is not None
-    assert result["data_schema"]({})["watch_sms"] is False
+    assert result["data_schema"]({"advanced": {}})["watch_sms"] is False
 
     result = await hass.config_entries.options.async_configure(
         result["flow_id"],
         {
             "poll_interval": 5,
-            "request_rate": 2,
-            "max_concurrent_requests": 1,
             "billing_day": 15,
             "data_unit": "kilobytes",
             "watch_sms": True,
+            "advanced": {"request_rate": 2, "max_concurrent_requests": 1},
         },
     )
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options["watch_sms"] is True
+    assert entry.options["request_rate"] == 2
+    pacer = entry.runtime_data.account.client.pacer
+    assert (pacer.rate, pacer.max_concurrent) == (2, 1)
     # The mock reports 1,500,000 of them.
     assert float(state_of(hass, OTHER_ICCID, "data_usage")) == 1500
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
@@ -1191,6 +1200,133 @@ async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: Set
     assert len(portal.journal) == 0
 
 
+async def set_options(hass: HomeAssistant, entry: Any, **options: Any) -> None:
+    """Change options of an account as its dialog does."""
+    hass.config_entries.async_update_entry(entry, options={**entry.options, **options})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def record_state_writes(hass: HomeAssistant) -> list[str]:
+    """Return a list that receives the entity of each state that is written, changed or not."""
+    written: list[str] = []
+
+    @callback
+    def record(event: Event[Any]) -> None:
+        written.append(event.data["entity_id"])
+
+    @callback
+    def is_any(_: Any) -> bool:
+        return True
+
+    for event_type in (EVENT_STATE_CHANGED, EVENT_STATE_REPORTED):
+        hass.bus.async_listen(event_type, record, event_filter=is_any)
+    return written
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"poll_interval": 5},
+        {"request_rate": 1, "max_concurrent_requests": 1},
+        {"data_unit": "bytes", "billing_day": 1},
+    ],
+)
+async def test_options_write_no_states(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    all_entities: None,
+    options: dict[str, Any],
+) -> None:
+    """Options that change no value write no state, and reload nothing."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await wait_for_sums(hass, freezer)
+    account = entry.runtime_data.account
+    portal.journal.clear()
+    written = record_state_writes(hass)
+
+    await set_options(hass, entry, **options)
+
+    assert written == []
+    assert len(portal.journal) == 0
+    assert entry.runtime_data.account is account
+
+
+async def test_watching_sms_changes_no_states(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """When SMS are watched, the lists are read at once, so that the next SMS is told; no state changes."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    await wait_for_sums(hass, freezer)
+    portal.journal.clear()
+    changed = async_capture_events(hass, EVENT_STATE_CHANGED)
+
+    await set_options(hass, entry, watch_sms=True)
+
+    assert changed == []
+    assert {call.iccid for call in portal.journal.find(route="GetSMSIds")} == {ICCID, OTHER_ICCID}
+    assert not portal.journal.find(route="Login")
+    assert not portal.journal.find(route="GetDevice")
+
+
+async def test_options_write_changed_states(
+    hass: HomeAssistant, set_up: SetUp, freezer: FrozenDateTimeFactory
+) -> None:
+    """An option that changes values of a SIM only changes the states that show them."""
+    entry = await set_up(ICCID)
+    await wait_for_sums(hass, freezer)
+    changed = async_capture_events(hass, EVENT_STATE_CHANGED)
+
+    await set_options(hass, entry, default_allowance=100, billing_day=15)
+
+    keys = {event.data["entity_id"].rsplit(f"{ICCID}_")[-1] for event in changed}
+    assert keys == {"next_billing_date"}
+
+
+async def test_changed_interval(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The next poll follows a changed interval, and a poll that another option leaves alone stays where it is."""
+    entry = await set_up(OTHER_ICCID)
+    (sim,) = entry.runtime_data.sims.values()
+    before = sim.update_interval
+
+    await set_options(hass, entry, default_allowance=100)
+    assert sim.update_interval is before
+    await set_options(hass, entry, poll_interval=240)
+    portal.journal.clear()
+
+    freezer.tick(timedelta(minutes=100))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(portal.journal) == 0
+    freezer.tick(timedelta(minutes=270))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(portal.journal) > 0
+
+
+async def test_default_allowance(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """The account's allowance is used where neither the SIM's settings nor the portal have one."""
+    portal.sims[OTHER_ICCID].device.update(dataquantity=None, datasize=None)
+    entry = await set_up(ICCID, OTHER_ICCID)
+    reported = state_of(hass, ICCID, "data_remaining")
+    (subentry,) = [sub for sub in entry.subentries.values() if sub.unique_id == OTHER_ICCID]
+    assert not exists(hass, OTHER_ICCID, "allowance_used")
+
+    await set_options(hass, entry, default_allowance=3, plan_unit="decimal")
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 50
+    assert entry.runtime_data.sims[subentry.subentry_id].data.history.use.allowance == 3_000_000
+    await set_options(hass, entry, plan_unit="binary")
+    assert state_of(hass, ICCID, "data_remaining") == reported
+
+    data = {**subentry.data, "allowance": 6, "plan_unit": "decimal"}
+    hass.config_entries.async_update_subentry(entry, subentry, data=data)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 25
+
+
 async def test_cycle_of_days(hass: HomeAssistant, set_up: SetUp) -> None:
     """A cycle of days needs its days and a date, from the account or the SIM."""
     entry = await set_up(OTHER_ICCID)
@@ -1211,11 +1347,16 @@ async def test_cycle_of_days(hass: HomeAssistant, set_up: SetUp) -> None:
 
     options = await hass.config_entries.options.async_init(entry.entry_id)
     options = await hass.config_entries.options.async_configure(
-        options["flow_id"], {"cycle_days": 30}
+        options["flow_id"], {"cycle_days": 30, "advanced": {"request_rate": 3}}
     )
     assert options["errors"] == {"base": "cycle_incomplete"}
+    schema = options["data_schema"]
+    assert schema is not None
+    (advanced,) = [field for key, field in schema.schema.items() if key == "advanced"]
+    suggested = {str(key): key.description for key in advanced.schema.schema}
+    assert suggested["request_rate"] == {"suggested_value": 3}
     options = await hass.config_entries.options.async_configure(
-        options["flow_id"], {"cycle_days": 30, "cycle_start": "2026-02-01"}
+        options["flow_id"], {"cycle_days": 30, "cycle_start": "2026-02-01", "advanced": {}}
     )
     await hass.async_block_till_done(wait_background_tasks=True)
     assert options["type"] is FlowResultType.CREATE_ENTRY

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.poll_schedule import MAX_INTERVAL, PollSchedule
 
 MINUTE = 60
@@ -11,7 +12,7 @@ MINUTE = 60
 
 def schedule_of(sims: int, *, wanted: float = 15 * MINUTE, rate: float = 4) -> PollSchedule:
     """Return the schedule of a fleet."""
-    schedule = PollSchedule(wanted=wanted, rate=rate)
+    schedule = PollSchedule(wanted=wanted, pacer=Pacer(rate=rate))
     for number in range(sims):
         schedule.add(str(number))
     return schedule

@@ -274,11 +274,10 @@ def _polling(interval: int) -> dict[str, Any]:
     """Return the input for the form of the options."""
     return {
         "poll_interval": interval,
-        "request_rate": 4,
-        "max_concurrent_requests": 2,
         "billing_day": 1,
         "data_unit": "bytes",
         "watch_sms": True,
+        "advanced": {"request_rate": 4, "max_concurrent_requests": 2},
     }
 
 
