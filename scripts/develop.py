@@ -100,7 +100,9 @@ async def set_up(hass: HomeAssistantProcess, portal: PortalProcess) -> tuple[str
     """Add the demo account and its SIMs as a user would; return the entry ID and the ICCIDs."""
     await hass.create_user(USER, PASSWORD)
     print("==> Adding the demo account and its SIMs", flush=True)
-    account = await hass.add_account(portal.base_url, client_id=CLIENT_ID, secret_key=SECRET_KEY)
+    account = await hass.add_account(
+        portal.base_url, client_id=CLIENT_ID, secret_key=SECRET_KEY, name="Demo"
+    )
     iccids = list(await portal.control("sims"))
     entry_id: str = account["result"]["entry_id"]
     await hass.add_sims(entry_id, iccids)

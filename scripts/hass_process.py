@@ -245,7 +245,7 @@ class HomeAssistantProcess:
         return answer["service_response"]
 
     async def add_account(
-        self, base_url: str, *, client_id: str, secret_key: str
+        self, base_url: str, *, client_id: str, secret_key: str, name: str = ""
     ) -> dict[str, Any]:
         """Add an account through the config flow and return the flow's last step."""
         flow = await self.request(
@@ -257,6 +257,7 @@ class HomeAssistantProcess:
                 "environment": "custom",
                 "client_id": client_id,
                 "secret_key": secret_key,
+                "name": name,
                 "other": {"base_url": base_url},
             },
         )

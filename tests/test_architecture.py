@@ -20,7 +20,7 @@ INTEGRATION_LINES = (
     ("api.client",),
     ("api",),
     ("clock", "const", "poll_schedule", "sim_list", "text"),
-    ("client_factory", "counters", "evidence", "issues", "settled", "sim_devices"),
+    ("account_names", "client_factory", "counters", "evidence", "issues", "settled", "sim_devices"),
     ("models", "reauthentication"),
     ("errors",),
     ("event_feed", "storage"),

@@ -97,14 +97,7 @@ async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) 
 async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
     """Log in to an account, and track its SIMs."""
     client = await _async_log_in(hass, entry)
-    dr.async_get(hass).async_get_or_create(
-        config_entry_id=entry.entry_id,
-        entry_type=DeviceEntryType.SERVICE,
-        identifiers={(DOMAIN, entry.entry_id)},
-        manufacturer="IoT Portal",
-        model="Account",
-        name=entry.title,
-    )
+    _async_update_device(hass, entry)
     entry.runtime_data = await _async_load(hass, entry, client)
     sims = _async_add_sims(hass, entry)
     sim_devices = entry.runtime_data.sim_devices
@@ -137,6 +130,19 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     else:
         start(hass)
     return True
+
+
+@callback
+def _async_update_device(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
+    """Create the device of an account, or give it the name that the account has now."""
+    dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id,
+        entry_type=DeviceEntryType.SERVICE,
+        identifiers={(DOMAIN, entry.entry_id)},
+        manufacturer="IoT Portal",
+        model="Account",
+        name=entry.title,
+    )
 
 
 async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> IotPortalClient:
@@ -233,6 +239,7 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
     data.is_update_scheduled = False
     if entry.state is not ConfigEntryState.LOADED or entry.runtime_data is not data:
         return
+    _async_update_device(hass, entry)
     _async_apply_options(hass, entry)
     for sim in data.sims.values():
         sim.async_apply_subentry()

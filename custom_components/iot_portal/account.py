@@ -13,7 +13,9 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 from homeassistant.util.signal_type import SignalType
 
+from .account_names import async_name_account
 from .api import (
+    Device,
     Evidence,
     IotPortalAuthenticationError,
     IotPortalClient,
@@ -168,6 +170,12 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         return self.schedule.seconds_until_poll(
             sim.iccid, self.hass.loop.time(), failures=failures.while_reachable
         )
+
+    @callback
+    def async_name_after(self, device: Device | None) -> None:
+        """Name the account after what the portal reports, if the user has not named it."""
+        if device is not None:
+            async_name_account(self.hass, self.config_entry, device)
 
     @callback
     def async_record_success(self, sim: TrackedSim) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, override
+from typing import Any, TypedDict, override
 
 from homeassistant.config_entries import (
     SOURCE_USER,
@@ -13,7 +13,7 @@ from homeassistant.config_entries import (
     OptionsFlow,
     SubentryFlowContext,
 )
-from homeassistant.const import UnitOfTime
+from homeassistant.const import CONF_NAME, UnitOfTime
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, section
 from homeassistant.helpers.selector import (
@@ -29,9 +29,11 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.typing import UNDEFINED, UndefinedType
 import voluptuous as vol
 from yarl import URL
 
+from .account_names import async_unique_title, is_unnamed
 from .api import PRODUCTION_URL, UAT_URL, AddressFault, IotPortalError, address_fault
 from .api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE
 from .client_factory import async_create_client
@@ -44,6 +46,7 @@ from .const import (
     CONF_CYCLE_START,
     CONF_DATA_UNIT,
     CONF_DEFAULT_ALLOWANCE,
+    CONF_DEFAULT_TITLE,
     CONF_ENVIRONMENT,
     CONF_MAX_CONCURRENT_REQUESTS,
     CONF_PLAN_UNIT,
@@ -90,6 +93,7 @@ ACCOUNT_SCHEMA = vol.Schema(
         ),
         vol.Optional(CONF_CLIENT_ID): TextSelector(TextSelectorConfig(autocomplete="username")),
         vol.Optional(CONF_SECRET_KEY): _SECRET,
+        vol.Optional(CONF_NAME): TextSelector(),
     }
 )
 OTHER_SCHEMA = vol.Schema(
@@ -130,6 +134,13 @@ OPTIONS_SCHEMA = vol.Schema(
 )
 
 
+class _NamedAccount(TypedDict):
+    """The title and the data of the entry of an account."""
+
+    title: str
+    data: Mapping[str, Any]
+
+
 class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
     """Adds an account, and asks for its credentials again when they are refused."""
 
@@ -159,18 +170,26 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
         result, data = await self._ask_for_account("user", user_input, user_input)
         if result is not None:
             return result
-        return self.async_create_entry(title=_title(data), data=data)
+        return self.async_create_entry(**self._named(data, user_input))
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for another address or other credentials of an account."""
+        """Ask for another name, another address or other credentials of an account."""
         entry = self._get_reconfigure_entry()
-        suggested = user_input or _as_form(entry.data)
+        suggested = user_input or _as_form(entry)
         result, data = await self._ask_for_account("reconfigure", user_input, suggested)
         if result is not None:
             return result
-        return self._reload_with(entry, data)
+        return self._reload_with(entry, **self._named(data, user_input))
+
+    def _named(
+        self, data: Mapping[str, Any], user_input: Mapping[str, Any] | None
+    ) -> _NamedAccount:
+        """Return the title and the data of an account; one without a name is named when a SIM has been read."""
+        name: str = (user_input or {}).get(CONF_NAME, "").strip()
+        title = name or async_unique_title(self.hass, entry_id=self.context.get("entry_id"))
+        return {"title": title, "data": data if name else {**data, CONF_DEFAULT_TITLE: title}}
 
     async def _ask_for_account(
         self, step_id: str, user_input: dict[str, Any] | None, suggested: dict[str, Any] | None
@@ -209,13 +228,19 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _reload_with(
-        self, entry: IotPortalConfigEntry, data: Mapping[str, Any]
+        self,
+        entry: IotPortalConfigEntry,
+        *,
+        data: Mapping[str, Any],
+        title: str | UndefinedType = UNDEFINED,
     ) -> ConfigFlowResult:
-        """Update the credentials of an account, and reload it.
+        """Update an account, and reload it.
 
         The only reload for that: it is needed after a failed set-up and with unchanged data too.
         """
-        result = self.async_update_and_abort(entry, unique_id=_account_id(data), data=data)
+        result = self.async_update_and_abort(
+            entry, unique_id=_account_id(data), title=title, data=data
+        )
         self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return result
 
@@ -245,7 +270,7 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
             data = {**entry.data, **user_input}
             failure = await self._try_login(data)
             if failure is None:
-                return self._reload_with(entry, data)
+                return self._reload_with(entry, data=data)
             errors["base"] = form_error_key(failure)
         return self.async_show_form(
             step_id="reauth_confirm",
@@ -332,21 +357,18 @@ def _account_schema(suggested: Mapping[str, Any]) -> vol.Schema:
     )
 
 
-def _as_form(data: Mapping[str, str]) -> dict[str, Any]:
-    """Return the data of an entry as input of the form, without the secrets."""
+def _as_form(entry: IotPortalConfigEntry) -> dict[str, Any]:
+    """Return an entry as input of the form, without the secrets."""
+    data = entry.data
     base_url = data[CONF_BASE_URL]
     known = {url: name for name, url in ENVIRONMENTS.items()}
     return {
         CONF_ENVIRONMENT: known.get(base_url, ENVIRONMENT_CUSTOM),
         CONF_CLIENT_ID: data.get(CONF_CLIENT_ID),
+        CONF_NAME: None if is_unnamed(entry) else entry.title,
         SECTION_OTHER: ({} if base_url in known else {CONF_BASE_URL: base_url})
         | ({CONF_API_TOKEN: ""} if CONF_API_TOKEN in data else {}),
     }
-
-
-def _title(data: Mapping[str, str]) -> str:
-    """Return the name of an account."""
-    return data.get(CONF_CLIENT_ID, "IoT Portal")
 
 
 def _account_id(data: Mapping[str, str]) -> str:

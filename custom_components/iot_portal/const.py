@@ -18,6 +18,8 @@ CONF_CYCLE_DAYS: Final = "cycle_days"
 CONF_CYCLE_START: Final = "cycle_start"
 CONF_DATA_UNIT: Final = "data_unit"
 CONF_DEFAULT_ALLOWANCE: Final = "default_allowance"
+# The title that an account has until the user or the portal names it.
+CONF_DEFAULT_TITLE: Final = "default_title"
 CONF_ENVIRONMENT: Final = "environment"
 CONF_FILE: Final = "file"
 CONF_ICCID: Final = "iccid"

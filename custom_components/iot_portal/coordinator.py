@@ -246,6 +246,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         if self.account.async_record_success(self):
             # The account has logged the end of it as well.
             self.last_update_success = True
+        self.account.async_name_after(self.data.device)
         self.account.snapshots.async_keep(self.iccid, self.data)
         if self.has_been_read:
             # The first read took more requests than the polls will.

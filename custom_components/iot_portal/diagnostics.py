@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 
 from .account import IotPortalAccount
+from .const import CONF_DEFAULT_TITLE
 from .coordinator import IotPortalSimCoordinator
 from .runtime_data import IotPortalConfigEntry
 
@@ -38,7 +39,7 @@ async def async_get_config_entry_diagnostics(
     """Return the diagnostics of an account and its SIMs."""
     return {
         # Only the names of the fields: the address may be private.
-        "log_in_with": sorted(entry.data),
+        "log_in_with": sorted(entry.data.keys() - {CONF_DEFAULT_TITLE}),
         "options": dict(entry.options),
         **_describe_account(entry.runtime_data.account),
         "sims": [_describe(sim) for sim in entry.runtime_data.sims.values()],

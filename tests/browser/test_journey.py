@@ -39,6 +39,9 @@ SCENARIO = {
     "timings": {"status_seconds": 8, "sms_seconds": 2},
 }
 
+# Whose SIMs they are: the name of an account to which the user gives none.
+CUSTOMER = "Mock customer"
+
 
 class Journey(NamedTuple):
     """The values that all steps share."""
@@ -120,6 +123,7 @@ async def sees_the_devices(journey: Journey) -> None:
     """Find the SIMs on the page of the integration."""
     await journey.visit.open(IntegrationPage.PATH)
     page = IntegrationPage(journey.visit.page)
+    await expect(page.account).to_contain_text(CUSTOMER)
     for name in ("Weather station", "Pump house", "Boat tracker"):
         await expect(page.sim(name)).to_be_visible()
     await journey.visit.look("sims")
@@ -188,7 +192,7 @@ async def logs_in_again(journey: Journey) -> None:
     journey.portal.state.revoke_tokens()
     await device.press("Refresh")
     refused = journey.visit.page.get_by_text(
-        "The IoT Portal refused the credentials of demo-client"
+        f"The IoT Portal refused the credentials of {CUSTOMER}"
     )
     await expect(refused.first).to_be_visible()
     await device.expect(Status="Unavailable")
@@ -196,7 +200,7 @@ async def logs_in_again(journey: Journey) -> None:
 
     await journey.visit.open(IntegrationsPage.PATH)
     dialog = await IntegrationsPage(journey.visit.page).reauthenticate()
-    await dialog.expect("Log in to the IoT Portal again", journey.portal.url, "demo-client")
+    await dialog.expect("Log in to the IoT Portal again", journey.portal.url, CUSTOMER)
     await journey.visit.look("log_in_again")
     await dialog.fill("Secret key", "another-sercet")
     await dialog.press("Submit")
@@ -261,7 +265,7 @@ async def imports_a_blueprint(journey: Journey) -> None:
     await page.import_previewed()
     automation = await page.create("IoT Portal: data cap guard")
     # The account stands for its SIMs.
-    await choose_target(journey.visit.page, "demo-client")
+    await choose_target(journey.visit.page, CUSTOMER)
     await automation.save()
     await journey.visit.look("automation")
 
@@ -394,9 +398,9 @@ async def test_journey(tmp_path: Path, chromium: str, blueprints: str, python: P
     errors = [line for line in complaints(hass, "") if " ERROR " in line]
     # Home Assistant logs the error of an action that a person sees.
     (seen,) = [line for line in errors if "websocket_api" in line]
-    assert "refused the credentials of demo-client" in seen
+    assert f"refused the credentials of {CUSTOMER}" in seen
     errors.remove(seen)
     assert errors == (said := complaints(hass, "iot_portal"))
     assert [line.partition("] ")[2] for line in said] == [
-        "No SIM of demo-client can be read: Invalid clientId or secretKey"
+        f"No SIM of {CUSTOMER} can be read: Invalid clientId or secretKey"
     ]

@@ -15,7 +15,9 @@ WAIT = 90
 async def add_demo(hass: HomeAssistantProcess, portal: MockPortal, *iccids: str) -> None:
     """Create the user, and add the portal's account and some of its SIMs."""
     await hass.create_user("demo", "demo")
-    account = await hass.add_account(portal.url, client_id="demo-client", secret_key="demo-secret")
+    account = await hass.add_account(
+        portal.url, client_id="demo-client", secret_key="demo-secret", name="demo-client"
+    )
     await hass.add_sims(account["result"]["entry_id"], list(iccids))
 
 

@@ -63,12 +63,15 @@ def set_up(hass: HomeAssistant, account: dict[str, str]) -> SetUp:
     """Return a function that sets up the demo account with SIMs."""
 
     async def set_up(
-        *iccids: str, options: dict[str, Any] | None = None, **changes: str
+        *iccids: str,
+        options: dict[str, Any] | None = None,
+        title: str = "demo-client",
+        **changes: str,
     ) -> MockConfigEntry:
         data = account | changes
         entry = MockConfigEntry(
             domain=DOMAIN,
-            title="demo-client",
+            title=title,
             data=data,
             options=options,
             unique_id=f"demo-client@{data['base_url']}",

@@ -13,6 +13,7 @@ from aiohttp import FormData, web
 from aiohttp.test_utils import unused_port
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntryState,
     ConfigSubentry,
@@ -97,11 +98,12 @@ async def test_account(hass: HomeAssistant, portal: MockPortal) -> None:
     result = await hass.config_entries.flow.async_configure(result["flow_id"], account_form(portal))
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == "demo-client"
+    assert result["title"] == "IoT Portal"
     assert result["data"] == {
         "base_url": portal.url,
         "client_id": "demo-client",
         "secret_key": "demo-secret",
+        "default_title": "IoT Portal",
     }
     _, flow_id = result["next_flow"]
     assert hass.config_entries.subentries.async_get(flow_id)["step_id"] == "user"
@@ -118,8 +120,118 @@ async def test_account_with_api_token(hass: HomeAssistant, portal: MockPortal) -
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "IoT Portal"
-    assert result["data"] == {"base_url": portal.url, "api_token": "demo-token"}
+    assert result["data"] == {
+        "base_url": portal.url,
+        "api_token": "demo-token",
+        "default_title": "IoT Portal",
+    }
     assert "demo-token" not in (result["result"].unique_id or "")
+
+
+async def add_account(hass: HomeAssistant, portal: MockPortal, **changes: str) -> Any:
+    """Add an account as a user does, and return its entry."""
+    form = account_form(portal, **changes)
+    result = await hass.config_entries.flow.async_configure((await start(hass))["flow_id"], form)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result["result"]
+
+
+async def test_named_account(hass: HomeAssistant, portal: MockPortal) -> None:
+    """An account has the name that the user gives it, whatever the portal reports."""
+    entry = await add_account(hass, portal, name=" Pumps ")
+    assert entry.title == "Pumps"
+
+    await add_sims(hass, entry.entry_id, ICCID)
+
+    assert entry.title == "Pumps"
+    assert "default_title" not in entry.data
+
+
+@pytest.mark.parametrize(
+    ("reported", "title"),
+    [
+        ({"customer": "Anna's farm", "accountId": "123"}, "Anna's farm"),
+        ({"customer": None, "accountId": "123"}, "IoT Portal 123"),
+        ({"customer": "demo-client", "accountId": "100096903"}, "IoT Portal …6903"),
+        ({"customer": "+31 97 0000 4711", "accountId": "demo-client"}, "IoT Portal"),
+        ({"customer": "", "accountId": None}, "IoT Portal"),
+    ],
+)
+async def test_unnamed_account(
+    hass: HomeAssistant, portal: MockPortal, reported: dict[str, Any], title: str
+) -> None:
+    """An account without a name is called what the portal reports of the first SIM, never by its client ID."""
+    portal.sims[OTHER_ICCID].device.update(reported)
+    entry = await add_account(hass, portal)
+    assert entry.title == "IoT Portal"
+
+    await add_sims(hass, entry.entry_id, OTHER_ICCID)
+
+    assert entry.title == title
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, entry.entry_id), entry.entry_id
+    )
+    assert device is not None
+    assert device.name == title
+    # Only once: the user may give it the first name again.
+    hass.config_entries.async_update_entry(entry, title="IoT Portal")
+    portal.sims[ICCID].device["customer"] = "Another customer"
+    if title != "IoT Portal":
+        await add_sims(hass, entry.entry_id, ICCID)
+        assert entry.title == "IoT Portal"
+
+
+async def test_unnamed_account_renamed(hass: HomeAssistant, portal: MockPortal) -> None:
+    """An account that was renamed in Home Assistant keeps that name, and so does its device."""
+    entry = await add_account(hass, portal)
+    hass.config_entries.async_update_entry(entry, title="Pumps")
+    await hass.async_block_till_done()
+
+    await add_sims(hass, entry.entry_id, ICCID)
+
+    assert entry.title == "Pumps"
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, entry.entry_id), entry.entry_id
+    )
+    assert device is not None
+    assert device.name == "Pumps"
+
+
+async def test_two_unnamed_accounts(hass: HomeAssistant, portal: MockPortal) -> None:
+    """Accounts without a name have different titles, also those of the same customer."""
+    apiv2 = portal.url.removesuffix("/api") + "/apiv2"
+    for iccid in (ICCID, OTHER_ICCID):
+        portal.sims[iccid].device["customer"] = "Anna"
+    first = await add_account(hass, portal)
+    second = await add_account(hass, portal, base_url=apiv2)
+    assert (first.title, second.title) == ("IoT Portal", "IoT Portal 2")
+
+    await add_sims(hass, first.entry_id, ICCID)
+    await add_sims(hass, second.entry_id, OTHER_ICCID)
+
+    assert (first.title, second.title) == ("Anna", "Anna 2")
+
+
+async def test_name_in_the_form_of_an_account(hass: HomeAssistant, portal: MockPortal) -> None:
+    """The form shows the name, and an account whose name is removed is named by the portal again."""
+    entry = await add_account(hass, portal)
+
+    async def reconfigure(name: str) -> Any:
+        result: Any = await hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+        )
+        (shown,) = [key for key in result["data_schema"].schema if key == "name"]
+        form = account_form(portal, name=name)
+        await hass.config_entries.flow.async_configure(result["flow_id"], form)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        return shown.description["suggested_value"]
+
+    assert await reconfigure("Pumps") is None
+    assert entry.title == "Pumps"
+    await add_sims(hass, entry.entry_id, ICCID)
+    assert await reconfigure("") == "Pumps"
+    assert entry.title == "#8941 Pangea Retired"
+    assert await reconfigure("") == "#8941 Pangea Retired"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ async def demo(
 
     Time stands still from the beginning: to stop it later is a jump.
     """
-    entry = await set_up(options={CONF_WATCH_SMS: True})
+    entry = await set_up(options={CONF_WATCH_SMS: True}, title="Demo")
     await add_sims(hass, entry.entry_id, " ".join(portal.sims))
     await hass.async_block_till_done(wait_background_tasks=True)
     hass.states.async_set(PING, STATE_ON)

@@ -179,7 +179,7 @@ class Usage(_SimAnswer):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Device(_SimAnswer):
-    """What the portal knows about a SIM: its plans, customer and allowance."""
+    """What the portal knows about a SIM: its plans, owner and allowance."""
 
     FIELDS: ClassVar[frozenset[str]] = _SIM_FIELDS | {
         *("ratePlan", "communicationPlan", "commsplan", "customer", "endConsumerId", "accountId"),
@@ -191,6 +191,7 @@ class Device(_SimAnswer):
     rate_plan: str | None = None
     communication_plan: str | None = None
     customer: str | None = None
+    account_id: str | None = None
     date_activated: datetime | None = None
     fixed_ip: str | None = field(default=None, repr=False)
     label: str | None = None
@@ -207,6 +208,7 @@ class Device(_SimAnswer):
             rate_plan=read_name(get_field(raw, "ratePlan")),
             communication_plan=read_name(get_field(raw, "communicationPlan")),
             customer=read_name(get_field(raw, "customer")),
+            account_id=read_name(get_field(raw, "accountId")),
             date_activated=read_instant(get_field(raw, "dateActivated")),
             fixed_ip=read_ip(get_field(raw, "fixedIPAddress")),
             label=read_name(get_field(raw, "deviceID"), MAX_LABEL_LENGTH),
