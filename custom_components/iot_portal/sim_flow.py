@@ -35,6 +35,7 @@ from homeassistant.helpers.selector import (
     TextSelector,
     TextSelectorConfig,
 )
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
@@ -58,12 +59,16 @@ from .const import (
     CONF_CYCLE_DAYS,
     CONF_CYCLE_START,
     CONF_DATA_UNIT,
+    CONF_DEFAULT_ALLOWANCE,
     CONF_FILE,
     CONF_ICCID,
     CONF_ICCIDS,
     CONF_INSTALLED_IN,
     CONF_PLAN_UNIT,
     DATA_UNITS,
+    DEFAULT_BILLING_DAY,
+    DEFAULT_DATA_UNIT,
+    DEFAULT_PLAN_UNIT,
     DOMAIN,
     PLAN_UNITS,
     SUBENTRY_TYPE_SIM,
@@ -85,6 +90,8 @@ from .sim_list import (
 
 MAX_LISTED: Final = 20
 MAX_LISTED_LENGTH: Final = 40
+# Stands for a value that is not there, in any language.
+NOTHING: Final = "—"
 # What stays of the shortest ICCID without its issuer.
 MAX_TITLE_DIGITS: Final = 11
 # Home Assistant's dialog listens for the end of a check only once it shows the progress, so one that
@@ -240,8 +247,9 @@ class SimSubentryFlow(ConfigSubentryFlow):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Ask for the settings of a SIM; an empty field follows the account."""
+        """Ask for the settings of a SIM; beside each field stands what applies while it is empty."""
         subentry = self._get_reconfigure_subentry()
+        options = self._get_entry().options
         errors: dict[str, str] = {}
         if user_input is not None:
             errors = self._settings_errors(user_input)
@@ -257,8 +265,37 @@ class SimSubentryFlow(ConfigSubentryFlow):
                 _sim_schema(self.hass), user_input or self._valid_settings(subentry)
             ),
             errors=errors,
-            description_placeholders={"sim": subentry.title},
+            description_placeholders={
+                "sim": subentry.title,
+                "portal_allowance": self._reported_allowance(subentry) or NOTHING,
+                "account_allowance": _shown(options.get(CONF_DEFAULT_ALLOWANCE), " MB"),
+                "billing_day": _shown(options.get(CONF_BILLING_DAY, DEFAULT_BILLING_DAY)),
+                "cycle_days": _shown(options.get(CONF_CYCLE_DAYS)),
+                "cycle_start": options.get(CONF_CYCLE_START) or NOTHING,
+                "data_unit": await self._option_text(CONF_DATA_UNIT, DEFAULT_DATA_UNIT),
+                "plan_unit": await self._option_text(CONF_PLAN_UNIT, DEFAULT_PLAN_UNIT),
+            },
         )
+
+    async def _option_text(self, key: str, default: str) -> str:
+        """Return an option of the account as its form shows it.
+
+        In the language of Home Assistant, as that of the user is not known here.
+        """
+        option = self._get_entry().options.get(key, default)
+        texts = await async_get_translations(
+            self.hass, self.hass.config.language, "selector", [DOMAIN]
+        )
+        return texts[f"component.{DOMAIN}.selector.{key}.options.{option}"]
+
+    def _reported_allowance(self, subentry: ConfigSubentry) -> str | None:
+        """Return the allowance that the portal reported last, None while it is not known."""
+        entry: IotPortalConfigEntry = self._get_entry()
+        if entry.state is not ConfigEntryState.LOADED:
+            return None
+        sim = entry.runtime_data.sims.get(subentry.subentry_id)
+        device = None if sim is None else sim.data.device
+        return None if device is None or device.allowance is None else str(device.allowance)
 
     def _settings_errors(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return the errors in the settings of a SIM."""
@@ -461,6 +498,11 @@ class SimSubentryFlow(ConfigSubentryFlow):
             description="added",
             description_placeholders={"count": str(len(sims))},
         )
+
+
+def _shown(number: float | None, unit: str = "") -> str:
+    """Return a number of the options as the descriptions of fields show it."""
+    return NOTHING if number is None else f"{number:.12g}{unit}"
 
 
 def _read_file(hass: HomeAssistant, file_id: str) -> str | FileProblem:

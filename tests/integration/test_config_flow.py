@@ -1439,6 +1439,41 @@ async def test_default_allowance(hass: HomeAssistant, set_up: SetUp, portal: Moc
     assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 25
 
 
+async def test_what_applies_beside_the_settings(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """The settings of a SIM say what applies where they are empty."""
+    options = {"default_allowance": 300.0, "billing_day": 15.0, "cycle_days": 28.0}
+    entry = await set_up(
+        ICCID, options={**options, "cycle_start": "2026-01-05", "data_unit": "kilobytes"}
+    )
+    (subentry,) = entry.subentries.values()
+
+    async def shown() -> Any:
+        result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+        return result["description_placeholders"]
+
+    assert await shown() == {
+        "sim": subentry.title,
+        "portal_allowance": "1 GB",
+        "account_allowance": "300 MB",
+        "billing_day": "15",
+        "cycle_days": "28",
+        "cycle_start": "2026-01-05",
+        "data_unit": "Kilobytes",
+        "plan_unit": "1,048,576 bytes (1,024 \N{MULTIPLICATION SIGN} 1,024)",
+    }
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.config_entries.async_update_entry(entry, options={})
+    assert (await shown()).items() >= {
+        "portal_allowance": "—",
+        "account_allowance": "—",
+        "billing_day": "1",
+        "cycle_days": "—",
+        "data_unit": "Bytes",
+    }.items()
+
+
 async def test_cycle_of_days(hass: HomeAssistant, set_up: SetUp) -> None:
     """A cycle of days needs its days and a date, from the account or the SIM."""
     entry = await set_up(OTHER_ICCID)

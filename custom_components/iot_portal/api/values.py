@@ -106,6 +106,11 @@ class DataSize:
             return size if size.in_bytes() < _COUNT_LIMIT else None
         return None
 
+    def __str__(self) -> str:
+        """Return the size as the portal says it, such as "500 MB"."""
+        unit = ("", "k", "M", "G", "T", "P")[self.power]
+        return f"{self.quantity:.12g} {unit.upper() + 'i' if self.is_binary and unit else unit}B"
+
     def in_bytes(self, kilo: int = _KILO) -> int:
         """Return the size in bytes, with a kilobyte of so many; binary units always have 1024."""
         unit: int = (_KIBI if self.is_binary else kilo) ** self.power
