@@ -30,7 +30,7 @@ USES = {
 # An account itself can have its triggers and conditions, but no SMS.
 SIM_ACTIONS = {
     *("bulk_edit_devices", "edit_device", "get_sim", "get_sms", "list_sms"),
-    *("request_status_change", "send_sms"),
+    *("request_status_change", "send_sms", "set_sim_settings"),
 }
 
 

@@ -209,10 +209,10 @@ def test_actions(name: str) -> None:
     assert described["fields"].keys() == keys.keys() - target
     assert target == (set(cv.ENTITY_SERVICE_FIELDS) if "target" in described else set())
     for field, description in described["fields"].items():
-        # A field without a default is empty in the dialog.
-        is_given = isinstance(keys[field], vol.Required)
-        assert is_given is not ("default" in description)
-        assert description["required"] is True
+        # A field without a default is empty in the dialog; one that may be left out has a checkbox.
+        has_default = keys[field].default is not vol.UNDEFINED
+        assert has_default is ("default" in description)
+        assert description["required"] is (isinstance(keys[field], vol.Required) or has_default)
         if "default" in description:
             assert keys[field].default() == description["default"]
         check = vol.Schema(selector.selector(description["selector"]))

@@ -302,6 +302,14 @@ def test_words(language: str) -> None:
     }
     assert len(only) == 1
     assert only.pop() in texts["exceptions"]["no_triggering_sim"]["message"]
+    settings = services["set_sim_settings"]["fields"]
+    named = {key: field["name"] for key, field in settings.items()}
+    dialog = texts["config_subentries"]["sim"]["step"]["reconfigure"]["data"]
+    assert texts["selector"]["sim_setting"]["options"].items() <= named.items()
+    assert texts["selector"]["sim_setting"]["options"].items() <= dialog.items()
+    for key in ("cycle_days", "cycle_start"):
+        assert options[key] == dialog[key]
+        assert dialog[key] in texts["exceptions"]["cycle_incomplete"]["message"]
     terminal = services["request_status_change"]["fields"]["confirm_terminal"]["name"]
     assert terminal in texts["exceptions"]["status_terminal"]["message"]
 

@@ -1,10 +1,12 @@
 """Actions of the IoT Portal integration."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from datetime import date
 from functools import partial
 from typing import Any
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import (
     HomeAssistant,
@@ -31,11 +33,28 @@ from .api import (
     SimStatus,
     mask_numbers,
 )
-from .const import CONF_ONLY_TRIGGERING_SIM, DOMAIN, LOGGER
+from .const import (
+    CONF_ALLOWANCE,
+    CONF_BILLING_DAY,
+    CONF_CYCLE_DAYS,
+    CONF_CYCLE_START,
+    CONF_DATA_UNIT,
+    CONF_ONLY_TRIGGERING_SIM,
+    CONF_PLAN_UNIT,
+    DOMAIN,
+    LOGGER,
+)
 from .coordinator import IotPortalSimCoordinator
 from .errors import check_message, invalid_input, translated_errors
-from .models import Endpoint, SimData
+from .models import Endpoint, SimData, has_whole_cycle, merge_options
 from .runtime_data import IotPortalConfigEntry
+from .sim_flow import (
+    ALLOWANCE_SELECTOR,
+    BILLING_DAY_SELECTOR,
+    CYCLE_DAYS_SELECTOR,
+    DATA_UNIT_SELECTOR,
+    PLAN_UNIT_SELECTOR,
+)
 from .sim_reader import SimReader
 from .targets import Target, missing_from
 from .triggering_sim import triggering_sim
@@ -43,6 +62,7 @@ from .triggering_sim import triggering_sim
 ATTR_CHANGES = "changes"
 ATTR_CONFIRM_TERMINAL = "confirm_terminal"
 ATTR_MESSAGE = "message"
+ATTR_RESET = "reset"
 ATTR_RULE = "rule"
 ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
@@ -55,6 +75,18 @@ SIMS_SCHEMA = vol.Schema(
 )
 CONFIRM_TERMINAL = {vol.Optional(ATTR_CONFIRM_TERMINAL, default=False): cv.boolean}
 STATUS_SCHEMA = SIMS_SCHEMA.extend(CONFIRM_TERMINAL)
+# As in the dialog of a SIM, but safe from what only YAML can hold: dates, and numbers that are none.
+SETTINGS_SCHEMA = vol.Schema(
+    {
+        vol.Optional(CONF_ALLOWANCE): vol.All(ALLOWANCE_SELECTOR, vol.Range(min=1)),
+        vol.Optional(CONF_BILLING_DAY): vol.All(BILLING_DAY_SELECTOR, vol.Coerce(int)),
+        vol.Optional(CONF_CYCLE_DAYS): vol.All(CYCLE_DAYS_SELECTOR, vol.Coerce(int)),
+        vol.Optional(CONF_CYCLE_START): vol.All(cv.date, date.isoformat),
+        vol.Optional(CONF_DATA_UNIT): DATA_UNIT_SELECTOR,
+        vol.Optional(CONF_PLAN_UNIT): PLAN_UNIT_SELECTOR,
+    }
+)
+SETTINGS = tuple(str(key) for key in SETTINGS_SCHEMA.schema)
 
 type Answer = dict[str, JsonValueType]
 type SimCall = Callable[[IotPortalSimCoordinator], Awaitable[Answer]]
@@ -165,6 +197,41 @@ async def _update_rule(call: ServiceCall) -> ServiceResponse:
     return {"answer": _as_json(answer)} if call.return_response else None
 
 
+async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
+    """Change the settings of many SIMs, as the dialog of each would; if one cannot have them, none is changed."""
+    given = {key: call.data[key] for key in SETTINGS if key in call.data}
+    reset = set(call.data.get(ATTR_RESET, ()))
+    if not given and not reset:
+        raise invalid_input(key="settings_empty")
+    if both := sorted(given.keys() & reset):
+        raise invalid_input(key="settings_contradict", settings=", ".join(both))
+    changes = [
+        (device, *_changed_sim(call.hass, device, given, reset)) for device in _sims_of(call)
+    ]
+    answers: list[JsonValueType] = []
+    for device, entry, subentry, data in changes:
+        call.hass.config_entries.async_update_subentry(entry, subentry, data=data)
+        if entry.state is ConfigEntryState.LOADED:
+            # At once, so that the next step of an automation finds the values.
+            entry.runtime_data.sims[subentry.subentry_id].async_apply_subentry()
+        settings: Answer = {key: data[key] for key in SETTINGS if key in data}
+        answers.append({**_description(device), "settings": settings})
+    return {"sims": answers} if call.return_response else None
+
+
+def _changed_sim(
+    hass: HomeAssistant, device: dr.DeviceEntry, given: Mapping[str, Any], reset: set[str]
+) -> tuple[IotPortalConfigEntry, ConfigSubentry, dict[str, Any]]:
+    """Return the account and the subentry of a SIM with the data that it would have; raise if they do not fit."""
+    entry: IotPortalConfigEntry = hass.config_entries.async_get_known_entry(device.config_entry_id)
+    subentry = entry.subentries[device.config_subentry_id or ""]
+    kept = {key: value for key, value in subentry.data.items() if key not in reset}
+    data = {**kept, **given}
+    if not has_whole_cycle(merge_options(entry.options, data)):
+        raise invalid_input(key="cycle_incomplete", sim=subentry.title)
+    return entry, subentry, data
+
+
 async def _get_sim(call: ServiceCall) -> ServiceResponse:
     """Read all that the portal reports of each SIM, under its own field names."""
 
@@ -248,6 +315,17 @@ ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse, str | None]] = {
                 vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
                 vol.Required(ATTR_RULE): dict,
                 **CONFIRM_TERMINAL,
+            }
+        ),
+        SupportsResponse.OPTIONAL,
+        None,
+    ),
+    "set_sim_settings": (
+        _set_sim_settings,
+        SETTINGS_SCHEMA.extend(
+            {
+                **cv.ENTITY_SERVICE_FIELDS,
+                vol.Optional(ATTR_RESET): vol.All(cv.ensure_list, [vol.In(SETTINGS)]),
             }
         ),
         SupportsResponse.OPTIONAL,
@@ -394,7 +472,7 @@ async def _try_each(
 def _sims_of(call: ServiceCall) -> list[dr.DeviceEntry]:
     """Return the devices of the SIMs in the target of a call; raise before anything is sent if there are none."""
     target = Target.select(call.hass, call.data)
-    if call.data[CONF_ONLY_TRIGGERING_SIM]:
+    if call.data.get(CONF_ONLY_TRIGGERING_SIM):
         if (cause := target.find(call.hass, triggering_sim(call.context))) is None:
             raise invalid_input(key="no_triggering_sim")
         return [cause]

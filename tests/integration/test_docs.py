@@ -113,7 +113,7 @@ def test_examples_are_tried() -> None:
             "turn",
             "show",
         ),
-        *("change", "report"),
+        *("raise", "change", "report"),
     ]
     assert PAGE.count("```yaml") == len(EXAMPLES)
     for name in ACTIONS:
@@ -230,6 +230,19 @@ async def test_notify(
     await poll(hass, freezer)
     await advance_time(hass, freezer, timedelta(minutes=1))
     assert notes(hass) == ["Pump house will exceed its allowance: 99.8 % is used already."]
+
+
+async def test_raise(
+    hass: HomeAssistant, demo: None, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The allowance of the tracker is raised on the first of June, without a request."""
+    await automate(hass, "Raise")
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    (sim,) = [sub for sub in entry.subentries.values() if sub.unique_id == TRACKER]
+    await at(hass, freezer, "2027-05-31T03:00:00")
+    assert "allowance" not in sim.data
+    await at(hass, freezer, "2027-06-01T03:00:00")
+    assert sim.data["allowance"] == 2000
 
 
 async def test_read(hass: HomeAssistant, demo: None, portal: MockPortal) -> None:
