@@ -225,7 +225,7 @@ async def test_damaged_memory(
     result = await flows.async_init(DOMAIN, data={"issue_id": issue.issue_id})
     texts = await async_get_translations(hass, "en", "issues", [DOMAIN])
     text = texts[f"component.{DOMAIN}.issues.pending_writes_lost.fix_flow.step.confirm.description"]
-    assert f"set aside as `{aside}`" in text.format(**result["description_placeholders"])
+    assert f"renamed to `{aside}`" in text.format(**result["description_placeholders"])
     result = await flows.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert lost(hass, entry) is None
