@@ -1,10 +1,12 @@
 """The reference pages have every entity, event and setting under the name that Home Assistant shows."""
 
+from collections.abc import Iterator
 import json
 from pathlib import Path
 import re
 from typing import Any
 
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers.entity import EntityDescription
 import pytest
 
@@ -73,8 +75,17 @@ def test_events() -> None:
         assert f"`{kind}`" in section
 
 
+def keys_of(schema: Any) -> Iterator[str]:
+    """Yield the fields of a form, those in its sections too."""
+    for key, value in schema.schema.items():
+        if isinstance(value, section):
+            yield from keys_of(value.schema)
+        else:
+            yield str(key)
+
+
 @pytest.mark.parametrize(
-    ("heading", "texts", "fields"),
+    ("heading", "texts", "schemas"),
     [
         (
             "Add an account",
@@ -89,12 +100,12 @@ def test_events() -> None:
         ),
     ],
 )
-def test_settings(heading: str, texts: dict[str, Any], fields: list[Any]) -> None:
+def test_settings(heading: str, texts: dict[str, Any], schemas: list[Any]) -> None:
     """Every field of a form has a row, under its label."""
     labels = dict(texts["data"])
-    for section in texts.get("sections", {}).values():
-        labels |= section["data"]
-    keys = {str(key) for schema in fields for key in schema.schema} - {*texts.get("sections", ())}
+    for part in texts.get("sections", {}).values():
+        labels |= part["data"]
+    keys = {key for schema in schemas for key in keys_of(schema)}
     if heading == "Settings of a SIM":
         keys.add(CONF_INSTALLED_IN)
     shown = {part.casefold() for part in first_cells(below(SETTINGS, heading))} - {"field"}
