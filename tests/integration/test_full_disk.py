@@ -1,5 +1,6 @@
 """A disk that cannot be written: nothing is sent, a user reads why, and nothing is lost."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 import json
@@ -15,6 +16,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.storage import Store
 from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -345,3 +347,39 @@ async def test_bulk_edit_before_stays(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert bulk_edit_event(hass)["queue_id"] == edit.queue_id
     assert hass.states.is_state(f"binary_sensor.sim_{ICCID}_change_pending", STATE_ON)
+
+
+async def test_another_save_just_before(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A save that succeeds does not count for a request that comes while it is under way and finds the disk full."""
+    entry = await set_up(OTHER_ICCID)
+    disk = Disk(folder, entry)
+    write = Store._async_write_data  # noqa: SLF001
+    has_begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def write_slowly(store: Store[Any], data: dict[str, Any]) -> None:
+        is_first = not has_begun.is_set()
+        has_begun.set()
+        await go_on.wait()
+        await write(store, data)
+        if is_first:
+            disk.fill()
+
+    monkeypatch.setattr(Store, "_async_write_data", write_slowly)
+    entry.runtime_data.account.pending_writes.async_schedule_save()
+    await has_begun.wait()
+    sending = asyncio.ensure_future(send_sms(hass, entry))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    go_on.set()
+
+    with pytest.raises(HomeAssistantError, match=CANNOT_SAVE):
+        await sending
+
+    portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
+    disk.free()
