@@ -19,7 +19,7 @@ INTEGRATION_LINES = (
     ("api.responses",),
     ("api.client",),
     ("api",),
-    ("clock", "const", "poll_schedule", "sim_list", "text"),
+    ("clock", "const", "dashboard_list", "poll_schedule", "sim_list", "text"),
     ("account_names", "client_factory", "counters", "evidence", "issues", "settled", "sim_devices"),
     ("models", "reauthentication"),
     ("errors",),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-import json
+from heapq import nsmallest
 from typing import Any, Final
 
 from homeassistant.auth.models import User
@@ -11,17 +11,20 @@ from homeassistant.components import websocket_api
 from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.components.frontend import add_extra_js_url
 from homeassistant.components.http.server import StaticPathConfig
+from homeassistant.components.recorder.statistics import get_last_statistics
 from homeassistant.components.script import scripts_with_blueprint
 from homeassistant.components.script.helpers import async_get_blueprints
 from homeassistant.components.websocket_api.connection import ActiveConnection
 from homeassistant.components.websocket_api.decorators import async_response, websocket_command
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import ATTR_RESTORED, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import (
     config_validation as cv,
     device_registry as dr,
     entity_registry as er,
 )
+from homeassistant.helpers.recorder import get_instance
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.loader import async_get_integration
 from homeassistant.util import dt as dt_util
@@ -29,8 +32,9 @@ import voluptuous as vol
 from yarl import URL
 
 from .account import LARGE_FLEET
-from .api import ACTIVATED_WORDS
 from .const import DOMAIN
+from .dashboard_list import ENTITIES, sim_list_template
+from .runtime_data import IotPortalData
 from .text import as_html
 
 COMMAND: Final = f"{DOMAIN}/dashboard"
@@ -43,9 +47,8 @@ SMS_BLUEPRINT_URL: Final = (
 )
 IMPORT_PATH: Final = "/config/blueprint/dashboard/import"
 
-# How many SIMs a card or a section shows, those with the highest values, and how many rows the table has.
+# How many SIMs a section shows, those with the highest values; with more SIMs the graphs are beside the list.
 MAX_CARDS: Final = 12
-MAX_ROWS: Final = 100
 TEXT_CATEGORIES: Final = ("common", "config_subentries", "entity")
 
 type Card = dict[str, Any]
@@ -55,68 +58,14 @@ FULL: Final = {"grid_options": {"columns": "full"}}
 OF_DEVICE: Final = {"name": {"type": "device"}}
 OF_ENTITY: Final = {"name": {"type": "entity"}, "show_name": True}
 
-# The entities of an account that are badges, with their colours.
-BADGES: Final[dict[str, Card]] = {
-    "binary_sensor.portal": {"color": "green"},
-    "sensor.sims": {},
-    "sensor.sims_active": {},
-    "sensor.data_usage_total": {},
+# The entities of an account that are badges.
+BADGES: Final = ("sensor.sims", "sensor.sims_active", "sensor.data_usage_total")
+# What makes a SIM of a large fleet one of those that are listed.
+ATTENTION: Final = {
+    "binary_sensor.projected_overage": STATE_ON,
+    "binary_sensor.change_pending": STATE_ON,
+    "sensor.status": STATE_UNAVAILABLE,
 }
-# The entities of a SIM that are alerts above the table, with their colours.
-ALERTS: Final = {
-    "binary_sensor.projected_overage": "orange",
-    "binary_sensor.change_pending": "blue",
-}
-# The entities that a row of the table is made from; a list is empty where a SIM has none of them.
-FACTS: Final = {
-    "pace": ("binary_sensor.projected_overage",),
-    "pending": ("binary_sensor.change_pending",),
-    "session": ("binary_sensor.data_session",),
-    "status": ("sensor.status",),
-    "times": ("sensor.session_started", "sensor.session_ended"),
-    "used": ("sensor.allowance_used", "sensor.data_usage"),
-}
-# `sims`, sorted by name and with the names as HTML, `active`, `words`, `texts` and `limit` are set before it.
-# All SIMs are ranked, but only those in the table are formatted, which takes most of the time.
-TABLE: Final = """\
-{%- set marks = ['⚠️', '⏳', '❔', '⏸️', '💤', '✅'] %}
-{%- set fleet = namespace(ranked=[]) %}
-{%- for sim in sims %}
-{%- set status = sim.status | select('has_value') | map('states') | join %}
-{%- set session = sim.session | select('has_value') | map('states') | join %}
-{%- set times = sim.times | select('has_value') | map('states') | map('as_datetime') | list %}
-{%- set seconds = (now() - times | max).total_seconds() if times else none %}
-{%- set rank = 0 if sim.pace | select('is_state', 'on') | list
-    else 1 if sim.pending | select('is_state', 'on') | list
-    else 2 if not status
-    else 3 if (status | lower | regex_replace('[^a-z0-9]', '')) not in active
-    else 4 if session == 'off' and sim.times and (seconds is none or seconds > 86400)
-    else 5 %}
-{%- set fleet.ranked = fleet.ranked + [(rank, sim, status, session, seconds)] %}
-{%- endfor %}
-<table width="100%">
-<tr>{% for heading in texts.headings %}<th>{{ heading }}</th>{% endfor %}</tr>
-{%- for rank, sim, status, session, seconds in (fleet.ranked | sort(attribute='0'))[:limit] %}
-{%- set used = sim.used | select('has_value') | map('states', with_unit=true, rounded=true)
-    | first | default('-', true) %}
-{%- set ago = '-' if session == '' or not sim.times and session == 'off'
-    else texts.now if session == 'on'
-    else texts.never if seconds is none
-    else texts.ago | replace('{time}', (seconds / 60) | round | int ~ ' min' if seconds < 3600
-    else (seconds / 3600) | round | int ~ ' h' if seconds < 172800
-    else (seconds / 86400) | round | int ~ ' d') %}
-<tr>
-<td>{{ marks[rank] }}&nbsp;{% if sim.link %}<a href="{{ sim.link }}">{{ sim.name }}</a>{% else %}{{ sim.name }}{% endif %}</td>
-<td>{{ words.get(status, status) | escape or '-' }}</td>
-<td>{{ used | replace(' ', '&nbsp;') }}</td>
-<td>{{ ago | replace(' ', '&nbsp;') }}</td>
-</tr>
-{%- endfor %}
-{%- if sims | count > limit %}
-<tr><td colspan="4">+ {{ sims | count - limit }}</td></tr>
-{%- endif %}
-</table>
-"""
 
 
 async def async_setup_dashboard(hass: HomeAssistant) -> None:
@@ -153,7 +102,7 @@ async def async_generate(hass: HomeAssistant, language: str, user: User) -> dict
     views = [
         view
         for entry in sorted(entries, key=lambda entry: entry.title.casefold())
-        if (view := AccountView(hass, entry, texts, user, scripts).view()) is not None
+        if (view := await AccountView(hass, entry, texts, user, scripts).async_view()) is not None
     ]
     if not views:
         views = [_view(title, [], [[_no_sims(texts)]])]
@@ -229,124 +178,123 @@ class AccountView:
         )
         self._is_large = len(self._sims) > LARGE_FLEET
 
-    def view(self) -> dict[str, Any] | None:
-        """Return the view, None if the user may not see it; for a large fleet it has the table only."""
+    async def async_view(self) -> dict[str, Any] | None:
+        """Return the view, None if the user may not see it; for a large fleet it has the list only."""
         if not self._sims and not self._account and not self._user.is_admin:
             return None
         if not self._sims:
-            sections = [[_no_sims(self._texts)]]
-        elif self._is_large:
-            sections = [self._fleet()]
-        else:
-            sections = [self._fleet(), self._allowances(), self._usage(), self._events()]
-        return _view(self._entry.title, list(self._badges()), sections)
+            return _view(self._entry.title, list(self._badges()), [[_no_sims(self._texts)]])
+        main = [self._sim_list()]
+        aside: list[list[Card]] = []
+        if not self._is_large:
+            usage = await self._async_usage()
+            # Below a long list nobody would find the graphs.
+            (main if len(self._sims) <= MAX_CARDS else aside).append(usage)
+            aside += [self._sms(), self._activity()]
+        view = _view(self._entry.title, list(self._badges()), main)
+        if any(aside):
+            view["sidebar"] = {
+                "content_label": self._name("sensor.sims"),
+                "sidebar_label": self._texts["common.activity"],
+                "sections": _sections(aside),
+            }
+        return view
 
     def _badges(self) -> Iterator[Card]:
         """Yield the badges of the account."""
-        for key, color in BADGES.items():
+        for key in BADGES:
             if entity := self._account.get(key):
-                yield {"type": "entity", "entity": entity, **OF_ENTITY, **color}
+                yield {"type": "entity", "entity": entity, **OF_ENTITY}
 
-    def _fleet(self) -> list[Card]:
-        """Return the alerts, and the table of all SIMs."""
+    def _sim_list(self) -> list[Card]:
+        """Return the list of all SIMs, under an alert that is visible while the portal is away."""
+        portal = self._account.get("binary_sensor.portal", "")
+        content = sim_list_template(
+            [self._facts(sim) for sim in self._listed()],
+            total=len(self._sims),
+            portal=portal,
+            texts=self._below("common."),
+            words=self._below("entity.sensor.status.state."),
+        )
         return [
-            _heading(self._texts["common.fleet"], "mdi:sim"),
-            *self._alerts(),
-            {"type": "markdown", "content": self._table(), **FULL},
+            _heading(self._name("sensor.sims"), "mdi:sim"),
+            *([_alert(portal)] if portal else []),
+            {"type": "markdown", "content": content, **FULL},
         ]
 
-    def _alerts(self) -> Iterator[Card]:
-        """Yield cards that are visible only while something is wrong or pending."""
-        if portal := self._account.get("binary_sensor.portal"):
-            yield _alert(portal, "red", "off")
-        if self._is_large:
-            return
-        for key, color in ALERTS.items():
-            for sim in self._sims:
-                if entity := sim.entities.get(key):
-                    yield _alert(entity, color, "on")
+    def _listed(self) -> list[DashboardSim]:
+        """Return the SIMs of the list by name: all, or in a large fleet those that need attention most now."""
+        if not self._is_large:
+            return self._sims
+        most = set(nsmallest(LARGE_FLEET, range(len(self._sims)), key=self._urgency))
+        return [sim for place, sim in enumerate(self._sims) if place in most]
 
-    def _table(self) -> str:
-        """Return the template of the table, with the variables that it uses."""
-        known = {
-            "sims": [self._facts(sim) for sim in self._sims],
-            "active": sorted(ACTIVATED_WORDS),
-            "words": self._words("entity.sensor.status.state."),
-            "texts": {
-                "headings": [
-                    self._texts["config_subentries.sim.entry_type"],
-                    self._name("sensor.status"),
-                    self._name("sensor.allowance_used"),
-                    self._texts["common.last_contact"],
-                ],
-                "now": self._texts["common.now"],
-                "never": self._texts["common.never"],
-                "ago": self._texts["common.ago"],
-            },
-            "limit": MAX_ROWS,
+    def _urgency(self, place: int) -> tuple[bool, float]:
+        """Return how a SIM of a large fleet sorts: whether it needs no attention, and its use, the highest first.
+
+        A list of all its SIMs would take Home Assistant too long to render at each change.
+        """
+        states = {
+            key: self._hass.states.get(entity)
+            for key in ATTENTION
+            if (entity := self._sims[place].entities.get(key))
         }
-        literals = (
-            f"{{%- set {name} = {json.dumps(value, ensure_ascii=False)} %}}\n"
-            for name, value in known.items()
+        needs_it = any(
+            state.state == ATTENTION[key] and ATTR_RESTORED not in state.attributes
+            for key, state in states.items()
+            if state
         )
-        return "".join(literals) + TABLE
+        used = self._sims[place].entities.get("sensor.allowance_used", "")
+        return not needs_it, -_number(self._hass.states.get(used))
 
-    def _facts(self, sim: DashboardSim) -> dict[str, Any]:
-        """Return the data of a row of the table."""
-        facts = {
-            name: [entity for key in keys if (entity := sim.entities.get(key))]
-            for name, keys in FACTS.items()
-        }
+    def _facts(self, sim: DashboardSim) -> dict[str, str]:
+        """Return the data of a SIM in the list."""
         # Only administrators may open the page of a device.
-        link = f"/config/devices/device/{sim.device_id}" if self._user.is_admin else ""
-        return {"name": as_html(sim.name), "link": link, **facts}
+        link = sim.device_id if self._user.is_admin else ""
+        entities = {name: sim.entities.get(key, "") for name, key in ENTITIES.items()}
+        return {"name": as_html(sim.name), "link": link, **entities}
 
-    def _allowances(self) -> list[Card]:
-        """Return a bar for each SIM that has an allowance, the highest use first."""
-        bar = {"features": [{"type": "bar-gauge"}], "features_position": "inline"}
-        return _under(
-            _heading(self._texts["common.allowances"], "mdi:gauge"),
-            [
-                {"type": "tile", "entity": entity, **OF_DEVICE, **bar, **WIDE}
-                for entity in self._highest("sensor.allowance_used", _number)
-            ],
-        )
-
-    def _usage(self) -> list[Card]:
-        """Return graphs of the data use of each SIM, by day and in its billing cycle."""
-        entities = [
-            {"entity": entity, **OF_DEVICE}
-            for entity in self._highest("sensor.data_usage", _number)
-        ]
-        days = {
+    async def _async_usage(self) -> list[Card]:
+        """Return graphs of the data use of each SIM, by day and in its billing cycle, or when there will be some."""
+        entities = self._highest("sensor.data_usage", _number)
+        if not entities or "recorder" not in self._hass.config.components:
+            return []
+        heading = _heading(self._name("sensor.data_usage"), "mdi:chart-bar")
+        if not await _async_have_statistics(self._hass, entities):
+            return [heading, {"type": "markdown", "content": self._texts["common.graphs_later"]}]
+        graph = {
             "type": "statistics-graph",
-            "title": self._texts["common.each_day"],
+            "entities": [{"entity": entity, **OF_DEVICE} for entity in entities],
+            **FULL,
+        }
+        days = {
+            "title": self._texts["common.daily_usage"],
             "chart_type": "bar-stack",
             "period": "day",
             "days_to_show": 30,
             "stat_types": ["change"],
-            "entities": entities,
-            **FULL,
         }
         cycle = {
-            "type": "history-graph",
-            "title": self._texts["common.in_the_cycle"],
-            "hours_to_show": 168,
-            "entities": entities,
-            "grid_options": {"columns": "full", "rows": 5},
+            "title": self._texts["common.billing_cycle"],
+            "chart_type": "line",
+            "period": "hour",
+            "days_to_show": self._days_of_cycle(),
+            "stat_types": ["state"],
         }
-        heading = _heading(self._name("sensor.data_usage"), "mdi:chart-bar")
-        return _under(heading, [days, cycle] if entities else [])
+        return [heading, graph | days, graph | cycle]
 
-    def _events(self) -> list[Card]:
-        """Return the cards for sending an SMS, for the last SMS, and for the activity."""
-        events = [
-            entity
-            for sim in self._sims
-            for key in ("event.sim_event", "event.sms_event")
-            if (entity := sim.entities.get(key))
-        ]
-        sms = [
+    def _days_of_cycle(self) -> int:
+        """Return how many days ago the longest of the billing cycles began, 31 while the account is not loaded."""
+        data = getattr(self._entry, "runtime_data", None)
+        if not isinstance(data, IotPortalData) or not data.sims:
+            return 31
+        now = dt_util.now()
+        starts = (sim.data.settings.cycle_around(now).start for sim in data.sims.values())
+        return max((now - min(starts)).days, 1)
+
+    def _sms(self) -> list[Card]:
+        """Return the cards for sending an SMS, and for the last SMS of each SIM."""
+        last = [
             {
                 "type": "tile",
                 "entity": entity,
@@ -357,16 +305,21 @@ class AccountView:
             }
             for entity in self._highest("event.sms_event", _moment)
         ]
-        log = {"type": "logbook", "hours_to_show": 168, "target": {"entity_id": events}}
-        return [
-            *_under(
-                _heading(self._texts["common.sms"], "mdi:message-text"), [*self._writers(), *sms]
-            ),
-            *_under(
-                _heading(self._texts["common.what_happened"], "mdi:timeline-clock-outline"),
-                [log] if events else [],
-            ),
+        return _under(
+            _heading(self._texts["common.sms"], "mdi:message-text"), [*self._writers(), *last]
+        )
+
+    def _activity(self) -> list[Card]:
+        """Return the card for the events of the last seven days."""
+        events = [
+            entity
+            for sim in self._sims
+            for key in ("event.sim_event", "event.sms_event")
+            if (entity := sim.entities.get(key))
         ]
+        log = {"type": "logbook", "hours_to_show": 168, "target": {"entity_id": events}}
+        heading = _heading(self._texts["common.activity"], "mdi:timeline-clock-outline")
+        return _under(heading, [log] if events else [])
 
     def _writers(self) -> Iterator[Card]:
         """Yield the scripts for sending an SMS, or else how to get one for those who may create it."""
@@ -393,7 +346,7 @@ class AccountView:
         """Return the translated name of an entity."""
         return self._texts[f"entity.{key}.name"]
 
-    def _words(self, prefix: str) -> dict[str, str]:
+    def _below(self, prefix: str) -> dict[str, str]:
         """Return all translations below a key."""
         return {
             key.removeprefix(prefix): text
@@ -431,26 +384,32 @@ def _moment(state: State | None) -> float:
     return moment.timestamp() if moment else -1
 
 
+async def _async_have_statistics(hass: HomeAssistant, entities: list[str]) -> bool:
+    """Return whether there are long-term statistics of any of the entities."""
+
+    def have_statistics() -> bool:
+        return any(
+            get_last_statistics(hass, 1, entity, convert_units=False, types={"sum"})
+            for entity in entities
+        )
+
+    return await get_instance(hass).async_add_executor_job(have_statistics)
+
+
 def _view(title: str, badges: list[Card], sections: list[list[Card]]) -> dict[str, Any]:
-    """Return a view with wide sections for graphs and tables."""
+    """Return a view, with a column for a sidebar beside its sections."""
     return {
         "title": title,
         "type": "sections",
         "max_columns": 3,
-        # So that narrow sections fill the gaps beside wide ones.
-        "dense_section_placement": True,
         "badges": badges,
-        "sections": [
-            {"type": "grid", "cards": cards, "column_span": 2 if _is_wide(cards) else 1}
-            for cards in sections
-            if cards
-        ],
+        "sections": _sections(sections, column_span=2),
     }
 
 
-def _is_wide(cards: list[Card]) -> bool:
-    """Return whether there are tables or graphs among the cards."""
-    return any(card.get("grid_options", {}).get("columns") == "full" for card in cards)
+def _sections(sections: list[list[Card]], **options: int) -> list[Card]:
+    """Return the sections that have cards."""
+    return [{"type": "grid", "cards": cards, **options} for cards in sections if cards]
 
 
 def _heading(text: str, icon: str) -> Card:
@@ -463,14 +422,14 @@ def _under(heading: Card, cards: list[Card]) -> list[Card]:
     return [heading, *cards] if cards else []
 
 
-def _alert(entity: str, color: str, state: str) -> Card:
-    """Return a card that is visible while an entity has a state."""
+def _alert(portal: str) -> Card:
+    """Return a card that is visible while the portal is away."""
     return {
         "type": "alert",
-        "entity": entity,
-        "color": color,
-        "visibility": [{"condition": "state", "entity": entity, "state": state}],
-        **WIDE,
+        "entity": portal,
+        "color": "red",
+        "visibility": [{"condition": "state", "entity": portal, "state": "off"}],
+        **FULL,
     }
 
 

@@ -355,9 +355,10 @@ class DashboardPage:
     """The dashboard of the SIMs."""
 
     def __init__(self, page: Page) -> None:
-        """Store the page, and locate the table, whose first row has the headings."""
+        """Store the page, and locate the entries of the SIMs, and those of them that need attention."""
         self._page = page
-        self.rows = page.locator("hui-markdown-card tr")
+        self.entries = page.locator("hui-markdown-card :is(ha-alert, p):has(b)")
+        self.alerts = page.locator("hui-markdown-card ha-alert")
 
     async def send_sms(self, script: str, sim: str, text: str) -> None:
         """Fill in the form of a script for SMS, and run it."""

@@ -1,6 +1,12 @@
-"""Take the screenshots of the README and the docs: the demo SIMs after a month, in light and dark."""
+"""Take the screenshots of the README and the docs in light and dark: the demo SIMs after a month, and a fleet.
 
+With `--sims` only the dashboard is taken, of as many SIMs, on a desktop and on a phone.
+"""
+
+import argparse
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -35,6 +41,10 @@ SCENARIO: dict[str, Any] = {
 }
 DASHBOARD = "sim-cards"
 DAYS = 30
+FLEET = 64
+DESKTOP = (1280, 900)
+PHONE = (390, 844)
+PLACES = ("Pump", "Weather station", "Vending machine", "Tracker", "Gate", "Water meter", "Camera")
 
 
 async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
@@ -47,6 +57,32 @@ async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
         await import_month_of_statistics(hass, usage["entity_id"], float(usage["state"]))
     await make_dashboard(hass)
     await cause_events(hass, portal)
+
+
+async def set_up_fleet(hass: HomeAssistantProcess, portal: MockPortal) -> None:
+    """Add a fleet of which some SIMs need attention, and a dashboard."""
+    await add_demo(hass, portal, *portal.sims)
+    await wait_for_states(hass, list(portal.sims))
+    await make_dashboard(hass)
+
+
+def fleet_scenario(count: int) -> dict[str, Any]:
+    """Return a scenario with many SIMs, of which some have left their allowance, their status or their sessions."""
+    random = Random(count)  # noqa: S311  the same fleet each time
+    sims: dict[str, Any] = {"8931082322089353632": {"device": {"deviceID": "Spare"}}}
+    while len(sims) < count:
+        number = len(sims)
+        started, *ended = random.choices((("-3h", "-1h"), ("-3h",), ("-5d", "-4d")), (12, 12, 1))[0]
+        # The allowance of the published example is 500 MB.
+        sims[f"89310823222{number:07d}0"] = {
+            "status": random.choices(("ACTIVATED", "INVENTORY", "DEACTIVATED"), (20, 1, 1))[0],
+            "data_usage": int(520 * random.random() ** 3) * 1024**2,
+            "session_count": 3,
+            "session_started": started,
+            "session_ended": next(iter(ended), None),
+            "device": {"deviceID": f"{random.choice(PLACES)} {number}"},
+        }
+    return {"extends": "documented", "sims": sims}
 
 
 async def cause_events(hass: HomeAssistantProcess, portal: MockPortal) -> None:
@@ -127,8 +163,14 @@ async def show_sim(visit: Visit) -> None:
 async def show_dashboard(visit: Visit) -> None:
     """Show the dashboard."""
     await visit.open(f"/{DASHBOARD}")
-    await expect(visit.page.get_by_text("Boat tracker Change pending")).to_be_visible()
+    await expect(visit.page.get_by_text("Change to Deactivated pending")).to_be_visible()
     await expect(visit.page.locator("ha-chart-base canvas")).to_have_count(2)
+
+
+async def show_fleet(visit: Visit) -> None:
+    """Show the dashboard of a fleet."""
+    await visit.open(f"/{DASHBOARD}")
+    await expect(visit.page.get_by_text("Needs attention: ")).to_be_visible()
 
 
 async def show_account_dialog(visit: Visit) -> None:
@@ -150,32 +192,39 @@ async def show_summary(visit: Visit) -> None:
     await dialog.expect("Check the SIMs")
 
 
+type Picture = tuple[Callable[[Visit], Awaitable[None]], int, int]
+
 # The function that shows each, and the size of the window.
-PICTURES = {
-    "dashboard": (show_dashboard, 1140, 1260),
+PICTURES: Mapping[str, Picture] = {
+    "dashboard": (show_dashboard, 1280, 1100),
     "sims": (show_sims, 1140, 850),
     "sim": (show_sim, 1140, 880),
     "add_account": (show_account_dialog, 800, 720),
     "add_sims": (show_summary, 800, 720),
 }
+FLEET_PICTURES: Mapping[str, Picture] = {
+    "fleet": (show_fleet, *DESKTOP),
+    "fleet_phone": (show_fleet, *PHONE),
+}
 
 
 async def take_pictures(
-    hass: HomeAssistantProcess, chromium: str, theme: str, folder: Path
+    hass: HomeAssistantProcess, chromium: str, folder: Path, pictures: Mapping[str, Picture]
 ) -> None:
-    """Take every screenshot in one theme."""
-    async with visiting(
-        hass.url, chromium, folder, color_scheme=theme, device_scale_factor=SCALE
-    ) as visit:
-        await visit.page.add_init_script(NO_SIDEBAR)
-        await visit.log_in("demo", "demo")
-        for name, (show, width, height) in PICTURES.items():
-            await visit.page.set_viewport_size({"width": width, "height": height})
-            await show(visit)
-            # Charts are drawn with a delay.
-            await visit.page.wait_for_timeout(1500)
-            await visit.look(f"{name}-{theme}")
-            shrink(folder / f"{name}-{theme}.png")
+    """Take screenshots in each theme."""
+    for theme in THEMES:
+        async with visiting(
+            hass.url, chromium, folder, color_scheme=theme, device_scale_factor=SCALE
+        ) as visit:
+            await visit.page.add_init_script(NO_SIDEBAR)
+            await visit.log_in("demo", "demo")
+            for name, (show, width, height) in pictures.items():
+                await visit.page.set_viewport_size({"width": width, "height": height})
+                await show(visit)
+                # Charts are drawn with a delay.
+                await visit.page.wait_for_timeout(1500)
+                await visit.look(f"{name}-{theme}")
+                shrink(folder / f"{name}-{theme}.png")
 
 
 def shrink(path: Path) -> None:
@@ -186,16 +235,45 @@ def shrink(path: Path) -> None:
         ).save(path, optimize=True)
 
 
-async def take_all(chromium: str, folder: Path) -> None:
-    """Set everything up, and take all screenshots."""
+@asynccontextmanager
+async def running(
+    scenario: dict[str, Any],
+) -> AsyncIterator[tuple[HomeAssistantProcess, MockPortal]]:
+    """Run Home Assistant, and the portal with a scenario."""
     with TemporaryDirectory() as config:
         hass = HomeAssistantProcess(Path(config) / "config", port=unused_port())
         hass.prepare((REPOSITORY / "config" / "configuration.yaml").read_text())
-        async with MockPortal(SCENARIO) as portal, hass:
-            await set_up(hass, portal)
-            for theme in THEMES:
-                await take_pictures(hass, chromium, theme, folder)
+        async with MockPortal(scenario) as portal, hass:
+            yield hass, portal
+
+
+async def take_fleet(chromium: str, folder: Path, sims: int = FLEET) -> None:
+    """Take the screenshots of the dashboard of a fleet."""
+    async with running(fleet_scenario(sims)) as (hass, portal):
+        await set_up_fleet(hass, portal)
+        await take_pictures(hass, chromium, folder, FLEET_PICTURES)
+
+
+async def take_all(chromium: str, folder: Path) -> None:
+    """Take all screenshots."""
+    async with running(SCENARIO) as (hass, portal):
+        await set_up(hass, portal)
+        await take_pictures(hass, chromium, folder, PICTURES)
+    await take_fleet(chromium, folder)
+
+
+async def main() -> None:
+    """Take the screenshots that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sims", type=int, help="only the dashboard, of so many SIMs")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to put them")
+    options = parser.parse_args()
+    chromium = find_chromium() or sys.exit(NO_CHROMIUM)
+    if options.sims:
+        await take_fleet(chromium, options.folder, options.sims)
+    else:
+        await take_all(chromium, options.folder)
 
 
 if __name__ == "__main__":
-    asyncio.run(take_all(find_chromium() or sys.exit(NO_CHROMIUM), FOLDER))
+    asyncio.run(main())

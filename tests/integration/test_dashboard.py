@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 import html
+import json
 from pathlib import Path
 import re
 from typing import Any
@@ -36,6 +37,7 @@ from .helpers import add_sims, poll
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "dashboard.md"
 MODULE = REPOSITORY / "custom_components" / "iot_portal" / "frontend" / "dashboard.js"
+TRANSLATIONS = MODULE.parents[1] / "translations"
 
 TITLES = ["Boat tracker", "Pangea test SIM", "Pump house", "Weather station"]
 PUMP_HOUSE = "8931082322204500026"
@@ -83,7 +85,7 @@ def cards(config: dict[str, Any], kind: str = "") -> list[dict[str, Any]]:
     return [
         card
         for view in config["views"]
-        for section in view["sections"]
+        for section in (*view["sections"], *view.get("sidebar", {}).get("sections", ()))
         for card in section["cards"]
         if kind in ("", card["type"])
     ]
@@ -140,21 +142,19 @@ def shown(hass: HomeAssistant, config: dict[str, Any], kind: str) -> list[str]:
 
 
 def rendered(hass: HomeAssistant, config: dict[str, Any]) -> str:
-    """Return the rendered table of a dashboard with one account, with strict templates as in the frontend."""
-    (card,) = [card for card in cards(config, "markdown") if "<table" in card["content"]]
+    """Return the rendered list of a dashboard with one account, with strict templates as in the frontend."""
+    (card,) = [card for card in cards(config, "markdown") if "from_json" in card["content"]]
     shown: str = Template(card["content"], hass).async_render(parse_result=False, strict=True)
     return shown
 
 
-def table(hass: HomeAssistant, config: dict[str, Any]) -> list[list[str]]:
-    """Return the rows of the table."""
-    rows = re.findall(r"<tr>(.*?)</tr>", rendered(hass, config), re.DOTALL)
+def listed(hass: HomeAssistant, config: dict[str, Any]) -> list[str]:
+    """Return the lines of the list: what stands above it, and each SIM, those in a coloured box with its kind."""
     return [
-        [
-            re.sub(r"<[^>]*>", "", cell).replace("&nbsp;", " ")
-            for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)
-        ]
-        for row in rows
+        (f"{kind}: " if kind else "") + re.sub(r"<br>", " / ", re.sub(r"</?[ab]\b[^>]*>", "", text))
+        for kind, text in re.findall(
+            r'<(?:p|ha-alert alert-type="(\w+)")>(.*?)</(?:p|ha-alert)>', rendered(hass, config)
+        )
     ]
 
 
@@ -166,28 +166,14 @@ async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     (view,) = config["views"]
     assert (view["title"], view["type"]) == ("SIM cards", "sections")
     assert [badge["entity"] for badge in view["badges"]] == [
-        "binary_sensor.demo_client_portal",
         "sensor.demo_client_sims",
         "sensor.demo_client_activated_sims",
         "sensor.demo_client_data_usage_of_all_sims",
     ]
-    assert headings(config) == [
-        "Fleet",
-        "Usage against allowance",
-        "Data usage",
-        "SMS",
-        "What happened",
-    ]
-    bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
-    assert bars == [
-        f"sensor.{sim}_allowance_used"
-        for sim in ("pump_house", "weather_station", "boat_tracker", "pangea_test_sim")
-    ]
+    assert headings(config) == ["SIMs", "SMS", "Activity"]
     sims = [slugify(title) for title in TITLES]
-    for kind in ("statistics-graph", "history-graph"):
-        (graph,) = cards(config, kind)
-        shown = {item["entity"] for item in graph["entities"]}
-        assert shown == {f"sensor.{sim}_data_usage" for sim in sims}
+    for key in ("allowance_used", "data_usage", "status"):
+        assert {f"sensor.{sim}_{key}" for sim in sims} < named(config)
     (log,) = cards(config, "logbook")
     assert log["target"]["entity_id"] == [
         f"event.{sim}_{key}" for sim in sims for key in ("sim_event", "sms_event")
@@ -196,11 +182,17 @@ async def test_demo(hass: HomeAssistant, demo: str, ask: Ask) -> None:
 
 
 async def test_sections_leave_no_gaps(demo: str, ask: Ask) -> None:
-    """Sections with a table or graph are wide, and narrow sections stand side by side."""
+    """The list has two of three columns; what has happened is beside it, and on a phone on a tab of its own."""
     (view,) = (await ask())["views"]
 
-    assert [section["column_span"] for section in view["sections"]] == [2, 1, 2, 1]
-    assert view["dense_section_placement"]
+    assert view["max_columns"] == 3
+    assert [section["column_span"] for section in view["sections"]] == [2]
+    sidebar = view["sidebar"]
+    assert (sidebar["content_label"], sidebar["sidebar_label"]) == ("SIMs", "Activity")
+    assert [section["cards"][0]["heading"] for section in sidebar["sections"]] == [
+        "SMS",
+        "Activity",
+    ]
 
 
 async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
@@ -208,23 +200,109 @@ async def test_cards_are_home_assistants_own(demo: str, ask: Ask) -> None:
     types = {card["type"] for card in cards(await ask())}
 
     assert types <= own_cards()
-    assert {"alert", "logbook", "markdown", "statistics-graph", "tile"} <= types
+    assert {"alert", "logbook", "markdown", "tile"} <= types
+    assert "statistics-graph" in own_cards()
     assert "empty-state" in own_cards()
 
 
-async def test_table(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """SIMs that need attention come first, with a mark that says why."""
+async def test_list(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """SIMs that need attention come first, with the reason in words."""
     config = await ask()
 
-    assert table(hass, config) == [
-        ["SIM", "Status", "Allowance used", "Last contact"],
-        ["⚠️ Pump house", "Activated", "92 %", "23 h ago"],
-        ["⏸️ Pangea test SIM", "Inventory", "0 %", "1188 d ago"],
-        ["✅ Boat tracker", "Activated", "1 %", "now"],
-        ["✅ Weather station", "Activated", "12 %", "20 min ago"],
+    assert listed(hass, config) == [
+        "Needs attention: 1 of 4",
+        (
+            "warning: Pump house · Projected to exceed its allowance"
+            " / Activated · 480 MB used · 92% of allowance · Last session 23 hours ago"
+        ),
+        "Pangea test SIM / Inventory · 0 kB used · 0% of allowance · Last session 3 years ago",
+        "Weather station / Activated · 61 MB used · 12% of allowance · Last session 20 minutes ago",
+        "Boat tracker / Activated · 7.3 MB used · 1% of allowance · In a session now",
     ]
-    assert shown(hass, config, "alert") == ["binary_sensor.pump_house_projected_overage"]
+    assert shown(hass, config, "alert") == []
     assert shown(hass, config, "tile") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("0", "0 kB"),
+        ("0.4", "400 kB"),
+        ("7.31", "7.3 MB"),
+        ("12.04", "12 MB"),
+        ("480.4", "480 MB"),
+        ("14453", "14.5 GB"),
+        ("2000000", "2 TB"),
+    ],
+)
+async def test_amounts(hass: HomeAssistant, demo: str, ask: Ask, state: str, text: str) -> None:
+    """An amount has the unit in which it is easy to read, whatever the unit of the sensor."""
+    config = await ask()
+    for unit, factor in (("MB", 1), ("kB", 1000)):
+        hass.states.async_set(
+            "sensor.pump_house_data_usage",
+            str(float(state) * factor),
+            {"unit_of_measurement": unit},
+        )
+        assert f"Activated · {text} used · " in listed(hass, config)[1]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "language", "text"),
+    [
+        (0, "en", "1 minute ago"),
+        (59, "en", "59 minutes ago"),
+        (61, "en", "1 hour ago"),
+        (23 * 60, "en", "23 hours ago"),
+        (24 * 60, "en", "1 day ago"),
+        (44 * 60, "en", "2 days ago"),
+        (40 * 24 * 60, "en", "1 month ago"),
+        (200 * 24 * 60, "en", "7 months ago"),
+        (370 * 24 * 60, "en", "1 year ago"),
+        (1198 * 24 * 60, "en", "3 years ago"),
+        (1198 * 24 * 60, "de", "vor 3 Jahren"),
+        (1198 * 24 * 60, "pl", "3 lata temu"),
+        (5 * 365 * 24 * 60, "pl", "5 lat temu"),
+        (22 * 60, "pl", "22 godziny temu"),
+        (12 * 60, "pl", "12 godzin temu"),
+    ],
+)
+async def test_ages(
+    hass: HomeAssistant,
+    demo: str,
+    ask: Ask,
+    freezer: FrozenDateTimeFactory,
+    minutes: int,
+    language: str,
+    text: str,
+) -> None:
+    """An age is in whole words, in the form that the language has for the number."""
+    config = await ask(language=language)
+    ended = datetime.now(UTC) - timedelta(minutes=minutes)
+    hass.states.async_set("sensor.pump_house_session_started", ended.isoformat())
+    hass.states.async_set("sensor.pump_house_session_ended", ended.isoformat())
+
+    assert listed(hass, config)[1].endswith(f" {text}")
+
+
+async def test_over(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """A SIM that has used up its allowance comes before one that is projected to."""
+    config = await ask()
+    hass.states.async_set("sensor.boat_tracker_allowance_used", "100.0")
+
+    assert [line.split(" / ")[0] for line in listed(hass, config)[1:3]] == [
+        "error: Boat tracker · Has exceeded its allowance",
+        "warning: Pump house · Projected to exceed its allowance",
+    ]
+
+
+async def test_nothing_needs_attention(hass: HomeAssistant, demo: str, ask: Ask) -> None:
+    """Where no SIM needs attention the list says so."""
+    config = await ask()
+    hass.states.async_set("binary_sensor.pump_house_projected_overage", "off")
+
+    assert listed(hass, config)[0] == "success: No SIM needs attention"
+    assert len(listed(hass, config)) == 5
 
 
 @pytest.mark.parametrize("server", ["en", "de"])
@@ -239,10 +317,13 @@ async def test_language(
     config = await ask(language="de")
 
     assert config["title"] == "SIM-Karten"
-    assert headings(config)[:2] == ["Flotte", "Verbrauch des Inklusivvolumens"]
-    assert table(hass, config) == [
-        ["SIM", "Status", "Verbrauchtes Inklusivvolumen", "Letzter Kontakt"],
-        ["⚠️ Pump house", "Aktiviert", "92 %", "vor 23 h"],
+    assert headings(config) == ["SIMs", "SMS", "Aktivität"]
+    assert listed(hass, config) == [
+        "Braucht Aufmerksamkeit: 1 von 1",
+        (
+            "warning: Pump house · Wird ihr Inklusivvolumen voraussichtlich überschreiten"
+            " / Aktiviert · 480 MB verbraucht · 92 % ihres Inklusivvolumens · Letzte Sitzung vor 23 Stunden"
+        ),
     ]
     german = {entity for entity in named(config) if "verbrauch" in entity}
     assert bool(german) == (server == "de")
@@ -277,8 +358,15 @@ async def test_without_answers(
     # The sums of an account are updated with a delay.
     await poll(hass, freezer)
 
-    assert table(hass, config)[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
+    assert listed(hass, config) == [f"{title} / Waiting for the portal" for title in TITLES]
     assert shown(hass, config, "alert") == ["binary_sensor.demo_client_portal"]
+
+    # As if the portal answered for other SIMs.
+    hass.states.async_set("binary_sensor.demo_client_portal", "on")
+    assert listed(hass, config) == [
+        "Needs attention: 4 of 4",
+        *(f"error: {title} · Cannot be read at the moment" for title in TITLES),
+    ]
 
 
 async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPortal) -> None:
@@ -297,8 +385,10 @@ async def test_pending(hass: HomeAssistant, demo: str, ask: Ask, portal: MockPor
     )
     config = await ask()
 
-    assert [row[0] for row in table(hass, config)[1:3]] == ["⚠️ Pump house", "⏳ Weather station"]
-    assert shown(hass, config, "alert")[1:] == ["binary_sensor.weather_station_change_pending"]
+    assert [line.split(" / ")[0] for line in listed(hass, config)[1:3]] == [
+        "warning: Pump house · Projected to exceed its allowance",
+        "info: Weather station · Change to Deactivated pending",
+    ]
 
 
 async def test_no_recent_session(
@@ -307,15 +397,20 @@ async def test_no_recent_session(
     """A SIM without a session in the last day is marked, without a new dashboard."""
     config = await ask()
     freezer.tick(timedelta(hours=24) - timedelta(minutes=21))
-    assert table(hass, config)[-1] == ["✅ Weather station", "Activated", "12 %", "24 h ago"]
+    usual = "Weather station / Activated · 61 MB used · 12% of allowance · Last session 1 day ago"
+    assert listed(hass, config)[3] == usual
 
     freezer.tick(timedelta(minutes=2))
-    assert table(hass, config)[3:] == [
-        ["💤 Weather station", "Activated", "12 %", "24 h ago"],
-        ["✅ Boat tracker", "Activated", "1 %", "now"],
+    assert listed(hass, config)[2:] == [
+        (
+            "warning: Weather station · Last session 1 day ago"
+            " / Activated · 61 MB used · 12% of allowance"
+        ),
+        "Pangea test SIM / Inventory · 0 kB used · 0% of allowance · Last session 3 years ago",
+        "Boat tracker / Activated · 7.3 MB used · 1% of allowance · In a session now",
     ]
     freezer.tick(timedelta(days=1))
-    assert table(hass, config)[3][3] == "2 d ago"
+    assert "Last session 2 days ago" in listed(hass, config)[2]
 
 
 async def test_no_session(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
@@ -325,7 +420,9 @@ async def test_no_session(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
         await set_up(OTHER_ICCID, base_url=portal.url)
         config = await ask()
 
-    assert table(hass, config)[1:] == [[f"💤 SIM {OTHER_ICCID}", "Activated", "0 %", "never"]]
+    assert listed(hass, config)[1:] == [
+        f"warning: SIM {OTHER_ICCID} · No session yet / Activated · 0 kB used · 0% of allowance"
+    ]
 
 
 @pytest.mark.parametrize("is_set_up", [False, True], ids=["no account", "no SIM"])
@@ -343,7 +440,7 @@ async def test_nothing_yet(
     assert card["title"] == "Nothing to show yet"
     (button,) = card["buttons"]
     assert button["tap_action"]["navigation_path"] == "/config/integrations/integration/iot_portal"
-    assert len(config["views"][0]["badges"]) == (4 if is_set_up else 0)
+    assert len(config["views"][0]["badges"]) == (3 if is_set_up else 0)
 
 
 async def test_sim_without_parts(
@@ -356,13 +453,13 @@ async def test_sim_without_parts(
 
     config = await ask()
 
-    assert table(hass, config)[1:] == [[f"✅ SIM {PUMP_HOUSE}", "Activated", "480.0 MB", "-"]]
-    assert headings(config) == ["Fleet", "Data usage", "SMS", "What happened"]
+    assert listed(hass, config)[1:] == [f"SIM {PUMP_HOUSE} / Activated · 480 MB used"]
+    assert headings(config) == ["SIMs", "SMS", "Activity"]
     assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
 
 
 async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """Disabled and hidden entities do not appear, and the table works without them."""
+    """Disabled and hidden entities do not appear, and the list works without them."""
     registry = er.async_get(hass)
     registry.async_update_entity(
         "sensor.pump_house_allowance_used", disabled_by=er.RegistryEntryDisabler.USER
@@ -379,7 +476,10 @@ async def test_disabled_and_hidden(hass: HomeAssistant, demo: str, ask: Ask) -> 
         "sensor.boat_tracker_data_usage",
     }
     assert "sensor.boat_tracker_allowance_used" in named(config)
-    assert table(hass, config)[1] == ["⚠️ Pump house", "Activated", "480.0 MB", "23 h ago"]
+    assert listed(hass, config)[1] == (
+        "warning: Pump house · Projected to exceed its allowance"
+        " / Activated · 480 MB used · Last session 23 hours ago"
+    )
 
 
 async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
@@ -396,7 +496,10 @@ async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     config = await ask()
 
     escaped = "A &#34;1&#34; \\ {{ 1 }} %} &lt;b&gt;&#39;é&#39; 😀"
-    assert table(hass, config)[1] == [f"⚠️ {escaped}", "Activated", "92 %", "23 h ago"]
+    assert listed(hass, config)[1] == (
+        f"warning: {escaped} · Projected to exceed its allowance"
+        " / Activated · 480 MB used · 92% of allowance · Last session 23 hours ago"
+    )
     assert f'<a href="/config/devices/device/{pump_house.device_id}">{escaped}</a>' in rendered(
         hass, config
     )
@@ -404,37 +507,44 @@ async def test_renamed(hass: HomeAssistant, demo: str, ask: Ask) -> None:
 
 
 async def test_many_sims(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
-    """Of many SIMs only those with the highest usage have cards; the table has all."""
-    sims = {f"89310823222{n:07d}0": {"data_usage": n * 10**6} for n in range(50)}
-    async with MockPortal({"extends": "documented", "sims": sims}) as portal:
-        await set_up(*sims, base_url=portal.url)
-        config = await ask()
-
-    bars = [card["entity"] for card in cards(config, "tile") if "features" in card]
-    assert bars == [f"sensor.sim_{iccid}_allowance_used" for iccid in reversed(sims)][:MAX_CARDS]
-    for kind in ("statistics-graph", "history-graph"):
-        assert len(cards(config, kind)[0]["entities"]) == MAX_CARDS
-    assert len(table(hass, config)) == 1 + len(sims)
-
-
-async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
-    """A large fleet has a table but no cards for SIMs; the table has all SIMs with a projected overage."""
+    """The list has every SIM once, those with the highest usage first."""
     sims = {
-        f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 10**7}
-        for n in range(LARGE_FLEET + 1)
+        f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 10**6} for n in range(50)
     }
     async with MockPortal({"extends": "documented", "sims": sims}) as portal:
         await set_up(*sims, base_url=portal.url)
         config = await ask()
 
+    names = re.findall(r"SIM (\d+)", rendered(hass, config))
+    assert names == list(reversed(sims))
+
+
+async def test_large_fleet(hass: HomeAssistant, set_up: SetUp, ask: Ask) -> None:
+    """A large fleet has the list only, with the hundred SIMs that need attention or use the most."""
+    sims = {
+        f"89310823222{n:07d}0": {"status": "ACTIVATED", "data_usage": n * 4 * 10**6}
+        for n in range(LARGE_FLEET + 2)
+    }
+    async with MockPortal({"extends": "documented", "sims": sims}) as portal:
+        await set_up(*sims, base_url=portal.url)
+        # Of the SIMs with the lowest usage one needs attention.
+        first, second, third, *_ = sims
+        overage = f"binary_sensor.sim_{first}_projected_overage"
+        hass.states.async_set(overage, "on")
+        config = await ask()
+
     assert [card["type"] for card in cards(config)] == ["heading", "alert", "markdown"]
-    rows = table(hass, config)
-    assert len(rows) == 1 + 100 + 1
-    assert rows[1][0].startswith("⚠️")
-    assert rows[-1] == ["+ 1"]
+    assert "sidebar" not in config["views"][0]
+    lines = listed(hass, config)
+    assert lines[0].endswith(f" of {len(sims)}")
+    assert lines[-1] == "Not shown: 2"
+    assert len(lines) == 1 + LARGE_FLEET + 1
+    assert lines[1].startswith("warning: ")
     # Its session sensors are disabled, so the last session is unknown.
-    quiet = f"SIM {next(iter(sims))}"
-    assert [f"✅ {quiet}", "Activated", "0 %", "-"] in rows
+    facts = "Activated · 0 kB used · 0% of allowance"
+    assert f"warning: SIM {first} · Projected to exceed its allowance / {facts}" in lines
+    assert second not in rendered(hass, config)
+    assert third not in rendered(hass, config)
     assert {entity for entity in named(config) if hass.states.get(entity) is None} == set()
 
 
@@ -461,9 +571,20 @@ async def test_account_that_is_not_loaded(hass: HomeAssistant, demo: str, ask: A
     """While an account is not loaded its SIMs stay in the dashboard."""
     await hass.config_entries.async_unload(demo)
 
-    rows = table(hass, await ask())
+    assert listed(hass, await ask()) == [f"{title} / Not read yet" for title in TITLES]
 
-    assert rows[1:] == [[f"❔ {title}", "-", "-", "-"] for title in TITLES]
+
+async def test_not_read_yet(
+    hass: HomeAssistant, set_up: SetUp, ask: Ask, portal: MockPortal
+) -> None:
+    """A SIM that was just added and not read yet is none that cannot be read."""
+    for route in ("getStatus", "ctdUsage", "sessionInfo", "GetDevice"):
+        portal.faults.add("status", status=500, route=route)
+    await set_up(PUMP_HOUSE)
+
+    config = await ask()
+
+    assert listed(hass, config) == [f"SIM {PUMP_HOUSE} / Not read yet"]
 
 
 async def test_everybody(
@@ -477,7 +598,7 @@ async def test_everybody(
     config = await ask(hass_read_only_access_token)
     assert "/config/" not in rendered(hass, config)
     assert how_to_get_the_form(config) == ""
-    assert table(hass, config)[1][0] == "⚠️ Pump house"
+    assert listed(hass, config)[1].startswith("warning: Pump house · ")
 
 
 BLUEPRINT = "blueprints/script/iot_portal/send_sms.yaml"
@@ -486,7 +607,7 @@ BLUEPRINT = "blueprints/script/iot_portal/send_sms.yaml"
 def how_to_get_the_form(config: dict[str, Any]) -> str:
     """Return the text of the card that leads to the blueprint for SMS, if there is one."""
     return "".join(
-        card["content"] for card in cards(config, "markdown") if "<table" not in card["content"]
+        card["content"] for card in cards(config, "markdown") if "from_json" not in card["content"]
     )
 
 
@@ -574,17 +695,18 @@ async def add_scripts(
 
 
 async def test_page(hass: HomeAssistant, demo: str, ask: Ask) -> None:
-    """The documentation names each mark of the table, and each section of the dashboard."""
+    """The documentation names each reason of the list, and each section of the dashboard."""
     page = PAGE.read_text()
-    config = await ask()
-    card = cards(config, "markdown")[0]
-    (marks,) = re.findall(r"set marks = \[(.*?)\]", card["content"])
+    words = json.loads((TRANSLATIONS / "en.json").read_text())["common"]
 
-    assert re.findall(r"^\| (\S{1,2}) \| ", page, re.MULTILINE) == re.findall(r"'(.+?)'", marks)
-    for heading in headings(config):
+    for heading in headings(await ask()):
         assert f"\n| {heading} | " in page
+    for reason in ("over", "projected", "unreadable", "not_read", "away", "no_session"):
+        assert f"*{words[reason]}*" in page
+    for graph in ("daily_usage", "billing_cycle"):
+        assert f"*{words[graph]}*" in page
     assert f"of more than {LARGE_FLEET} SIMs" in page
-    assert f"Of more than {MAX_CARDS} SIMs" in page
+    assert f"more than {MAX_CARDS} SIMs" in page
 
 
 # --- The JavaScript module
@@ -621,7 +743,7 @@ NASTY = "**Pump** [x](http://x.example) ![y](z)\n\n# <img src=x onerror=y> `a` |
 async def test_text_of_the_portal(
     hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask
 ) -> None:
-    """A label is shown as it is: it breaks no table, and nothing in it is rendered."""
+    """A label is shown as it is: it breaks no list, and nothing in it is rendered."""
     portal.sims[PUMP_HOUSE].device["deviceID"] = NASTY
     entry = await set_up()
     await add_sims(hass, entry.entry_id, PUMP_HOUSE)
@@ -629,26 +751,36 @@ async def test_text_of_the_portal(
     shown = rendered(hass, await ask())
 
     assert not re.search(r"\n\s*\n", shown)
-    (row,) = re.findall(r"<td>[^<]*<a [^>]*>(.*?)</a></td>", shown)
+    (row,) = re.findall(r"<b><a [^>]*>(.*?)</a></b>", shown)
     assert not set("<>[]()*_`|!\n") & set(row)
     expected = "**Pump** [x](http://x.example) ![y](z) # <img src=x onerror=y> `a` | _b_"
     assert html.unescape(row) == expected
 
 
 @pytest.mark.parametrize(
-    ("word", "mark"), [("Active", "💤"), ("LIVE", "💤"), ("Suspended", "⏸️"), ("Activo", "⏸️")]
+    ("word", "needs_attention"),
+    [("Active", True), ("LIVE", True), ("Suspended", False), ("Activo", False)],
 )
 async def test_words_of_other_networks(
-    hass: HomeAssistant, portal: MockPortal, set_up: SetUp, ask: Ask, word: str, mark: str
+    hass: HomeAssistant,
+    portal: MockPortal,
+    set_up: SetUp,
+    ask: Ask,
+    word: str,
+    needs_attention: bool,
 ) -> None:
-    """A SIM of a network with another word for activated is none that needs a look."""
+    """A SIM of a network with another word for activated is expected to have sessions."""
     portal.sims[PUMP_HOUSE].status = word
     portal.sims[PUMP_HOUSE].session_started = portal.sims[PUMP_HOUSE].session_ended = None
     portal.sims[PUMP_HOUSE].data_usage = 0
     entry = await set_up()
     await add_sims(hass, entry.entry_id, PUMP_HOUSE)
 
-    (_, row) = table(hass, await ask())
+    line = listed(hass, await ask())[1]
 
-    assert row[0].startswith(mark)
-    assert row[1] == word
+    facts = f"{word} · 0 kB used · 0% of allowance"
+    assert line == (
+        f"warning: Pump house · No session yet / {facts}"
+        if needs_attention
+        else f"Pump house / {facts} · No session yet"
+    )

@@ -1,13 +1,50 @@
 // Offers the dashboard under "Add dashboard". Home Assistant makes it: dashboard.py answers the command.
 const TAG = "ll-strategy-dashboard-iot-portal";
 const generate = (hass) => hass.callWS({ type: "iot_portal/dashboard", language: hass.language });
+const home = () => document.querySelector("home-assistant")?.hass;
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+// Without what is waited for here, cards show entity ids and numbers with all their digits for a moment.
+async function namesAreLoaded() {
+  for (let tries = 0; tries < 100 && !(home()?.entities && home().devices); tries++) await pause();
+  await home()?.loadBackendTranslation("entity");
+}
+
+// Home Assistant translates the names of its own dashboards only, and reads these whenever it shows them.
+async function translate() {
+  while (!home()?.config) await pause();
+  await home().loadBackendTranslation("common", "iot_portal");
+}
+const text = (key, english) => home()?.localize(`component.iot_portal.common.${key}`) || english;
+
+// In an account of more than 100 SIMs the list has those that need attention most. Which these are changes with these.
+const REGISTRIES = ["entities", "devices", "areas", "floors"];
+let known, decisive;
+function decisiveEntities({ entities }) {
+  if (known !== entities) {
+    known = entities;
+    decisive = Object.values(entities).filter(
+      (entity) => entity.platform === "iot_portal" && entity.translation_key === "projected_overage",
+    );
+  }
+  return decisive.length > 100 ? decisive : [];
+}
 
 class IotPortalDashboard extends HTMLElement {
   // There is nothing to set, so the pencil offers to take control.
   static noEditor = true;
 
-  static generate(_config, hass) {
-    return generate(hass);
+  static async generate(_config, hass) {
+    const [dashboard] = await Promise.all([generate(hass), namesAreLoaded()]);
+    return dashboard;
+  }
+
+  static shouldRegenerate(_config, before, after) {
+    const isOn = (hass, entity) => hass.states[entity.entity_id]?.state === "on";
+    return (
+      REGISTRIES.some((registry) => before[registry] !== after[registry]) ||
+      decisiveEntities(after).some((entity) => isOn(before, entity) !== isOn(after, entity))
+    );
   }
 
   static async getCreateSuggestions(hass) {
@@ -24,7 +61,12 @@ if (!customElements.get(TAG)) {
   (window.customStrategies ??= []).push({
     type: "iot-portal",
     strategyType: "dashboard",
-    name: "SIM cards",
-    description: "All SIMs of the IoT Portal: who needs a look, what they use, what happened",
+    get name() {
+      return text("dashboard", "SIM cards");
+    },
+    get description() {
+      return text("description", "Which SIMs need attention, what they use and what happened");
+    },
   });
+  translate();
 }
