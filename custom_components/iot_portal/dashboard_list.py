@@ -77,7 +77,7 @@ TEMPLATE: Final = """\
     texts.share | replace('{percent}', values[sim.percent] | float(0) | round | int)
     if sim.percent in values else '',
     '' if rank == 'silent' else last_session(sim, seconds),
-] | select | join(' · ') }}
+] | select | join('&nbsp;· ') }}
 {%- endmacro %}
 
 {%- macro name(sim) %}
@@ -115,9 +115,9 @@ TEMPLATE: Final = """\
 {%- for place, _, rank, sim, seconds in ns.ranked | sort(attribute='0,1') %}
 {%- set parts = [reason(rank, sim, seconds), facts(rank, sim, seconds)] %}
 {%- if rank in alerts %}
-<ha-alert alert-type="{{ alerts[rank] }}">{{ name(sim) }} · {{ parts | select | join('<br>') }}</ha-alert>
+<ha-alert alert-type="{{ alerts[rank] }}">{{ name(sim) }}&nbsp;· {{ parts | select | join('<br>') }}</ha-alert>
 {%- else %}
-<p>{{ name(sim) }}<br>{{ parts | select | join(' · ') }}</p>
+<p>{{ name(sim) }}<br>{{ parts | select | join('&nbsp;· ') }}</p>
 {%- endif %}
 {%- endfor %}
 {%- if total > sims | count %}

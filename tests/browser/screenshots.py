@@ -156,7 +156,7 @@ async def show_sim(visit: Visit) -> None:
     """Show one SIM."""
     await show_sims(visit)
     device = await IntegrationPage(visit.page).open_device("Weather station")
-    await device.expect(Status="Activated", In_session="Connected")
+    await device.expect(Status="Activated", Data_session="Connected")
     await expect(visit.page.get_by_text("Delivered").first).to_be_visible()
 
 

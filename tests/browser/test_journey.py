@@ -295,9 +295,9 @@ async def adds_the_dashboard(journey: Journey) -> None:
     # In order of urgency; the time of the month decides whether the first two have a projected overage.
     for place, shown in enumerate(
         (
-            r"Pump house.*Deactivated · 480 MB used · 92% of allowance · Last session 2\d hours ago",
-            r"Weather station.*Activated · 944 MB used · 90% of allowance",
-            r"Boat tracker.*Activated · .* MB used · 1% of allowance · In a session now",
+            r"Pump house.*Deactivated\s· 480 MB used\s· 92% of allowance\s· Last session 2\d hours ago",
+            r"Weather station.*Activated\s· 944 MB used\s· 90% of allowance",
+            r"Boat tracker.*Activated\s· .* MB used\s· 1% of allowance\s· In a session now",
         )
     ):
         await expect(dashboard.entries.nth(place)).to_have_text(re.compile(shown))

@@ -145,7 +145,8 @@ def rendered(hass: HomeAssistant, config: dict[str, Any]) -> str:
     """Return the rendered list of a dashboard with one account, with strict templates as in the frontend."""
     (card,) = [card for card in cards(config, "markdown") if "from_json" in card["content"]]
     shown: str = Template(card["content"], hass).async_render(parse_result=False, strict=True)
-    return shown
+    # Which only keeps a line from beginning with the dot.
+    return shown.replace("&nbsp;·", " ·")
 
 
 def listed(hass: HomeAssistant, config: dict[str, Any]) -> list[str]:
