@@ -730,6 +730,8 @@ async def test_module(hass: HomeAssistant, hass_client: ClientSessionGenerator) 
     script = await response.text()
     assert script == MODULE.read_text()
     assert f'"{COMMAND}"' in script
+    # From here on the script asks for another list when a projected overage begins or ends.
+    assert f"length > {LARGE_FLEET} " in script
 
 
 async def test_without_frontend(hass: HomeAssistant, demo: str, ask: Ask) -> None:
