@@ -383,3 +383,18 @@ async def test_another_save_just_before(
 
     portal.journal.assert_not_called("PUT", f"/SendSMS/{OTHER_ICCID}/1")
     disk.free()
+
+
+async def test_while_home_assistant_stops(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Home Assistant writes no file while it stops, so nothing is sent, whatever was saved before."""
+    entry = await set_up(OTHER_ICCID)
+    await send_sms(hass, entry)
+    hass.set_state(CoreState.stopping)
+
+    with pytest.raises(HomeAssistantError, match=CANNOT_SAVE):
+        await send_sms(hass, entry)
+
+    hass.set_state(CoreState.running)
+    portal.journal.assert_called_once("PUT", f"/SendSMS/{OTHER_ICCID}/1")
