@@ -205,7 +205,9 @@ async def test_blueprint(
     assert "**What it costs:**" in description
     assert "**Its limits:**" in description
     # Only what sends an SMS does not depend on data from the portal.
-    assert ("15 minutes" in description) != (path.name in ("send_sms.yaml", "sms_reboot.yaml"))
+    assert ("every 15 minutes by default" in description) != (
+        path.name in ("send_sms.yaml", "sms_reboot.yaml")
+    )
     for item in fields(blueprint):
         assert item["name"]
         assert item["description"].endswith(".")
