@@ -302,6 +302,7 @@ async def automate(hass: HomeAssistant) -> None:
     assert await async_setup_component(hass, "automation", {"automation": automation})
 
 
+@pytest.mark.timeout(300)
 async def test_eventful_life(
     hass: HomeAssistant,
     portal: MockPortal,
