@@ -835,6 +835,19 @@ async def test_received_from_a_portal_of_few_words(
     assert len(portal.journal.find(route="GetSMS")) == 2
 
 
+async def test_list_of_sms_that_is_refused(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """Where the portal refuses the list of SMS, all else of the SIM is read."""
+    portal.faults.add("status", route="GetSMSIds", status=403)
+    await set_up(OTHER_ICCID, options={CONF_WATCH_SMS: True})
+    portal.sims[OTHER_ICCID].set_status("TEST_READY")
+
+    await poll(hass, freezer)
+
+    assert state_of(hass, OTHER_ICCID, "status") == "test_ready"
+
+
 @pytest.mark.parametrize("gap", [[], {"smsMsgIds": None}, {}])
 async def test_list_of_sms_with_a_gap(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory, gap: Any
