@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 import json
+import os
 from pathlib import Path
 import shutil
 import sys
@@ -91,6 +92,9 @@ class HomeAssistantProcess:
 
     async def start(self, waiting: Callable[[float], None] = lambda _: None) -> None:
         """Start Home Assistant and wait until it answers; call `waiting` with the elapsed seconds."""
+        # Home Assistant removes a folder of one name for all processes there.
+        temporary = self.config_dir / "tmp"
+        temporary.mkdir(exist_ok=True)
         with (self.config_dir / "console.log").open("wb") as console:
             self._process = await asyncio.create_subprocess_exec(
                 str(self._python),
@@ -100,6 +104,7 @@ class HomeAssistantProcess:
                 str(self.config_dir),
                 # Not the checkout: Home Assistant must find the copy in its own folder.
                 cwd=self.config_dir,
+                env={**os.environ, "TMPDIR": str(temporary)},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
