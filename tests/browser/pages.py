@@ -167,10 +167,13 @@ class DevicePage:
         await settings.get_by_role("button", name="Add label").click()
         labels = self._page.locator(OPEN_LIST)
         await labels.get_by_text(name, exact=True).click()
+        # The dialog takes a moment to take the label in.
+        update = settings.get_by_role("button", name="Update")
+        await expect(update).to_be_enabled()
         # Some versions keep the list open, for further labels.
         if await labels.count():
             await self._page.keyboard.press("Escape")
-        await settings.get_by_role("button", name="Update").click()
+        await update.click()
         await expect(settings.get_by_role("button")).to_have_count(0)
 
 
