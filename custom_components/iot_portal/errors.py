@@ -142,15 +142,6 @@ def invalid_input(*, key: str, **placeholders: str) -> ServiceValidationError:
     )
 
 
-def shortened(err: ServiceValidationError) -> ServiceValidationError:
-    """Return an error of Home Assistant about what was typed, which may be a number, without that number in full."""
-    return ServiceValidationError(
-        translation_domain=err.translation_domain,
-        translation_key=err.translation_key,
-        translation_placeholders=_masked(err.translation_placeholders or {}),
-    )
-
-
 def form_error_key(err: IotPortalError) -> str:
     """Return the key of a form's message for an error."""
     match err:

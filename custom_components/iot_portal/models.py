@@ -351,6 +351,10 @@ class KnownUse:
             return False
         return than.cycle_seen_at is None or self.cycle_seen_at > than.cycle_seen_at
 
+    def continues(self, other: KnownUse) -> bool:
+        """Return whether it is of the same cycle and allowance as an earlier reading."""
+        return self.allowance == other.allowance and not self.is_of_later_cycle(other)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
@@ -471,16 +475,8 @@ class SimData:
             cycle_seen_at=self.history.counters.ended_at,
             was_overage_projected=bool(budget and budget.projects_overage),
         )
-        if (
-            before is not None
-            and before.was_overage_projected
-            and before.allowance == use.allowance
-        ):
-            use = replace(
-                use,
-                was_overage_projected=use.was_overage_projected
-                or not use.is_of_later_cycle(before),
-            )
+        if before is not None and before.was_overage_projected and use.continues(before):
+            use = replace(use, was_overage_projected=True)
         return replace(self, history=replace(self.history, use=use))
 
     def invalidate(self) -> SimData:

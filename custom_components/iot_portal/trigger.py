@@ -21,6 +21,7 @@ from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .account import ACCOUNT_EVENT, IotPortalAccount
+from .api import SHOWN_DIGITS
 from .const import DOMAIN, MEGABYTE
 from .data_threshold import CONF_THRESHOLD, DataThreshold, threshold_selector
 from .follow_up import SIM_EVENT, SIM_READ, TrackedSim
@@ -42,8 +43,6 @@ CONF_FROM: Final = "from"
 CONF_OUTCOME: Final = "outcome"
 CONF_TEXT: Final = "text"
 CONF_TO: Final = "to"
-# So many digits at the end tell SIMs apart, as in names and errors.
-LAST_DIGITS: Final = 4
 
 type Options = Mapping[str, Any]
 type Variables = dict[str, Any]
@@ -144,7 +143,7 @@ class TargetTrigger(Trigger):
         known = {
             "device_id": device_of(self._hass, sim.config_entry, sim.iccid),
             "sim_name": sim.title,
-            "iccid_last_digits": sim.iccid[-LAST_DIGITS:],
+            "iccid_last_digits": sim.iccid[-SHOWN_DIGITS:],
             "pending_status": normalize_status(pending.status) if pending else None,
         }
         with triggered_by(sim, context):
@@ -266,13 +265,7 @@ class ProjectedOverageTrigger(ReadingTrigger):
         old, new = before.use, data.history.use
         if old is None or new is None or not new.was_overage_projected:
             return None
-        if (
-            old.was_overage_projected
-            and not new.is_of_later_cycle(old)
-            and old.allowance == new.allowance
-        ):
-            return None
-        return use_variables(data)
+        return None if old.was_overage_projected and new.continues(old) else use_variables(data)
 
 
 class NoDataSessionTrigger(ReadingTrigger):
