@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Unpack, override
 from homeassistant.const import ATTR_DEVICE_ID, CONF_OPTIONS, CONF_PLATFORM, CONF_TARGET
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 from homeassistant.exceptions import ConditionErrorMessage
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.condition import (
     ATTR_BEHAVIOR,
     BEHAVIOR_ALL,
@@ -24,7 +24,7 @@ from .const import CONF_ONLY_TRIGGERING_SIM, DOMAIN
 from .coordinator import IotPortalSimCoordinator
 from .data_threshold import CONF_THRESHOLD, DataThreshold, threshold_selector
 from .models import SimData, is_one_of
-from .targets import STATUSES, TARGET, TrackedTarget, device_of
+from .targets import STATUSES, TARGET, TrackedTarget
 
 CONF_STATUS: Final = "status"
 
@@ -81,7 +81,8 @@ class SimCondition(Condition):
         sims = self._target.sims
         if self._options[CONF_ONLY_TRIGGERING_SIM]:
             device_id = _triggering_device(kwargs.get("variables") or {})
-            sims = [sim for sim in sims if _device_of(sim) == device_id]
+            device = dr.async_get(self._hass).async_get(device_id or "")
+            sims = [sim for sim in sims if device and _is_device_of(sim, device)]
         answers = [
             answer
             for sim in sims
@@ -105,9 +106,9 @@ def _triggering_device(variables: Mapping[str, Any]) -> str | None:
     return trigger.get(ATTR_DEVICE_ID) if is_ours else None
 
 
-def _device_of(sim: IotPortalSimCoordinator) -> str | None:
-    """Return the device of a SIM."""
-    return device_of(sim.hass, sim.config_entry, sim.iccid)
+def _is_device_of(sim: IotPortalSimCoordinator, device: dr.AnyDeviceEntry) -> bool:
+    """Return whether a device is that of a SIM."""
+    return sim.subentry.subentry_id == device.config_subentry_id
 
 
 class StatusCondition(SimCondition):
