@@ -26,6 +26,7 @@ TESTED_BY = {
     ("CONTRIBUTING.md", "diff"): HERE,
     ("CONTRIBUTING.md", "sh"): HERE,
     ("README.md", "sh"): HERE,
+    ("README.md", "text"): "tests/test_sim_list.py",
     ("docs/architecture.md", "mermaid"): HERE,
     ("docs/automations.md", "yaml"): "tests/integration/test_automations_page.py",
     ("docs/examples.md", "yaml"): "tests/integration/test_docs.py",

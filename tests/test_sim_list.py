@@ -16,6 +16,7 @@ from custom_components.iot_portal.sim_list import (
     decode_file,
     read_sims,
 )
+from scripts.hass_process import REPOSITORY
 
 A, B = "8931082322089353632", "8931080000000000011"
 IMSI, IMEI = "204080823514892", "861330058514233"
@@ -152,6 +153,17 @@ def test_paste(form: str) -> None:
         iccid: name for iccid, name in zip((A, B), names, strict=True) if name is not None
     }
     assert not listed.wrong
+
+
+def test_example_of_the_readme() -> None:
+    """The list in README.md is read as it says: names beside ICCIDs, in any order."""
+    _, _, example = (REPOSITORY / "README.md").read_text().partition("```text\n")
+    listing = read_sims(example.partition("```")[0])
+    assert [(sim.iccid, sim.name) for sim in listing.sims] == [
+        ("8931082322204500026", "Pump house"),
+        ("8931082322204500034", "Boat tracker"),
+    ]
+    assert not listing.wrong
 
 
 def test_number_of_pastes() -> None:
