@@ -18,8 +18,8 @@ async def choose_target(page: Page, device: str) -> None:
     """Choose a SIM or an account by its device in the only target of a page."""
     await page.get_by_role("button", name="Add target").click()
     options = page.locator(OPEN_LIST)
-    await options.get_by_role("button", name="Devices").click()
-    # Beside each SIM stands the name of its account.
+    # The list keeps the kind that was chosen before, so search in all kinds. Below an entity stands the name of its device.
+    await options.get_by_role("textbox").fill(device)
     await options.locator(f'[slot="headline"]:text-is("{device}")').click()
     await expect(options).to_have_count(0)
 
@@ -203,6 +203,12 @@ class ActionsPage:
         """Choose from the only list of fixed options."""
         await self._fields.locator("ha-selector-select").click()
         await pick(self._list, name)
+
+    async def turn_on(self, label: str, value: str) -> None:
+        """Turn on an optional field for a number, and fill it in."""
+        row = self._fields.locator("ha-settings-row", has_text=label)
+        await row.locator("ha-checkbox").click()
+        await row.get_by_role("spinbutton").fill(value)
 
     async def write(self, text: str) -> None:
         """Enter a text in a text area."""

@@ -247,6 +247,25 @@ async def gives_a_sim_an_allowance(journey: Journey) -> None:
     await dialog.close("Close")
 
 
+async def gives_many_sims_an_allowance(journey: Journey) -> None:
+    """Set the plan of two SIMs at once, and find it in the settings of the second."""
+    await journey.visit.open(ActionsPage.PATH)
+    page = ActionsPage(journey.visit.page)
+    await page.choose_action("Set SIM settings")
+    await page.choose_sim("Weather station")
+    await page.choose_sim("Boat tracker")
+    await page.turn_on("Allowance", "1000")
+    await journey.visit.look("set_sim_settings")
+    assert (await page.perform()).count("allowance: 1000") == 2
+    await journey.visit.look("set_sim_settings_answer")
+
+    await journey.visit.open(IntegrationPage.PATH)
+    sims = IntegrationPage(journey.visit.page)
+    dialog = await sims.configure(sims.sim("Boat tracker"), "Change SIM settings")
+    await expect(dialog.field("Allowance")).to_have_value("1000")
+    await dialog.close("Close")
+
+
 async def downloads_diagnostics(journey: Journey) -> None:
     """Download the diagnostics, which hold no personal data."""
     download = await IntegrationPage(journey.visit.page).download_diagnostics()
@@ -366,6 +385,7 @@ STEPS = (
     logs_in_again,
     changes_options,
     gives_a_sim_an_allowance,
+    gives_many_sims_an_allowance,
     downloads_diagnostics,
     imports_a_blueprint,
     is_warned,
