@@ -40,6 +40,7 @@ from .helpers import (
     send_sms,
     state_of,
     wait_for_requests,
+    wait_for_sums,
 )
 
 
@@ -88,6 +89,27 @@ async def test_confirmed_at_once(hass: HomeAssistant, set_up: SetUp) -> None:
     assert attributes["took_seconds"] == 0
     assert pending(hass) == STATE_OFF
     assert state_of(hass, ICCID, "status") == "activated"
+
+
+async def test_sum_after_a_change(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """The number of activated SIMs counts a status that a quick read has confirmed, before the next poll."""
+    portal.dialects["status_change"] = "after_seconds"
+    entry = await set_up(ICCID)
+    await wait_for_sums(hass, freezer)
+    activated = "sensor.demo_client_activated_sims"
+    assert hass.states.is_state(activated, "0")
+    await request_status_change(hass, entry)
+    await wait_for_sums(hass, freezer)
+
+    for seconds in (5, 10, 15, 30):
+        await advance_time(hass, freezer, timedelta(seconds=seconds))
+        portal.clock.advance(seconds)
+    await wait_for_sums(hass, freezer)
+
+    assert state_of(hass, ICCID, "status") == "activated"
+    assert hass.states.is_state(activated, "1")
 
 
 async def test_confirmed_later(

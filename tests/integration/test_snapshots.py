@@ -76,6 +76,24 @@ async def test_restart_asks_nothing_twice(
     assert state_of(hass, idle, "rate_plan") == "Mock EU 500MB"
 
 
+async def test_idle_polls_do_not_write(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    idle: str,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """A poll that finds nothing new does not write to the disk what was told, which would wear out a card."""
+    entry = await set_up(idle)
+    await poll(hass, freezer)
+    history = f"{DOMAIN}.{entry.entry_id}.history"
+    hass_storage.pop(history, None)
+
+    await poll(hass, freezer)
+
+    assert history not in hass_storage
+
+
 async def test_restart_asks_for_what_has_changed(
     hass: HomeAssistant,
     set_up: SetUp,

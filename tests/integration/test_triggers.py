@@ -1,11 +1,12 @@
 """The triggers, in a real automation: when each runs it, and what it hands over."""
 
 import asyncio
+from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.core import CoreState, Event, HomeAssistant, callback
 from homeassistant.helpers import (
     area_registry as ar,
     device_registry as dr,
@@ -17,10 +18,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from yarl import URL
 
-from custom_components.iot_portal.const import CONF_WATCH_SMS
+from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
 from mock_portal import MockPortal
 
-from .automations import automate, runs
+from .automations import RAN, automate, runs
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import (
     add_sims,
@@ -531,6 +532,39 @@ async def test_data_used_over_an_outage(
     assert [run["used_percent"] for run in runs(ran)] == [90]
     await hass.config_entries.async_reload(entry.entry_id)
     await poll(hass, freezer)
+    assert runs(ran) == []
+
+
+async def test_data_used_over_a_crash(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """A crash while the automation runs does not make it run again."""
+    entry = await set_up(OTHER_ICCID)
+    ran = await automate(
+        hass, trigger_for(hass, entry, "data_used_crossed_threshold", threshold=above(80))
+    )
+    snapshots, history = (f"{DOMAIN}.{entry.entry_id}.{name}" for name in ("snapshots", "history"))
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    on_disk = {snapshots: deepcopy(hass_storage[snapshots])}
+
+    @callback
+    def copy_history(_: Event) -> None:
+        on_disk[history] = deepcopy(hass_storage[history])
+
+    hass.bus.async_listen_once(RAN, copy_history)
+    await use(hass, portal, freezer, 90)
+    assert [run["used_percent"] for run in runs(ran)] == [90]
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass_storage.update(on_disk)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
     assert runs(ran) == []
 
 

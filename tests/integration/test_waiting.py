@@ -168,6 +168,26 @@ async def test_refresh_while_paused(
     assert not portal.journal.find("GET", f"/GetDevice/{OTHER_ICCID}")
 
 
+async def test_refresh_after_a_pause(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock
+) -> None:
+    """Refresh works again once the pause that ended the last one is over, before any poll."""
+    entry = await set_up(ICCID)
+    pacer = entry.runtime_data.account.client.pacer
+    pacer.back_off(20)
+    pressing = hass.async_create_task(press(hass))
+    await clock.advance(timedelta())
+    pacer.back_off(40)
+    with pytest.raises(HomeAssistantError, match="asked for a pause"):
+        await pressing
+    await clock.advance(timedelta(seconds=41))
+    portal.journal.clear()
+
+    await press(hass)
+
+    portal.journal.assert_called_once("GET", f"/GetDevice/{ICCID}")
+
+
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "unavailable"])
 async def test_pause_begins_during_refresh(
     hass: HomeAssistant, set_up: SetUp, portal: MockPortal, clock: WallClock, is_known: bool
