@@ -276,13 +276,13 @@ async def downloads_diagnostics(journey: Journey) -> None:
 
 
 async def imports_a_blueprint(journey: Journey) -> None:
-    """Import the data cap guard by its URL, and create an automation from it."""
+    """Import the data allowance guard by its URL, and create an automation from it."""
     await journey.visit.open(BlueprintsPage.PATH)
     page = BlueprintsPage(journey.visit.page)
-    await page.preview(f"{journey.blueprints}/automation/iot_portal/data_cap_guard.yaml")
+    await page.preview(f"{journey.blueprints}/automation/iot_portal/data_allowance_guard.yaml")
     await journey.visit.look("import_blueprint")
     await page.import_previewed()
-    automation = await page.create("IoT Portal: data cap guard")
+    automation = await page.create("IoT Portal: data allowance guard")
     # The account stands for its SIMs.
     await choose_target(journey.visit.page, CUSTOMER)
     await automation.save()

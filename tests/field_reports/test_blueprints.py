@@ -14,7 +14,7 @@ BLUEPRINTS = Path(__file__).parents[2] / "blueprints"
 
 @pytest.fixture
 async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Return a Home Assistant with the data cap guard, which deactivates a SIM at 100 % of 500 MB."""
+    """Return a Home Assistant with the data allowance guard, which deactivates a SIM at 100 % of 500 MB."""
     shutil.copytree(BLUEPRINTS, tmp_path / "blueprints")
     monkeypatch.setattr(home.hass.config, "config_dir", str(tmp_path))
     home.use(480)
@@ -22,7 +22,7 @@ async def guard(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     config = {
         "alias": "Guard",
         "use_blueprint": {
-            "path": "iot_portal/data_cap_guard.yaml",
+            "path": "iot_portal/data_allowance_guard.yaml",
             "input": {
                 "sims": {"entity_id": home.entity_id("allowance_used")},
                 "deactivate": True,

@@ -49,7 +49,7 @@ from .helpers import (
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = Path("blueprints/automation/iot_portal")
 FILES = (
-    "data_cap_guard.yaml",
+    "data_allowance_guard.yaml",
     "imei_changed.yaml",
     "monthly_report.yaml",
     "no_session.yaml",
@@ -257,7 +257,7 @@ def _table(section: str) -> Iterator[list[str]]:
     return (line.split("|") for line in section.splitlines() if line.startswith("|"))
 
 
-# --- Data cap guard
+# --- Data allowance guard
 
 ALLOWANCE_USED = f"sensor.sim_{OTHER_ICCID}_allowance_used"
 
@@ -291,7 +291,7 @@ async def test_cap_warns_once(
 ) -> None:
     """Crossing the limit causes one notification a cycle, and no deactivation by default."""
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass))
+    await automate("data_allowance_guard", sims=fleet(hass))
     await use(hass, portal, freezer, 79.9)
     assert notes(hass) == []
 
@@ -324,9 +324,9 @@ async def test_cap_deactivates_once(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """Crossing the cap deactivates the SIM once in each cycle, even if the user activates it again."""
+    """Crossing the limit deactivates the SIM once in each cycle, even if the user activates it again."""
     entry = await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True, deactivate_percent=95)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True, deactivate_percent=95)
     await use(hass, portal, freezer, 85)
     assert len(notes(hass)) == 1
     assert requests(portal) == 0
@@ -374,10 +374,10 @@ async def test_cap_of_a_count_that_falls(
     freezer: FrozenDateTimeFactory,
     readings: list[float],
 ) -> None:
-    """A count that the portal corrects, or that is gone for a while, is no new cycle: the cap is not crossed again."""
+    """A count that the portal corrects, or that is gone for a while, is no new cycle: the limit is not crossed again."""
     freezer.move_to("2026-03-16T00:00:00+00:00")
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
     await use(hass, portal, freezer, 95)
     for percent in readings:
         await use(hass, portal, freezer, percent)
@@ -398,7 +398,7 @@ async def test_cap_of_a_sim_that_the_user_took_off(
 ) -> None:
     """Usage that is reported after the user deactivated the SIM causes no notification."""
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
     await use(hass, portal, freezer, 85)
     await dismiss(hass)
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
@@ -419,7 +419,7 @@ async def test_cap_after_a_jump_over_a_reset(
     """Falling usage starts a new cycle, and crossing both limits at once causes one notification."""
     portal.sims[OTHER_ICCID].data_usage = 150 * PERCENT
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
     assert requests(portal) == 0
 
     await use(hass, portal, freezer, 1)
@@ -446,7 +446,7 @@ async def test_cap_after_an_outage(
     """A limit that was crossed during an outage counts; one that was crossed before does not count again."""
     entry = await set_up(OTHER_ICCID)
     await use(hass, portal, freezer, before)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
 
     if is_reload:
         portal.sims[OTHER_ICCID].data_usage = 111 * PERCENT
@@ -475,14 +475,14 @@ async def test_cap_at_start(
     freezer: FrozenDateTimeFactory,
     is_read_before: bool,
 ) -> None:
-    """A cap that was crossed while Home Assistant was not running counts once the usage is known; an older one does not."""
+    """A limit that was crossed while Home Assistant was not running counts once the usage is known; an older one does not."""
     entry = await set_up(OTHER_ICCID)
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     if is_read_before:
         await poll(hass, freezer)
     await hass.config_entries.async_unload(entry.entry_id)
     hass.set_state(CoreState.not_running)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
 
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -508,7 +508,7 @@ async def test_cap_at_start_of_a_sim_that_is_off(
     """A SIM that is already deactivated gets no status request, but a notification."""
     portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
     entry = await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
 
@@ -535,7 +535,7 @@ async def test_cap_while_a_change_is_pending(
     """A pending status change is not replaced, also after a restart; one to another status is reported."""
     portal.dialects["status_change"] = "never"
     entry = await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
     await call_action(hass, "request_status_change", {**fleet(hass), "status": status})
     await hass.config_entries.async_unload(entry.entry_id)
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
@@ -562,7 +562,7 @@ async def test_cap_that_cannot_be_enforced(
     events = async_capture_events(hass, TOLD)
     await set_up(OTHER_ICCID)
     await automate(
-        "data_cap_guard",
+        "data_allowance_guard",
         sims=fleet(hass),
         deactivate=True,
         deactivate_actions=show_variables(
@@ -591,7 +591,7 @@ async def test_cap_by_hand(
     """A run by hand does nothing: no SIM has triggered it, and a limit that was crossed before is not told again."""
     portal.sims[OTHER_ICCID].data_usage = 120 * PERCENT
     await set_up(OTHER_ICCID)
-    await automate("data_cap_guard", sims=fleet(hass), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass), deactivate=True)
 
     await run_by_hand(hass)
     await poll(hass, freezer)
@@ -607,9 +607,9 @@ async def test_cap_of_a_fleet(
     portal: MockPortal,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """One automation for an account guards all its SIMs, also those added later, and acts on the one that crosses the cap."""
+    """One automation for an account guards all its SIMs, also those added later, and acts on the one that crosses the limit."""
     entry = await set_up(ICCID)
-    await automate("data_cap_guard", sims=fleet(hass, entry.entry_id), deactivate=True)
+    await automate("data_allowance_guard", sims=fleet(hass, entry.entry_id), deactivate=True)
     await add_sims(hass, entry.entry_id, OTHER_ICCID)
 
     await use(hass, portal, freezer, 101)
