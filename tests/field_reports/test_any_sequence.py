@@ -208,9 +208,9 @@ def is_fall(step: Step) -> bool:
 
 
 def test_any_sequence(home: Home, run: Run) -> None:
-    """No event, repair or log-in that did not happen; each that did once; data back with the next good poll.
+    """Nothing is reported that did not happen. Every event comes once, and the data is back at the next good poll.
 
-    Case: any sequence of up to twelve answers, odd and documented ones, over simulated days
+    Case: any sequence of up to twelve odd and documented answers over simulated days
     Source: all reports on this page
     """
     profile = settings()

@@ -51,7 +51,7 @@ async def test_guard_acts_at_the_limit(guard: Home) -> None:
     """It deactivates the SIM once.
 
     Case: 480, 499, 501, 520 MB of 500 MB
-    Source: the promise of the blueprint
+    Source: the documentation of the blueprint
     """
     assert await deactivations(guard, 499, 501, 520) == 1
 
@@ -73,7 +73,7 @@ async def test_guard_and_a_correction(guard: Home) -> None:
 async def test_guard_and_a_page(guard: Home) -> None:
     """It acts soon after the limit, not a day later.
 
-    Case: a page in place of one answer shortly before the limit
+    Case: a page instead of one answer shortly before the limit
     Source: home-assistant/core 152205; hass-WEM-Portal 68
     """
     assert await deactivations(guard, 490, None, 495, 505, 520) == 1

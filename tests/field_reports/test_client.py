@@ -76,7 +76,7 @@ def utc(*parts: int) -> datetime:
 
 
 async def test_pause_until_a_date_without_zone(client: IotPortalClient, portal: OddPortal) -> None:
-    """The date is read as UTC or ignored, and nothing but the client's own exception is raised.
+    """The date is read as UTC or ignored, and only the client's own exceptions are raised.
 
     Case: `Retry-After` with a date that ends in `-0000`
     Source: docling PR 3786; pydantic-ai 7677
@@ -106,9 +106,9 @@ async def test_pause_of_ages(client: IotPortalClient, portal: OddPortal, pause: 
 
 @pytest.mark.parametrize("pause", ["0.493", "-3", "+3", "1.5", "0", "", "120, 120", "²", "soon"])
 async def test_pause_written_oddly(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
-    """What cannot be read is no pause, and a fraction is not taken for a year.
+    """A value that cannot be read means no pause, and a fraction is not read as a year.
 
-    Case: `Retry-After` with a fraction, a sign, nothing, a list, a word
+    Case: `Retry-After` with a fraction, a sign, nothing, a list or a word
     Source: SpaceTradersAPI/api-docs 24; mastra-ai/mastra 23778; alisaifee/flask-limiter 62
     """
     portal.always("ctdUsage", says({}, status=429, Retry_After=pause))
@@ -124,7 +124,7 @@ async def test_pause_written_oddly(client: IotPortalClient, portal: OddPortal, p
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8"])
 async def test_byte_order_mark(client: IotPortalClient, portal: OddPortal, charset: str) -> None:
-    """The mark is no part of the answer.
+    """The byte order mark is not part of the answer.
 
     Case: every answer begins with the bytes EF BB BF
     Source: home-assistant/core 48032
@@ -140,9 +140,9 @@ async def test_byte_order_mark(client: IotPortalClient, portal: OddPortal, chars
 
 
 async def test_two_byte_order_marks(client: IotPortalClient, portal: OddPortal) -> None:
-    """Neither mark is a part of the answer, at the front or at the end.
+    """No byte order mark is part of the answer, neither at its beginning nor at its end.
 
-    Case: the bytes EF BB BF twice, and once behind a bare word
+    Case: the bytes EF BB BF twice, and once after a bare word
     Source: ActiveCampaign/activecampaign-api-php 114
     """
     usage = says(portal.example("ctdUsage", ICCID)).body
@@ -160,9 +160,9 @@ async def test_two_byte_order_marks(client: IotPortalClient, portal: OddPortal) 
 async def test_other_charset(
     client: IotPortalClient, portal: OddPortal, charset: str, encoding: str
 ) -> None:
-    """The record is read; a letter may be lost, the rest may not.
+    """The record is read. A letter may be lost, but nothing else.
 
-    Case: bytes in ISO-8859-1, declared or not, and a charset that nobody knows
+    Case: bytes in ISO-8859-1, declared or not, and an unknown charset
     Source: razem-io/ha-bayrol-cloud 28; mollie/mollie-api-python PR 64
     """
     body = f'{{"iccid": "{ICCID}", "deviceID": "Gewölbe", "ratePlan": "EU"}}'.encode(encoding)
@@ -175,9 +175,9 @@ async def test_other_charset(
 
 
 async def test_half_an_emoji(client: IotPortalClient, portal: OddPortal) -> None:
-    r"""Every text that is read can be written again.
+    r"""Every text that was read can be written again.
 
-    Case: `"Pump \ud83d"`, legal in JSON but no character
+    Case: `"Pump \ud83d"`, which is valid JSON but not a character
     Source: home-assistant/core 170101 and PR 172545; core 75621; wdoekes/asterisk-chan-dongle 8
     """
     portal.always("GetSMS", raw(rf'{{"smsMsgId": {SMS_ID}, "messageText": "Fire \ud83d"}}'))
@@ -218,7 +218,7 @@ async def test_page_in_place_of_an_answer(
 ) -> None:
     """A page is never read as a value, and only the client's own exceptions are raised.
 
-    Case: any read is answered with an HTML page, under any status
+    Case: any read is answered with an HTML page, with any status
     Source: TecharoHQ/anubis 473; microlinkhq/is-antibot PR 60; hubmapconsortium/portal-ui 1854
     """
     portal.always(route, page(status))
@@ -239,9 +239,9 @@ async def test_page_in_place_of_an_answer(
 async def test_page_in_place_of_a_token(
     client: IotPortalClient, portal: OddPortal, kind: str, text: str
 ) -> None:
-    """No token is taken from it, and the credentials are not called wrong.
+    """No token is read from it, and the credentials do not count as wrong.
 
-    Case: `Login` is answered 200 with a page or a sentence
+    Case: `Login` is answered with 200 and a page or a sentence
     Source: opencart-ce 17; microlinkhq/is-antibot PR 60; TecharoHQ/anubis 473
     """
     portal.always("Login", raw(text, Content_Type=kind))
@@ -258,9 +258,9 @@ async def test_page_in_place_of_a_token(
 async def test_sentence_in_place_of_a_status(
     client: IotPortalClient, portal: OddPortal, text: str
 ) -> None:
-    """A sentence is no status.
+    """A sentence is not a status.
 
-    Case: `getStatus` is answered 200 text/plain with a sentence without any tag
+    Case: `getStatus` is answered with 200, text/plain and a sentence without any tag
     Source: hubmapconsortium/portal-ui 1854
     """
     portal.always("getStatus", raw(text, Content_Type="text/plain"))
@@ -291,9 +291,9 @@ async def test_redirect_to_a_log_in_page(
     "body", ["<br />\n<b>Warning</b>: old <br />\nACTIVATED", "ACTIVATED<!-- -->"]
 )
 async def test_warning_before_a_word(client: IotPortalClient, portal: OddPortal, body: str) -> None:
-    """The warning is no status.
+    """The warning is not a status.
 
-    Case: the server's own warning stands before or after the answer
+    Case: the server's own warning is before or after the answer
     Source: kalkun-sms/Kalkun 252; Dolibarr/dolibarr 37445; Piwigo/Piwigo 1566
     """
     portal.always("getStatus", raw(body))
@@ -302,9 +302,9 @@ async def test_warning_before_a_word(client: IotPortalClient, portal: OddPortal,
 
 
 async def test_error_page_with_success_false(client: IotPortalClient, portal: OddPortal) -> None:
-    """It is an error, never a SIM without data.
+    """This is an error, never a SIM without data.
 
-    Case: every read is answered 200 `{"success": false, "message": "ICCID not found"}`
+    Case: every read is answered with 200 and `{"success": false, "message": "ICCID not found"}`
     Source: WindowsDevicePortalWrapper 129; eSIM-Tools PR 60
     """
     for route in READS:
@@ -315,9 +315,9 @@ async def test_error_page_with_success_false(client: IotPortalClient, portal: Od
 
 
 async def test_answer_in_pieces_of_json(client: IotPortalClient, portal: OddPortal) -> None:
-    """A text that is JSON is read or refused, but never a token or a status.
+    """JSON in a string is read or refused, but never becomes a token or a status.
 
-    Case: the answer is a JSON string that holds the JSON
+    Case: the answer is a JSON string that contains JSON
     Source: tdorssers/TeslaPy 174
     """
     portal.always("Login", says('{"data":{"token":"inner"}}'))
@@ -332,9 +332,9 @@ async def test_answer_in_pieces_of_json(client: IotPortalClient, portal: OddPort
 async def test_null_where_an_object_was(
     client: IotPortalClient, portal: OddPortal, route: str, value: Any
 ) -> None:
-    """Nothing is read, and nothing but the client's own exceptions is raised.
+    """Nothing is read, and only the client's own exceptions are raised.
 
-    Case: `null`, `[null]`, `{"data": null}` in place of an answer
+    Case: `null`, `[null]` or `{"data": null}` instead of an answer
     Source: home-assistant/core 179668; marq24/ha-evcc PR 296
     """
     portal.always(route, says(value))
@@ -346,10 +346,10 @@ async def test_null_where_an_object_was(
 
 @pytest.mark.parametrize("value", [None, {}, [], {"data": None}])
 async def test_sms_that_is_null(client: IotPortalClient, portal: OddPortal, value: Any) -> None:
-    """The SMS is not there, and nothing doubts the portal's address.
+    """The SMS is not found, and the error does not blame the address of the portal.
 
-    Case: `GetSMS` of an unknown id is answered `null`
-    Source: tried against a portal of other habits
+    Case: `GetSMS` of an unknown ID is answered with `null`
+    Source: our own trial with an unusual test portal
     """
     portal.always("GetSMS", says(value))
 
@@ -368,9 +368,9 @@ async def test_sms_that_is_null(client: IotPortalClient, portal: OddPortal, valu
 async def test_list_of_one(
     client: IotPortalClient, portal: OddPortal, body: str, expected: list[str]
 ) -> None:
-    """A single id is a list of one.
+    """A single ID is a list of one.
 
-    Case: `GetSMSIds` answers the id itself where a list would have one entry
+    Case: `GetSMSIds` answers with the ID itself instead of a list with one entry
     Source: w3c/w3c-api 20; uwaterloo/OpenData 2; open-horizon/exchange-api 480
     """
     portal.always("GetSMSIds", raw(body))
@@ -384,9 +384,9 @@ async def test_list_of_one(
 async def test_page_in_place_of_an_acknowledgement(
     client: IotPortalClient, portal: OddPortal
 ) -> None:
-    """Nobody knows whether the write was carried out, and the client says so.
+    """The outcome of the write is unknown, and the client says so.
 
-    Case: `SendSMS` and `RequestStatusChange` are answered 200 with an HTML page
+    Case: `SendSMS` and `RequestStatusChange` are answered with 200 and an HTML page
     Source: ZTE_API_and_Hack 2, 3; textbelt 44
     """
     portal.always("SendSMS", page())
@@ -402,9 +402,9 @@ async def test_page_in_place_of_an_acknowledgement(
 async def test_word_in_place_of_an_id(
     client: IotPortalClient, portal: OddPortal, body: str
 ) -> None:
-    """A word is no id: the SMS is sent, its id unknown.
+    """A word is not an ID: the SMS was sent, and its ID is unknown.
 
-    Case: `SendSMS` is answered `OK`
+    Case: `SendSMS` is answered with `OK`
     Source: ZTE_API_and_Hack 2, 3; textbelt 44
     """
     portal.always("SendSMS", raw(body))
@@ -416,9 +416,9 @@ async def test_word_in_place_of_an_id(
 
 
 async def test_second_object_is_the_right_one(client: IotPortalClient, portal: OddPortal) -> None:
-    """The SIM that was asked for is looked for in the list.
+    """The requested SIM is found in the list.
 
-    Case: `ctdUsage` answers two objects, the asked SIM second
+    Case: `ctdUsage` answers with two objects, the requested SIM second
     Source: cordova-plugin-sim 30
     """
     own = portal.example("ctdUsage", ICCID, ctdDataUsage=7)
@@ -432,9 +432,9 @@ async def test_second_object_is_the_right_one(client: IotPortalClient, portal: O
 async def test_answer_about_another_sim(
     client: IotPortalClient, portal: OddPortal, route: str
 ) -> None:
-    """An answer that names another SIM is no answer.
+    """An answer that names another SIM is not used.
 
-    Case: well-formed answers that belong to other SIMs
+    Case: well-formed answers that are about other SIMs
     Source: home-assistant/core 181420; cordova-plugin-sim 30
     """
     other = {"iccid": OTHER_ICCID, "status": "RETIRED"}
@@ -450,9 +450,9 @@ async def test_answer_about_another_sim(
 async def test_one_card_in_other_spellings(
     client: IotPortalClient, portal: OddPortal, given: object
 ) -> None:
-    """A card is the same in each spelling of its number.
+    """All spellings of its number mean the same card.
 
-    Case: the answer names the ICCID with its check digit, with a filler, as a number
+    Case: the answer has the ICCID with its check digit, with a trailing F, or as a number
     Source: ubxlib 48; emnify schema; openpilot PR 38021; universam1/iSpindel 111
     """
     if given == f"{ICCID}5":
@@ -468,9 +468,9 @@ def luhn(digits: str) -> int:
 
 
 async def test_rounded_number_proves_nothing(client: IotPortalClient, portal: OddPortal) -> None:
-    """An ICCID that lost its last digits is neither the asked one nor another.
+    """An ICCID that lost its last digits is neither the requested one nor another one.
 
-    Case: the ICCID is a JSON number in exponent form
+    Case: the ICCID is a JSON number with an exponent
     Source: universam1/iSpindel 111; dralshehri/luhncheck 3
     """
     body = f'[{{"iccid": {float(ICCID)!r}, "ctdDataUsage": 7}}]'
@@ -483,7 +483,7 @@ async def test_rounded_number_proves_nothing(client: IotPortalClient, portal: Od
 
 
 async def test_word_null(client: IotPortalClient, portal: OddPortal) -> None:
-    """The word means what `null` means.
+    """The text means the same as `null`.
 
     Case: `"ipAddress": "null"`, `"dateSessionEnded": "null"`, `"username": "NULL"`
     Source: developer.cisco.com, Get Session Details
@@ -506,9 +506,9 @@ async def test_word_null(client: IotPortalClient, portal: OddPortal) -> None:
 
 @pytest.mark.parametrize("word", ["--", "-", "N/A", "n/a", "None", "", "null"])
 async def test_placeholder(client: IotPortalClient, portal: OddPortal, word: str) -> None:
-    """A placeholder is no value, and spoils no other field.
+    """A placeholder is not a value, and it affects no other field.
 
-    Case: `--`, `N/A`, `None` where a number, a date, an IMEI or a status belongs
+    Case: `--`, `N/A` or `None` instead of a number, a date, an IMEI or a status
     Source: Philra94/homeassistant-hoymiles-cloud PR 13; JortvanSchijndel/FusionSolarPlus 64; ciejer/metservice-weather 136
     """
     usage = await read_usage(
@@ -525,7 +525,7 @@ async def test_placeholder(client: IotPortalClient, portal: OddPortal, word: str
     "imei", ["000000000000000", "0000000000000000", "0", "111111111111111", "999999999999999"]
 )
 async def test_placeholder_imei(client: IotPortalClient, portal: OddPortal, imei: str) -> None:
-    """A run of one digit is no device.
+    """A repeated digit is not a device.
 
     Case: the IMEI becomes fifteen zeros
     Source: free-ran-ue PR 290; gtplib PR 49
@@ -537,9 +537,9 @@ async def test_placeholder_imei(client: IotPortalClient, portal: OddPortal, imei
 async def test_placeholder_address(
     client: IotPortalClient, portal: OddPortal, address: str
 ) -> None:
-    """An address that belongs to nobody is no address.
+    """An address that no device can have is not an address.
 
-    Case: `0.0.0.0` where a session has no address
+    Case: `0.0.0.0` for a session without an address
     Source: developer.cisco.com, Get Session Details; free-ran-ue PR 290
     """
     assert (await read_session(client, portal, ipAddress=address)).ip_address is None
@@ -552,7 +552,7 @@ async def test_placeholder_address(
 async def test_number_for_people(
     client: IotPortalClient, portal: OddPortal, text: str, number: Any
 ) -> None:
-    """A number is read where it has one meaning, and unknown where it has two.
+    """A number is read if it has one meaning, and unknown if it has two.
 
     Case: `"22706.0"`, `"1,234,567"`, `"1,234"`
     Source: myTselection/telenet_telemeter 6; singer-io/tap-bing-ads PR 9; Philra94/homeassistant-hoymiles-cloud PR 13
@@ -564,9 +564,9 @@ async def test_number_for_people(
 
 @pytest.mark.parametrize("number", [-1, -2147483648, "-1", True, "1e400", "1031166852574e229"])
 async def test_number_for_nothing(client: IotPortalClient, portal: OddPortal, number: Any) -> None:
-    """A count that cannot be is unknown, not 0.
+    """An impossible count is unknown, not 0.
 
-    Case: -1 or the smallest number where there is no reading, numbers that overflow
+    Case: -1 or the smallest number if there is no reading, and numbers that overflow
     Source: jkaberg/hass-byd-vehicle PR 148; its-me-prash/vwgroup-connect-ha PR 734; dimagi/commcare-hq PR 19852
     """
     usage = await read_usage(client, portal, ctdDataUsage=number, ctdSMSUsage=2)
@@ -578,9 +578,9 @@ async def test_number_for_nothing(client: IotPortalClient, portal: OddPortal, nu
     "number", ["NaN", "Infinity", "1e400", "9" * 400, "-0.0", f'"{"9" * 5000}"']
 )
 async def test_not_a_number(client: IotPortalClient, portal: OddPortal, number: str) -> None:
-    """It spoils its own field at most.
+    """At most the field itself is unknown.
 
-    Case: bare `NaN`, `Infinity` and numbers of thousands of digits in the body
+    Case: bare `NaN`, `Infinity` and numbers with thousands of digits in the body
     Source: switchdoclabs/OurWeatherWeatherPlus 21; jbuehl/solaredge 48; binsentsu/home-assistant-solaredge-modbus 379
     """
     body = f'[{{"iccid": "{ICCID}", "ctdDataUsage": {number}, "ctdSMSUsage": 2}}]'
@@ -601,7 +601,7 @@ async def test_no_limit(
 ) -> None:
     """There is no allowance.
 
-    Case: a plan without a limit is 0, -1, a word or null
+    Case: for a plan without a limit, the allowance is 0, -1, a word or null
     Source: robert-alfaro/xfinity-usage 3; home-assistant/core 12953; hiddify/hiddify-app PR 1988; myTselection/telenet_telemeter 6
     """
     device = await read_device(client, portal, dataquantity=quantity, datasize=unit)
@@ -621,9 +621,9 @@ async def test_no_limit(
     ],
 )
 async def test_impossible_date(client: IotPortalClient, portal: OddPortal, text: str) -> None:
-    """An impossible date is no date; an end that cannot be read is unknown, not "still in session".
+    """An impossible date is not a date. An end that cannot be read is unknown, not "still in session".
 
-    Case: year 1, year 0, the epoch and words where a date belongs
+    Case: year 1, year 0, the epoch and words instead of a date
     Source: OSGP PR 926; lorawan-stack 4766; iamkun/dayjs 2069; lbbrhzn/ocpp 1767
     """
     session = await read_session(client, portal, dateSessionEnded=text)
@@ -649,9 +649,9 @@ async def test_impossible_date(client: IotPortalClient, portal: OddPortal, text:
 async def test_fraction_of_a_second(
     client: IotPortalClient, portal: OddPortal, text: str, microsecond: int
 ) -> None:
-    """It may have any number of digits.
+    """A fraction of a second may have any number of digits.
 
-    Case: trailing zeros are left out
+    Case: trailing zeros of the fraction are left out
     Source: epam/ai-dial-analytics-realtime 14; nyaruka/rapidpro PR 1740; jquense/yup PR 2340
     """
     device = await read_device(client, portal, dateActivated=text)
@@ -665,9 +665,9 @@ async def test_fraction_of_a_second(
 async def test_time_that_does_not_exist(
     client: IotPortalClient, portal: OddPortal, text: str
 ) -> None:
-    """It is read as the next day or left out, and the rest of the answer is shown.
+    """It is read as the next day or ignored, and the rest of the answer is shown.
 
-    Case: 24:00, the second 60, the hour that a change of clocks skips
+    Case: 24:00, the second 60, and the hour that a change of clocks skips
     Source: SEED-platform/seed 4293; dsmrreader/dsmr-reader 943; uvejota/python-edata 21
     """
     device = await read_device(client, portal, dateActivated=text, ratePlan="EU")
@@ -679,9 +679,9 @@ async def test_time_that_does_not_exist(
 async def test_seconds_since_1970(
     client: IotPortalClient, portal: OddPortal, number: object
 ) -> None:
-    """A number is a date of this century or none.
+    """A number is a date of this century, or none.
 
-    Case: epoch numbers in seconds and milliseconds
+    Case: Unix times in seconds and milliseconds
     Source: vinteo/hass-opensprinkler 220; tolwi/hassio-ecoflow-cloud 72; cliviu74/wallbox PR 19
     """
     activated = (await read_device(client, portal, dateActivated=number)).date_activated
@@ -693,9 +693,9 @@ async def test_seconds_since_1970(
 async def test_status_that_is_no_word(
     client: IotPortalClient, portal: OddPortal, word: object
 ) -> None:
-    """A number is shown as a text, and what is no text is unknown.
+    """A number is shown as a text. What is not a text is unknown.
 
-    Case: other networks number their states
+    Case: other networks have numbers for their statuses
     Source: developer.tuya.com, Query IoT SIM Card Status; Acceleronix cmp-mcp-server
     """
     usage = await read_usage(client, portal, status=word, ctdSMSUsage=2)
@@ -705,9 +705,9 @@ async def test_status_that_is_no_word(
 
 
 async def test_sms_text_in_another_field(client: IotPortalClient, portal: OddPortal) -> None:
-    """The name of the field says the encoding, so the text is read; it is never the word "None".
+    """The name of the field is the encoding, so the text is decoded. It is never the word "None".
 
-    Case: the text comes in hex under the name `ucs-2`
+    Case: the text is hexadecimal, in a field named `ucs-2`
     Source: mrhaav/openwrt 11; esphome/issues 1865
     """
     portal.always("GetSMS", says({"smsMsgId": 4711, "ucs-2": "00200070", "msgType": "MO"}))
@@ -733,7 +733,7 @@ async def test_sms_text_in_another_field(client: IotPortalClient, portal: OddPor
 async def test_encoded_sms_text(
     client: IotPortalClient, portal: OddPortal, fields: dict[str, Any], text: str
 ) -> None:
-    """It is decoded where the answer names the encoding, else shown as it came.
+    """It is decoded if the answer names the encoding, and otherwise shown as received.
 
     Case: the text of an SMS in hex or base64
     Source: mrhaav/openwrt 11; esphome/issues 1865; developer.cisco.com, Send SMS Message
@@ -761,7 +761,7 @@ OTHER_RECORD = {"iccid": OTHER_ICCID, "ctdDataUsage": 9}
 async def test_keys_in_another_spelling(
     client: IotPortalClient, portal: OddPortal, answer: Any
 ) -> None:
-    """A key is read without regard to case and underscores, where the documented one is missing.
+    """If the documented key is missing, case and underscores do not matter.
 
     Case: `ICCID`, `CtdDataUsage`, `ctddatausage`, `ctd_data_usage`
     Source: home-assistant/core 54888; natekspencer/ha-pura 9
@@ -786,10 +786,10 @@ async def test_keys_in_another_spelling(
     ],
 )
 async def test_other_wrappers(client: IotPortalClient, portal: OddPortal, answer: Any) -> None:
-    """The record is found, and of several the one of the asked SIM.
+    """The record is found, and among several that of the requested SIM.
 
-    Case: records under `Data`, `result`, `items`, `content`, or each under its ICCID
-    Source: erelke/ha-esolar 48; neighbours of cordova-plugin-sim 30
+    Case: records in `Data`, `result`, `items` or `content`, or each under its ICCID
+    Source: erelke/ha-esolar 48; similar to cordova-plugin-sim 30
     """
     portal.always("ctdUsage", says(answer))
 
@@ -808,10 +808,10 @@ async def test_other_wrappers(client: IotPortalClient, portal: OddPortal, answer
 async def test_other_sim_in_other_wrappers(
     client: IotPortalClient, portal: OddPortal, answer: Any
 ) -> None:
-    """It is about another SIM all the same, so it is no answer.
+    """It is still about another SIM, so it is not used.
 
     Case: the other SIM is named by `ICCID`, around the record, or as its key
-    Source: neighbours of home-assistant/core 181420 and cordova-plugin-sim 30
+    Source: similar to home-assistant/core 181420 and cordova-plugin-sim 30
     """
     portal.always("ctdUsage", says(answer))
 
@@ -833,7 +833,7 @@ async def test_token_under_another_key(
 ) -> None:
     """The token is found.
 
-    Case: `Login` is answered `{"Data": {"Token": ...}}` or with an `accessToken`
+    Case: `Login` is answered with `{"Data": {"Token": ...}}` or with an `accessToken`
     Source: natekspencer/ha-pura 9; erelke/ha-esolar 48
     """
     portal.always("Login", says(answer))
@@ -857,9 +857,9 @@ async def test_token_under_another_key(
 async def test_wrapped_status(
     client: IotPortalClient, portal: OddPortal, answer: str, word: str | None
 ) -> None:
-    """A number or a wrapped word is the status, an acknowledgement is none.
+    """A number or a wrapped word is the status. An acknowledgement is not.
 
-    Case: `getStatus` is answered `1`, `["ACTIVATED"]`, `{"data": "ACTIVATED"}`, `{"result": "OK"}`
+    Case: `getStatus` is answered with `1`, `["ACTIVATED"]`, `{"data": "ACTIVATED"}` or `{"result": "OK"}`
     Source: developer.tuya.com, Query IoT SIM Card Status; erelke/ha-esolar 48
     """
     portal.always("getStatus", raw(answer))
@@ -871,10 +871,10 @@ async def test_wrapped_status(
     "answer", [{}, [None], [{"id": 4}], {"smsMsgIds": "1,2"}, {"success": True}, {"data": {"x": 1}}]
 )
 async def test_no_list_of_sms(client: IotPortalClient, portal: OddPortal, answer: Any) -> None:
-    """It is not known which SMS there are, which differs from none.
+    """The list of SMS is unknown, which is not the same as empty.
 
-    Case: `GetSMSIds` answers `{}`, `[null]`, or ids in a form that cannot be read
-    Source: neighbours of home-assistant/core 179668
+    Case: `GetSMSIds` answers with `{}`, `[null]`, or IDs in an unknown format
+    Source: similar to home-assistant/core 179668
     """
     portal.always("GetSMSIds", says(answer))
 
@@ -896,7 +896,7 @@ async def test_no_list_of_sms(client: IotPortalClient, portal: OddPortal, answer
 async def test_other_signs_of_a_page(
     client: IotPortalClient, portal: OddPortal, fields: dict[str, Any], is_complete: bool
 ) -> None:
-    """A no is a no in any spelling.
+    """Yes and no are understood in every spelling.
 
     Case: `lastPage: "0"`, `"No"`, `last: false`, `hasMore: "1"`
     Source: firstof9/openevse PR 16; DeerMaximum/Technische-Alternative-CMI 181; home-assistant/core PR 172234
@@ -918,8 +918,8 @@ async def test_other_signs_of_a_page(
 async def test_other_envelopes(client: IotPortalClient, portal: OddPortal, answer: Any) -> None:
     """The code and the text are found.
 
-    Case: an error in an object, in a list, or under keys of another spelling
-    Source: neighbours of natekspencer/ha-pura 9
+    Case: an error in an object, in a list, or under differently spelled keys
+    Source: similar to natekspencer/ha-pura 9
     """
     portal.always("ctdUsage", says(answer, status=400))
 
@@ -941,10 +941,10 @@ async def test_other_envelopes(client: IotPortalClient, portal: OddPortal, answe
 async def test_other_words_for_failed(
     client: IotPortalClient, portal: OddPortal, answer: Any
 ) -> None:
-    """It is an error, never a SIM without data or a status.
+    """This is an error, never a SIM without data or a status.
 
-    Case: any read is answered 200 `{"status": "error"}`, `{"Success": "0"}`, `{"error": "..."}`
-    Source: neighbours of WindowsDevicePortalWrapper 129; eSIM-Tools PR 60
+    Case: any read is answered with 200 and `{"status": "error"}`, `{"Success": "0"}` or `{"error": "..."}`
+    Source: similar to WindowsDevicePortalWrapper 129; eSIM-Tools PR 60
     """
     portal.always("*", says(answer))
     portal.always("Login", says({"token": "a-token"}))
@@ -956,10 +956,10 @@ async def test_other_words_for_failed(
 
 @pytest.mark.parametrize("extra", [{"error": None}, {"errors": []}, {"error": "0"}, {"error": ""}])
 async def test_no_error(client: IotPortalClient, portal: OddPortal, extra: dict[str, Any]) -> None:
-    """It is an answer.
+    """This is a good answer.
 
-    Case: a good answer with `"error": null`, `"errors": []`, `"error": "0"`
-    Source: neighbours of WindowsDevicePortalWrapper 129
+    Case: a good answer with `"error": null`, `"errors": []` or `"error": "0"`
+    Source: similar to WindowsDevicePortalWrapper 129
     """
     portal.always("ctdUsage", says({"data": [RECORD]} | extra))
 
@@ -995,10 +995,10 @@ async def test_no_error(client: IotPortalClient, portal: OddPortal, extra: dict[
 async def test_number_in_other_forms(
     client: IotPortalClient, portal: OddPortal, given: Any, number: float | None
 ) -> None:
-    """A number is read where it has one meaning; a yes or no, a list, the largest integer of JavaScript are none.
+    """A number is read if it has one meaning. A boolean, a list and the largest integer of JavaScript are unknown.
 
-    Case: digits of full width, `"1e6"`, `"1.234,5"`, `"0x1f"`, `true`, `[5]`, 9007199254740991
-    Source: neighbours of myTselection/telenet_telemeter 6 and its-me-prash/vwgroup-connect-ha PR 734
+    Case: full-width digits, `"1e6"`, `"1.234,5"`, `"0x1f"`, `true`, `[5]`, 9007199254740991
+    Source: similar to myTselection/telenet_telemeter 6 and its-me-prash/vwgroup-connect-ha PR 734
     """
     assert (await read_usage(client, portal, ctdDataUsage=given)).data_bytes == number
 
@@ -1023,10 +1023,10 @@ async def test_number_in_other_forms(
 async def test_date_in_other_forms(
     client: IotPortalClient, portal: OddPortal, given: Any, moment: datetime | None
 ) -> None:
-    """A date is read where it has one meaning.
+    """A date is read if it has one meaning.
 
-    Case: `2026/11/20`, an offset with `[Europe/Paris]`, small letters, `11/12/2026`, a zone by its letters
-    Source: neighbours of OSGP PR 926 and lorawan-stack 4766
+    Case: `2026/11/20`, an offset with `[Europe/Paris]`, lower case letters, `11/12/2026`, a time zone by its letters
+    Source: similar to OSGP PR 926 and lorawan-stack 4766
     """
     assert (await read_device(client, portal, dateActivated=given)).date_activated == moment
 
@@ -1042,10 +1042,10 @@ async def test_phone_number(client: IotPortalClient, portal: OddPortal, given: s
 
 
 async def test_iccid_with_a_point(client: IotPortalClient, portal: OddPortal) -> None:
-    """The `.0` is no digit.
+    """The `.0` is not part of the number.
 
     Case: `"iccid": "8931082322089353632.0"`, as a spreadsheet writes it
-    Source: neighbour of universam1/iSpindel 111
+    Source: similar to universam1/iSpindel 111
     """
     assert (await read_usage(client, portal, iccid=f"{ICCID}.0")).iccid == ICCID
 
@@ -1058,7 +1058,7 @@ async def test_connection_closed_by_the_server(
 ) -> None:
     """The read is repeated over another connection.
 
-    Case: a connection that was kept is closed without a byte just as it is used
+    Case: an idle connection is closed without a byte at the moment it is used
     Source: home-assistant/core 85415; StevenLooman/async_upnp_client PR 93
     """
     monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 2)

@@ -30,7 +30,7 @@ def resets(home: Home) -> list[float]:
 
 
 async def test_correction_downwards(home: Home) -> None:
-    """A correction is no new cycle.
+    """A correction is not a new cycle.
 
     Case: 400,000,000, then 399,999,000, then 410,000,000 bytes
     Source: home-assistant/core 162935, 102915, PR 55153
@@ -46,7 +46,7 @@ async def test_correction_downwards(home: Home) -> None:
 
 @pytest.mark.parametrize("megabytes", [390, 370, 361])
 async def test_correction_by_less_than_a_tenth(home: Home, megabytes: float) -> None:
-    """However long it lasts, it is no new cycle, and the lower value is shown.
+    """It is not a new cycle, however long it lasts, and the lower value is shown.
 
     Case: the count falls by less than a tenth and stays there
     Source: home-assistant/core 162935, 102915, PR 55153
@@ -61,7 +61,7 @@ async def test_correction_by_less_than_a_tenth(home: Home, megabytes: float) -> 
 
 
 async def test_zero_for_one_poll(home: Home) -> None:
-    """It is no cycle, and it is not shown.
+    """The zero is not a new cycle, and it is not shown.
 
     Case: 410 MB, 0, 415 MB
     Source: home-assistant/core 182493; meinvodafone 6
@@ -79,7 +79,7 @@ async def test_zero_for_one_poll(home: Home) -> None:
 
 
 async def test_zero_for_hours(home: Home) -> None:
-    """At most one cycle is told, and none for the return.
+    """At most one cycle is reported, and none for the return of the count.
 
     Case: 410 MB, 0 at thirty polls, 412 MB, 415 MB
     Source: home-assistant/core 67366, 59279, 56500; StephanJoubert/home_assistant_solarman 35
@@ -95,7 +95,7 @@ async def test_zero_for_hours(home: Home) -> None:
 
 
 async def test_new_cycle(home: Home) -> None:
-    """A count that starts over and stays low is a new cycle, told once with the last count.
+    """A count that starts over and stays low is a new cycle, reported once with the last count.
 
     Case: 410 MB, 1 MB, 2 MB
     Source: docs/api.md, Usage
@@ -125,9 +125,9 @@ async def test_new_cycle_that_starts_with_zero(home: Home) -> None:
 
 
 async def test_older_answer_between_newer_ones(home: Home) -> None:
-    """What is taken back with the next poll was never there.
+    """A fall that the next poll takes back is ignored.
 
-    Case: 300, 412, 300, 415 MB by turns, from servers of different age
+    Case: 300, 412, 300, 415 MB in turn, from servers with different data
     Source: andreadegiovine/homeassistant-stellantis-vehicles 488 and PR 492; Hyundai-Kia-Connect/kia_uvo 931
     """
     home.use(300)
@@ -140,7 +140,7 @@ async def test_older_answer_between_newer_ones(home: Home) -> None:
 
 
 async def test_lower_for_a_while(home: Home) -> None:
-    """A count that returns above the old one was no new cycle, or one cycle at most.
+    """If the count returns above the old one, at most one cycle was reported.
 
     Case: 410 MB, 260 MB at four polls, 411 MB
     Source: TimSoethout/goodwe-sems-home-assistant PR 76; magico13/ha-emporia-vue 398
@@ -155,7 +155,7 @@ async def test_lower_for_a_while(home: Home) -> None:
 
 
 async def test_old_count_after_the_reset(home: Home) -> None:
-    """One cycle is told, with the count at its end.
+    """One cycle is reported, with the count at its end.
 
     Case: 950 MB, 0 at two polls, 950 MB at three polls, 2 MB, 4 MB
     Source: joyfulhouse/eg4_web_monitor PR 40
@@ -185,7 +185,7 @@ async def test_window_that_slides(home: Home) -> None:
 
 
 async def test_counter_of_32_bits(home: Home) -> None:
-    """A counter that wraps or is full ends no cycle by itself, and a negative one is unknown.
+    """A counter that overflows or is full does not end a cycle by itself, and a negative one is unknown.
 
     Case: 4,294,967,295 at every poll; 2,147,480,000, then -2,147,483,000
     Source: home-assistant/core 31404, 92109; Vaskivskyi/ha-asusrouter 557; StevenLooman/async_upnp_client PR 296
@@ -202,9 +202,9 @@ async def test_counter_of_32_bits(home: Home) -> None:
 
 
 async def test_counter_that_wraps(home: Home) -> None:
-    """A wrap cannot be told from a new cycle: it is told as one, once, and the statistics go on.
+    """An overflow looks like a new cycle: it is reported as one, once, and the statistics continue.
 
-    Case: 4,294,900,000, then 5, 6, 7 MB in mid-cycle
+    Case: 4,294,900,000, then 5, 6, 7 MB in the middle of a cycle
     Source: home-assistant/core 31404; Vaskivskyi/ha-asusrouter 557
     """
     home.use(4294.9)
@@ -217,10 +217,10 @@ async def test_counter_that_wraps(home: Home) -> None:
 
 
 async def test_units_for_people(home: Home) -> None:
-    """The count goes on: 1.01 GB are more than 999 MB.
+    """The count continues: 1.01 GB is more than 999 MB.
 
     Case: `"950 MB"`, `"999 MB"`, `"1.01 GB"`, `"1.02 GB"`, then 1,030,000,000
-    Source: developer.cisco.com, SD-WAN, Get Device Data Usage; neighbours of myTselection/telenet_telemeter 6
+    Source: developer.cisco.com, SD-WAN, Get Device Data Usage; similar to myTselection/telenet_telemeter 6
     """
     home.portal.set(ICCID, ctdDataUsage="950 MB")
     await home.start()
@@ -234,7 +234,7 @@ async def test_units_for_people(home: Home) -> None:
 
 
 async def test_no_reading_between_two(home: Home) -> None:
-    """It is unknown, no fall to zero.
+    """The count is unknown, which is not a fall to zero.
 
     Case: -1 or null between two readings
     Source: jkaberg/hass-byd-vehicle PR 148; skodaconnect/homeassistant-skodaconnect 298; homeassistant-myskoda PR 827
@@ -252,7 +252,7 @@ async def test_no_reading_between_two(home: Home) -> None:
 
 
 async def test_fall_over_a_null(home: Home) -> None:
-    """A cycle that ends while nothing is reported is told when it is seen.
+    """A cycle that ends while the usage is unknown is reported when the new count is read.
 
     Case: 300 MB, null, 2 MB
     Source: home-assistant/core PR 20933
@@ -268,7 +268,7 @@ async def test_fall_over_a_null(home: Home) -> None:
 
 
 async def test_empty_list_at_the_start_of_a_cycle(home: Home) -> None:
-    """The cycle ended with 300 MB, and the sum of all SIMs is without them.
+    """The cycle ended with 300 MB, and the total of all SIMs does not include them.
 
     Case: 300 MB, `[]`, 2 MB
     Source: homeassistant_veolia 9; docs/api.md, A5 `empty_array`
@@ -288,9 +288,9 @@ async def test_empty_list_at_the_start_of_a_cycle(home: Home) -> None:
 
 
 async def test_fall_of_other_counters(home: Home) -> None:
-    """A small correction of them is no new cycle either.
+    """A small correction of other counters is not a new cycle either.
 
-    Case: the number of SMS falls by one, the data go on
+    Case: the number of SMS falls by one, the data continues
     Source: home-assistant/core 162935
     """
     home.portal.set(ICCID, ctdDataUsage=300 * MB, ctdSMSUsage=40, ctdVoiceUsage=600)
@@ -307,9 +307,9 @@ async def test_fall_of_other_counters(home: Home) -> None:
 
 
 async def test_cycle_ends_while_unloaded(home: Home) -> None:
-    """The end of the cycle is told at the next start, once.
+    """The end of the cycle is reported once, after the account is loaded.
 
-    Case: the account is unloaded; at the start the counters are lower
+    Case: the account is unloaded; when it is loaded, the counters are lower
     Source: home-assistant/core PR 20933
     """
     home.use(300)
@@ -326,9 +326,9 @@ async def test_cycle_ends_while_unloaded(home: Home) -> None:
 
 
 async def test_device_and_status_change_while_unloaded(home: Home) -> None:
-    """Both are told at the next start, once.
+    """Both are reported once, after the account is loaded.
 
-    Case: at the start the SIM is in another device and has another status
+    Case: when the account is loaded, the SIM is in another device and has another status
     Source: home-assistant/core PR 20933
     """
     home.portal.set(ICCID, imei="352099001761481")
@@ -344,7 +344,7 @@ async def test_device_and_status_change_while_unloaded(home: Home) -> None:
 
 
 async def test_reload_between_the_two_readings(home: Home) -> None:
-    """The cycle is told once, also when the second reading comes after a restart.
+    """The cycle is reported once, even if the second reading comes after a restart.
 
     Case: 410 MB, 0, restart, 0, 1 MB
     Source: home-assistant/core PR 20933; home-assistant/core 182493
@@ -362,9 +362,9 @@ async def test_reload_between_the_two_readings(home: Home) -> None:
 
 @pytest.mark.parametrize("stored", [4_294_967_295, 9_200_000_000_000_000_000])
 async def test_bad_value_on_the_disk(home: Home, hass_storage: dict[str, Any], stored: int) -> None:
-    """The right value is shown at the first poll, and no cycle ends with the bad one.
+    """The right value is shown at the first poll, and no cycle ends with the wrong one.
 
-    Case: an earlier release has stored a number that stands for nothing
+    Case: an earlier release has stored a number that means "no reading"
     Source: its-me-prash/vwgroup-connect-ha PR 1159
     """
     home.use(120)
@@ -381,9 +381,9 @@ async def test_bad_value_on_the_disk(home: Home, hass_storage: dict[str, Any], s
 
 
 async def test_pages_at_the_end_of_a_cycle(home: Home) -> None:
-    """The cycle is told when the portal is well again.
+    """The cycle is reported when the portal works again.
 
-    Case: the portal is down over the end of a cycle
+    Case: the portal is down at the end of a cycle
     Source: home-assistant/core PR 20933; hass-WEM-Portal 68
     """
     home.use(300)
@@ -421,7 +421,7 @@ async def test_portal_has_another_zone(home: Home) -> None:
 async def test_records_a_day_late(home: Home) -> None:
     """No overage is projected until the counter has started over, and the cycle ends with the last count.
 
-    Case: on the 2nd at 18:00 the counter of the old cycle, which has grown until then, starts over
+    Case: the counter of the old cycle keeps growing, and starts over on the 2nd at 18:00
     Source: Twilio, SIM UsageRecords
     """
     home.freezer.move_to("2026-10-31 20:00:00+00:00")
@@ -439,7 +439,7 @@ async def test_records_a_day_late(home: Home) -> None:
 
 
 async def test_no_alarm_in_the_first_days(home: Home) -> None:
-    """The usage of a counter that started over is projected again.
+    """Usage is projected again once the counter has started over.
 
     Case: the counter starts over at the beginning of the cycle, and grows too fast for the plan
     Source: vscode 264320; callmeter 6
@@ -459,9 +459,9 @@ async def test_no_alarm_in_the_first_days(home: Home) -> None:
     ("quantity", "unit"), [("0", "GB"), ("-1", "GB"), ("Unlimited", "GB"), (None, "GB"), ("1", "")]
 )
 async def test_plan_without_a_limit(home: Home, quantity: str | None, unit: str) -> None:
-    """There is nothing to be over or to remain; the usage goes on.
+    """There is no overage and nothing remaining. The usage is still shown.
 
-    Case: a plan without a limit is 0, -1, a word or null
+    Case: for a plan without a limit, the allowance is 0, -1, a word or null
     Source: robert-alfaro/xfinity-usage 3; home-assistant/core 12953; hiddify/hiddify-app PR 1988; python-hologram-api
     """
     home.portal.set(ICCID, dataquantity=quantity, datasize=unit)

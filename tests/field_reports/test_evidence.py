@@ -33,9 +33,9 @@ def used(home: Home) -> Home:
 @pytest.mark.parametrize("status", [403, 405, 501, 401, 200])
 @pytest.mark.parametrize("where", ["*", "ctdUsage", "GetDevice", "sessionInfo"])
 async def test_page_for_one_poll(used: Home, where: str, status: int) -> None:
-    """Everything is back with the next poll: a route that has worked is not refused by one page.
+    """The data is back at the next poll. One page does not make a working route refused.
 
-    Case: one poll in which every request, or one route alone, is answered with a page
+    Case: in one poll, every request or one route is answered with a page
     Source: home-assistant/core 152205; hass-WEM-Portal 68
     """
     await used.start()
@@ -60,7 +60,7 @@ async def test_page_for_one_poll(used: Home, where: str, status: int) -> None:
 async def test_reload_after_pages(used: Home) -> None:
     """A reload brings the data back.
 
-    Case: pages in place of the usage, then a reload of the account
+    Case: pages instead of the usage, then a reload of the account
     Source: home-assistant/core 152205; hass-WEM-Portal 68
     """
     await used.start()
@@ -74,9 +74,9 @@ async def test_reload_after_pages(used: Home) -> None:
 
 
 async def test_gateway_of_one_route(used: Home) -> None:
-    """The rest stays available, nothing is told, and no error is logged for it.
+    """The rest stays available. There is no event and no error in the log.
 
-    Case: the usage alone is answered 504 with a page, now and then
+    Case: only the usage is sometimes answered with 504 and a page
     Source: cjaliaga/home-assistant-aquarea 134 and 128
     """
     await used.start()
@@ -99,9 +99,9 @@ async def test_gateway_of_one_route(used: Home) -> None:
     ],
 )
 async def test_text_in_place_of_a_status(home: Home, answer: Answer) -> None:
-    """It is no status, and no change is told.
+    """This is not a status, and no change is reported.
 
-    Case: `getStatus` is answered 200 with a page or a sentence
+    Case: `getStatus` is answered with 200 and a page or a sentence
     Source: TecharoHQ/anubis 473; hubmapconsortium/portal-ui 1854
     """
     home.portal.set(ICCID, status=None)
@@ -118,10 +118,10 @@ async def test_text_in_place_of_a_status(home: Home, answer: Answer) -> None:
 
 
 async def test_part_that_always_fails(used: Home) -> None:
-    """It is asked more and more seldom, and the rest as often as before.
+    """It is requested less and less often. Everything else is read as often as before.
 
-    Case: `sessionInfo` always answers 500
-    Source: tried against a portal of other habits
+    Case: `sessionInfo` is always answered with 500
+    Source: our own trial with an unusual test portal
     """
     used.portal.always("sessionInfo", says({}, status=500))
     await used.start()
@@ -134,7 +134,7 @@ async def test_part_that_always_fails(used: Home) -> None:
 
 
 async def test_part_that_never_answers(used: Home) -> None:
-    """The parts that came are shown, and the queue does not grow.
+    """The parts that were received are shown, and the queue does not grow.
 
     Case: `sessionInfo` is never answered
     Source: home-assistant/core PR 40540; jdejaegh/irm-kmi-ha 23
@@ -155,7 +155,7 @@ async def test_part_that_never_answers(used: Home) -> None:
 async def test_connection_closed_in_a_poll(used: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SIM stays available, and no warning is logged.
 
-    Case: a connection that was kept is closed without a byte just as a poll uses it
+    Case: an idle connection is closed without a byte at the moment a poll uses it
     Source: home-assistant/core 85415; StevenLooman/async_upnp_client PR 93
     """
     monkeypatch.setattr("custom_components.iot_portal.api.client.READ_ATTEMPTS", 2)
@@ -171,7 +171,7 @@ async def test_connection_closed_in_a_poll(used: Home, monkeypatch: pytest.Monke
 
 
 async def test_sim_that_has_run_out(used: Home) -> None:
-    """Its usage is unavailable, nothing else is, and no route is called refused.
+    """Only its usage is unavailable, and no route counts as refused.
 
     Case: the usage of one SIM is refused with 422 because of its own state
     Source: 1NCE, SIM usage OpenAPI
@@ -190,7 +190,7 @@ async def test_sim_that_has_run_out(used: Home) -> None:
 
 @pytest.mark.parametrize("status", [403, 401, 400, 404, 405, 501, 200])
 async def test_page_at_the_log_in(used: Home, status: int) -> None:
-    """It is tried again later, and no new secret is asked for.
+    """The log-in is tried again later, and the user is not asked for a new secret.
 
     Case: the token is refused, then `Login` is answered with a page once
     Source: HA_VAG-EU-Data-Act 52; ha-harvia-sauna 8
@@ -212,7 +212,7 @@ async def test_page_at_the_log_in(used: Home, status: int) -> None:
 async def test_page_at_the_first_log_in(used: Home, status: int) -> None:
     """Home Assistant tries again by itself.
 
-    Case: at the start of Home Assistant `Login` is answered with a page
+    Case: when Home Assistant starts, `Login` is answered with a page
     Source: HA_VAG-EU-Data-Act 52; ha-harvia-sauna 8
     """
     used.portal.always("Login", page(status))
@@ -228,9 +228,9 @@ async def test_page_at_the_first_log_in(used: Home, status: int) -> None:
 
 @pytest.mark.parametrize("answer", [says({}, status=401), raw("", status=401), raw("", status=403)])
 async def test_maintenance_with_bare_401(used: Home, answer: Answer) -> None:
-    """No new secret is asked for, and the data come back by themselves.
+    """The user is not asked for a new secret, and the data comes back by itself.
 
-    Case: during maintenance everything is answered with a bare 401 for 40 minutes
+    Case: during maintenance, everything is answered with a bare 401 for 40 minutes
     Source: home-assistant/core PR 91228 and PR 92399; owncloud/client 3836
     """
     await used.start()
@@ -248,7 +248,7 @@ async def test_maintenance_with_bare_401(used: Home, answer: Answer) -> None:
 
 
 async def test_bare_401_that_lasts(used: Home) -> None:
-    """A refusal that has repeated for long is believed: a new secret is asked for.
+    """A refusal that repeats for a long time is believed: the user is asked for a new secret.
 
     Case: `Login` is answered with a bare 401 for half a day
     Source: home-assistant/core PR 91228
@@ -263,9 +263,9 @@ async def test_bare_401_that_lasts(used: Home) -> None:
 
 
 async def test_portal_refuses_the_secret(used: Home) -> None:
-    """The portal's own word is believed at once.
+    """An error code of the portal is believed at once.
 
-    Case: `Login` is answered 401 with the code of invalid credentials
+    Case: `Login` is answered with 401 and the code for invalid credentials
     Source: docs/api.md, Errors
     """
     await used.start()
@@ -277,9 +277,9 @@ async def test_portal_refuses_the_secret(used: Home) -> None:
 
 
 async def test_quota_said_with_401(used: Home) -> None:
-    """No new secret is asked for, logging in does not become a storm, and the data come back by themselves.
+    """The user is not asked for a new secret, log-ins do not pile up, and the data comes back by itself.
 
-    Case: over the daily quota each read is answered 401, under fresh tokens too, while `Login` works
+    Case: above the daily quota every read is answered with 401, even with new tokens; `Login` works
     Source: OpenWonderLabs/SwitchBotAPI 144; CDCgov/trusted-intermediary 1552
     """
     await used.start(ICCID, OTHER_ICCID)
@@ -298,9 +298,9 @@ async def test_quota_said_with_401(used: Home) -> None:
 
 
 async def test_fresh_token_is_not_valid_yet(used: Home) -> None:
-    """Nothing is asked of the user, and the next poll reads.
+    """The user is not asked for anything, and the next poll works.
 
-    Case: for some seconds after a log-in the new token is refused
+    Case: for some seconds after a log-in, the new token is refused
     Source: hexclave/hexclave PR 1771; Azure/azure-mobile-apps-js-client 270; jamesremuscat/pyze PR 58
     """
     await used.start()
@@ -315,9 +315,9 @@ async def test_fresh_token_is_not_valid_yet(used: Home) -> None:
 
 
 async def test_401_for_one_sim(used: Home) -> None:
-    """Only this part of this SIM is unavailable, and it is asked more seldom.
+    """Only this part of this SIM is unavailable, and it is requested less often.
 
-    Case: the usage of one SIM is answered 401, after a new log-in again; everything else works
+    Case: the usage of one SIM is answered with 401, even after a new log-in; everything else works
     Source: patricktr/NoLongerEvil-HomeAssistant PR 9
     """
     await used.start(OTHER_ICCID, ICCID)
@@ -335,9 +335,9 @@ async def test_401_for_one_sim(used: Home) -> None:
     "said", [OVER, {"data": {"error": "Invalid token"}}, {"success": False, "error": "expired"}]
 )
 async def test_expired_token_said_with_200(used: Home, said: dict[str, Any]) -> None:
-    """The SIM is neither gone nor empty, and the next poll reads.
+    """The SIM is neither gone nor empty, and the next poll works.
 
-    Case: a read is answered 200 with a text that the session is over
+    Case: a read is answered with 200 and a text that the session has expired
     Source: HenriqueCaires/ZabbixApi PR 49
     """
     await used.start()
@@ -354,9 +354,9 @@ async def test_expired_token_said_with_200(used: Home, said: dict[str, Any]) -> 
 
 
 async def test_session_stays_over(used: Home) -> None:
-    """A new log-in is tried, and the SIM is not called gone meanwhile.
+    """The client logs in again, and the SIM does not count as gone meanwhile.
 
-    Case: every read is answered 200 with a text that the session is over, until a new log-in
+    Case: every read is answered with 200 and a text that the session has expired, until a new log-in
     Source: HenriqueCaires/ZabbixApi PR 49; directus/v8-archive 1054
     """
     await used.start()
@@ -381,9 +381,9 @@ async def test_session_stays_over(used: Home) -> None:
     ],
 )
 async def test_expired_token_said_with_500(used: Home, answer: Answer) -> None:
-    """A new log-in is tried once, and the data come back without a reload.
+    """The client logs in again once, and the data comes back without a reload.
 
-    Case: reads under an old token are answered 500 with a text or a page about the token or the session
+    Case: reads with an old token are answered with 500 and a text or a page about the token or the session
     Source: directus/v8-archive 1054; ilios/ilios 904
     """
     await used.start()
@@ -401,7 +401,7 @@ async def test_expired_token_said_with_500(used: Home, answer: Answer) -> None:
 async def test_write_with_an_expired_token(used: Home) -> None:
     """The write is not sent a second time.
 
-    Case: `SendSMS` under an old token is answered 500 with a text about the token
+    Case: `SendSMS` with an old token is answered with 500 and a text about the token
     Source: directus/v8-archive 1054; ilios/ilios 904
     """
     await used.start()
@@ -415,7 +415,7 @@ async def test_write_with_an_expired_token(used: Home) -> None:
 
 
 async def test_redirect_to_a_page(used: Home) -> None:
-    """No page becomes a value, and the next poll reads.
+    """No page becomes a value, and the next poll works.
 
     Case: reads are redirected to a log-in page for a while
     Source: VirtoCommerce/vc-platform PR 3093; MarkUsProject/Markus 764
@@ -435,9 +435,9 @@ async def test_redirect_to_a_page(used: Home) -> None:
 
 @pytest.mark.parametrize("status", [200, 403, 400])
 async def test_account_is_locked(used: Home, status: int) -> None:
-    """No new secret is asked for, the portal is knocked at ever more seldom, and it ends by itself.
+    """The user is not asked for a new secret, log-ins are tried less and less often, and it recovers by itself.
 
-    Case: `Login` is answered that the account is locked for a day, without a code that we know
+    Case: `Login` is answered that the account is locked for a day, without a known code
     Source: home-assistant/core 176831 and PR 142874; oyvindwe/connectlife-ha 224
     """
     await used.start()
@@ -460,7 +460,7 @@ async def test_account_is_locked(used: Home, status: int) -> None:
 async def test_limit_while_an_account_is_added(home: Home) -> None:
     """The form says that there were too many requests, not that the credentials are wrong.
 
-    Case: the log-in is answered 429
+    Case: the log-in is answered with 429
     Source: home-assistant/core 146416
     """
     home.portal.always("Login", says({"errorCode": "40000029"}, status=429, Retry_After="7200"))
@@ -484,7 +484,7 @@ async def test_limit_while_an_account_is_added(home: Home) -> None:
 
 @pytest.mark.parametrize("status", [404, 200])
 async def test_sim_is_not_gone_after_pages(used: Home, status: int) -> None:
-    """The SIM is not called gone while the portal answers with pages.
+    """The SIM does not count as gone while the portal answers with pages.
 
     Case: every read of a SIM is answered with a page for two polls
     Source: home-assistant/core 152205; hass-WEM-Portal 68
@@ -503,9 +503,9 @@ async def test_sim_is_not_gone_after_pages(used: Home, status: int) -> None:
 
 
 async def test_answers_of_another_account(used: Home) -> None:
-    """They are no data: nothing of a stranger is shown or told, and the own values come back.
+    """They are ignored. No data of other people is shown or reported, and the own values come back.
 
-    Case: for some polls the answers, well-formed, belong to other people's SIMs
+    Case: for some polls, the well-formed answers are about other people's SIMs
     Source: home-assistant/core 181420
     """
     stranger = "8931080000000007777"
@@ -548,7 +548,7 @@ async def test_answers_of_another_account(used: Home) -> None:
 async def test_unknown_sim_is_not_added(home: Home, said: Any) -> None:
     """The SIM is not found, so it is not added.
 
-    Case: in the dialog every read is answered 200 with "ICCID not found", an error, nothing, nulls, or about another SIM
+    Case: in the dialog every read is answered with 200 and "ICCID not found", an error, nothing, nulls, or another SIM
     Source: WindowsDevicePortalWrapper 129; eSIM-Tools PR 60; cordova-plugin-sim 30
     """
     await home.start(OTHER_ICCID)
@@ -566,7 +566,7 @@ async def test_unknown_sim_is_not_added(home: Home, said: Any) -> None:
 async def test_page_after_an_sms(home: Home) -> None:
     """The action says that the outcome is unknown, and so does the event.
 
-    Case: `SendSMS` is answered 200 with a page
+    Case: `SendSMS` is answered with 200 and a page
     Source: ZTE_API_and_Hack 2, 3; textbelt 44
     """
     await home.start()
@@ -580,9 +580,9 @@ async def test_page_after_an_sms(home: Home) -> None:
 
 
 async def test_ok_after_an_sms(home: Home) -> None:
-    """The SMS is sent, and nobody asks for an SMS with the id "OK".
+    """The SMS counts as sent, and no SMS with the ID "OK" is requested.
 
-    Case: `SendSMS` is answered `OK`
+    Case: `SendSMS` is answered with `OK`
     Source: ZTE_API_and_Hack 2, 3; textbelt 44
     """
     await home.start()
@@ -602,8 +602,8 @@ async def test_ok_after_an_sms(home: Home) -> None:
 async def test_error_after_an_sms(home: Home, answer: Any) -> None:
     """The action does not say that the SMS was sent.
 
-    Case: `SendSMS` is answered 200 `{"status": "error"}`, `{"success": 0}`, `{"error": ...}`
-    Source: neighbours of ZTE_API_and_Hack 2, 3 and WindowsDevicePortalWrapper 129
+    Case: `SendSMS` is answered with 200 and `{"status": "error"}`, `{"success": 0}` or `{"error": ...}`
+    Source: similar to ZTE_API_and_Hack 2, 3 and WindowsDevicePortalWrapper 129
     """
     await home.start()
     home.portal.always("SendSMS", says(answer))
@@ -615,7 +615,7 @@ async def test_error_after_an_sms(home: Home, answer: Any) -> None:
 async def test_page_after_a_status_request(home: Home) -> None:
     """The action says that the outcome is unknown.
 
-    Case: `RequestStatusChange` is answered 200 with a page
+    Case: `RequestStatusChange` is answered with 200 and a page
     Source: ZTE_API_and_Hack 2, 3; textbelt 44
     """
     await home.start()
@@ -626,7 +626,7 @@ async def test_page_after_a_status_request(home: Home) -> None:
 
 
 async def test_pause_until_a_date_without_zone_in_polls(home: Home) -> None:
-    """Polls, actions and dialogs go on without a traceback.
+    """Polls, actions and dialogs continue without a traceback.
 
     Case: `Retry-After` with a date that ends in `-0000`
     Source: docling PR 3786; pydantic-ai 7677
@@ -647,7 +647,7 @@ async def test_pause_until_a_date_without_zone_in_polls(home: Home) -> None:
 
 
 async def test_word_for_everything(home: Home) -> None:
-    """Nothing is logged as an error of ours, whatever comes.
+    """None of them causes an error of ours in the log.
 
     Case: each route in turn is answered with each odd body
     Source: home-assistant/core 179668; BassXT/buderus 7; binsentsu/home-assistant-solaredge-modbus 379

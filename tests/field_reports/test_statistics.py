@@ -45,7 +45,7 @@ def home(now: None, recorder_mock: Recorder, home: Home) -> Home:
     ids=["zero", "correction", "older answer", "new cycle", "null"],
 )
 async def test_statistics(home: Home, readings: tuple[float | None, ...], total: float) -> None:
-    """Long-term statistics count nothing anew that was counted before.
+    """Long-term statistics do not count anything twice.
 
     Case: 410 MB, then 0, 409.9 MB, 300 MB or null, then 415 MB
     Source: home-assistant/core 182493, 162935; meinvodafone 6; TimSoethout/goodwe-sems-home-assistant PR 76

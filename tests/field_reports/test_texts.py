@@ -39,8 +39,8 @@ def is_one_line(text: str) -> bool:
 async def test_text_in_a_state(home: Home, text: str) -> None:
     """It is shown in one line that fits.
 
-    Case: a plan, a customer, a label with line breaks, control characters, 5,000 letters
-    Source: tried against a portal of other habits; home-assistant/core 170101
+    Case: a plan, a customer or a label with line breaks, control characters or 5,000 letters
+    Source: our own trial with an unusual test portal; home-assistant/core 170101
     """
     home.portal.set(ICCID, ratePlan=text, customer=text, communicationPlan=text)
     await home.start()
@@ -56,10 +56,10 @@ async def test_text_in_a_state(home: Home, text: str) -> None:
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 async def test_text_in_a_label(home: Home, text: str) -> None:
-    """A SIM is named by one line of bounded length.
+    """The name of the SIM is one line of limited length.
 
-    Case: a `deviceID` with a blank line, an image, a heading in it
-    Source: tried against a portal of other habits
+    Case: a `deviceID` with a blank line, an image or a heading in it
+    Source: our own trial with an unusual test portal
     """
     await home.start(OTHER_ICCID)
     home.portal.set(ICCID, deviceID=text)
@@ -75,10 +75,10 @@ async def test_text_in_a_label(home: Home, text: str) -> None:
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 async def test_text_in_an_error(home: Home, text: str) -> None:
-    """It is one line in the log and in the error that a person sees.
+    """It is one line, both in the log and in the error that the user sees.
 
-    Case: the portal's text of an error with line breaks, control characters, 5,000 letters
-    Source: tried against a portal of other habits
+    Case: the portal's text of an error with line breaks, control characters or 5,000 letters
+    Source: our own trial with an unusual test portal
     """
     await home.start()
     said = says({"errorMessage": text, "errorCode": "30000001"}, status=500)
@@ -96,10 +96,10 @@ async def test_text_in_an_error(home: Home, text: str) -> None:
     "text", ["Hello\nworld", "a" * 900_000, "Fire \ud83d", "\x00\x01", "{{ 1 / 0 }}"]
 )
 async def test_text_of_an_sms(home: Home, hass_storage: dict[str, Any], text: str) -> None:
-    """The event is one that Home Assistant can keep.
+    """Home Assistant can store the event.
 
-    Case: an SMS of 900 kB, with half an emoji, with a NUL
-    Source: tried against a portal of other habits; home-assistant/core 170101 and PR 172545; core 75621
+    Case: an SMS of 900 kB, with half an emoji, or with a NUL
+    Source: our own trial with an unusual test portal; home-assistant/core 170101 and PR 172545; core 75621
     """
     await home.start(options={"watch_sms": True})
     home.portal.sms["4711"] = {"iccid": ICCID, "msgType": "MO", "messageText": text}
@@ -115,9 +115,9 @@ async def test_text_of_an_sms(home: Home, hass_storage: dict[str, Any], text: st
 
 
 async def test_charset_that_nobody_knows(home: Home) -> None:
-    """Nothing is logged as an error, and nothing is told.
+    """No error is logged, and nothing is reported.
 
-    Case: the answers of one poll declare a charset that nobody knows
+    Case: the answers of one poll declare an unknown charset
     Source: razem-io/ha-bayrol-cloud 28; mollie/mollie-api-python PR 64
     """
     await home.start()

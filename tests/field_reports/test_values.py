@@ -29,9 +29,9 @@ async def read_all(home: Home, **readings: list[Any]) -> None:
 
 @pytest.mark.parametrize("nothing", [ZEROS, "n/a", None, "", "--", "999999999999999"])
 async def test_device_that_is_no_device(home: Home, nothing: str | None) -> None:
-    """A placeholder is no move to another device, nor is the way back.
+    """A placeholder is not a move to another device, and neither is the return of the IMEI.
 
-    Case: the IMEI becomes `"000000000000000"` and back
+    Case: the IMEI becomes `"000000000000000"` and then returns
     Source: free-ran-ue PR 290; gtplib PR 49
     """
     home.portal.set(ICCID, imei=IMEI)
@@ -44,7 +44,7 @@ async def test_device_that_is_no_device(home: Home, nothing: str | None) -> None
 
 
 async def test_move_over_a_null(home: Home) -> None:
-    """A move to another device is told once, against the last known device.
+    """A move to another device is reported once, compared with the last known device.
 
     Case: IMEI A, null, B
     Source: home-assistant/core PR 20933
@@ -60,9 +60,9 @@ async def test_move_over_a_null(home: Home) -> None:
 
 
 async def test_one_device_in_other_spellings(home: Home) -> None:
-    """The first 14 digits are the device; the check digit, a 0 for it and the software version are not.
+    """The first 14 digits identify the device, whatever follows them.
 
-    Case: 15 digits with the check digit or 0, 16 with the software version, 14 without either
+    Case: 15 digits with the check digit or 0, 16 with the software version, 14 with neither
     Source: wmnsk/go-gtp PR 178; CAMARA Mobile Device Identifier API; gtplib PR 49
     """
     home.portal.set(ICCID, imei=IMEI)
@@ -77,7 +77,7 @@ async def test_one_device_in_other_spellings(home: Home) -> None:
 async def test_imei_as_a_number(home: Home) -> None:
     """It is the same device, or unknown.
 
-    Case: identities come as JSON numbers, a leading zero is lost
+    Case: identities are JSON numbers, so a leading zero is lost
     Source: universam1/iSpindel 111; dralshehri/luhncheck 3
     """
     home.portal.set(ICCID, imei="012345678901234")
@@ -102,9 +102,9 @@ async def test_imei_as_a_number(home: Home) -> None:
     ],
 )
 async def test_pasted_iccid(home: Home, typed: str) -> None:
-    """It is taken, and it is one card.
+    """It is accepted, and it is one card.
 
-    Case: an ICCID as a modem prints it, with a trailing `F`, or as a card prints it, in groups
+    Case: an ICCID as a modem prints it, with a trailing `F`, or as it is printed on a card, in groups
     Source: openpilot PR 38021, 38735; ostelco PR 579
     """
     await home.start(OTHER_ICCID)
@@ -117,7 +117,7 @@ async def test_pasted_iccid(home: Home, typed: str) -> None:
 async def test_several_pasted_iccids(home: Home) -> None:
     """Each line is a card.
 
-    Case: several ICCIDs in groups, one a line
+    Case: several ICCIDs in groups, one in each line
     Source: openpilot PR 38021, 38735; ostelco PR 579
     """
     await home.start(OTHER_ICCID)
@@ -139,7 +139,7 @@ def check_digit(digits: str) -> int:
 async def test_card_that_is_there_already(home: Home, filler: str) -> None:
     """It is not added a second time.
 
-    Case: a SIM is there under 19 digits; its 20 digits are added, and the portal answers with the 19
+    Case: a SIM was added with 19 digits; its 20 digits are entered, and the portal answers with the 19
     Source: ubxlib 48; emnify schema
     """
     await home.start()
@@ -152,9 +152,9 @@ async def test_card_that_is_there_already(home: Home, filler: str) -> None:
 
 
 async def test_letters_in_an_iccid(home: Home) -> None:
-    """It is taken once, or refused with a reason, and never twice.
+    """It is accepted once, or refused with a reason, and never added twice.
 
-    Case: a letter in the middle of an ICCID, in capitals or not
+    Case: a letter in the middle of an ICCID, in upper or lower case
     Source: bifravst/e118-iin-list 65
     """
     letters = "898604B7192271001234"
@@ -192,9 +192,9 @@ async def test_word_that_means_activated(home: Home, word: str) -> None:
     "word", ["READY", "Suspended", "WINTER_SLEEP", "Activo", "Deactivating", "6"]
 )
 async def test_other_word(home: Home, word: str) -> None:
-    """It is shown as it is, and nothing is logged as an error.
+    """It is shown as it is, and no error is logged.
 
-    Case: words of other networks, transitional ones, numbers
+    Case: statuses of other networks, transitional ones, numbers
     Source: Telnyx, SIM lifecycle; Twilio Super SIM; BassXT/buderus 7; npm m2m-status; developer.tuya.com
     """
     home.portal.set(ICCID, status=word)
@@ -208,9 +208,9 @@ async def test_other_word(home: Home, word: str) -> None:
 
 @pytest.mark.parametrize("word", ["--", "N/A", "null", "", None])
 async def test_placeholder_for_a_status(home: Home, word: str | None) -> None:
-    """It is no change of status, nor is the way back.
+    """A placeholder is not a change of status, and neither is the return of the status.
 
-    Case: the status becomes `--` and back
+    Case: the status becomes `--` and then returns
     Source: Philra94/homeassistant-hoymiles-cloud PR 13; MarcinG81/SunSynk_HA_Integration PR 7
     """
     await home.start()
@@ -223,7 +223,7 @@ async def test_placeholder_for_a_status(home: Home, word: str | None) -> None:
 
 
 async def test_change_over_a_null(home: Home) -> None:
-    """A change of status is told once, against the last known status.
+    """A change of status is reported once, compared with the last known status.
 
     Case: ACTIVATED, null, DEACTIVATED
     Source: home-assistant/core PR 20933
@@ -239,9 +239,9 @@ async def test_change_over_a_null(home: Home) -> None:
 
 
 async def test_same_status_in_another_spelling(home: Home) -> None:
-    """It is no change of status.
+    """It is not a change of status.
 
-    Case: the usage says `ACTIVATED`, the next answer `activated`
+    Case: the usage has `ACTIVATED`, the next answer `activated`
     Source: npm m2m-status; Telnyx, Soracom, 1NCE and emnify documents
     """
     await home.start()
@@ -265,7 +265,7 @@ async def start_session(home: Home, started: str | None, ended: str | None) -> N
     ["0001-01-01 00:00:00.000+0000", "0000-00-00 00:00:00", "1970-01-01 00:00:00.000+0000"],
 )
 async def test_impossible_end(home: Home, nothing: str) -> None:
-    """It is not shown as the end of the session, and no end is told.
+    """It is not shown as the end of the session, and no end is reported.
 
     Case: `dateSessionEnded: "0001-01-01 00:00:00.000+0000"`
     Source: OSGP PR 926; lorawan-stack 4766; iamkun/dayjs 2069; lbbrhzn/ocpp 1767
@@ -282,9 +282,9 @@ async def test_impossible_end(home: Home, nothing: str) -> None:
 
 @pytest.mark.parametrize("end", ["yesterday", "14/11/2026 12:05", "12:05"])
 async def test_end_that_cannot_be_read(home: Home, end: str) -> None:
-    """Nobody knows whether the session has ended, so it is not shown as going on.
+    """It is unknown whether the session has ended, so it is not shown as open.
 
-    Case: an end in another form
+    Case: an end in another format
     Source: OSGP PR 926; lorawan-stack 4766
     """
     home.portal.set(ICCID, ctdSessionCount=None)
@@ -299,7 +299,7 @@ async def test_end_that_cannot_be_read(home: Home, end: str) -> None:
 async def test_local_time_without_offset(home: Home) -> None:
     """No session starts in the future.
 
-    Case: the portal writes the time of its own zone, without an offset
+    Case: the portal writes the time of its own time zone, without an offset
     Source: Philra94/homeassistant-hoymiles-cloud 15 and PR 16; home-assistant/core 88827; SunStrong-Management/pvs-hass 9
     """
     home.portal.set(ICCID, ctdSessionCount=None)
@@ -313,9 +313,9 @@ async def test_local_time_without_offset(home: Home) -> None:
 
 
 async def test_end_before_the_start(home: Home) -> None:
-    """No end is told that lies before its start.
+    """An end before the start is not reported.
 
-    Case: the end of a session lies an hour before its start
+    Case: the end of a session is an hour before its start
     Source: SAIC-iSmart-API/saic-python-mqtt-gateway PR 211
     """
     home.portal.set(ICCID, ctdSessionCount=None)
@@ -329,7 +329,7 @@ async def test_end_before_the_start(home: Home) -> None:
 async def test_start_days_ahead(home: Home) -> None:
     """It is not shown as a start.
 
-    Case: a session starts three days ahead of now
+    Case: a session starts three days in the future
     Source: SAIC-iSmart-API/saic-python-mqtt-gateway PR 211
     """
     home.portal.set(ICCID, ctdSessionCount=None)
@@ -341,9 +341,9 @@ async def test_start_days_ahead(home: Home) -> None:
 
 
 async def test_start_that_jitters(home: Home) -> None:
-    """It is one session, told once.
+    """It is one session, reported once.
 
-    Case: the start is computed anew at each poll and differs by a second
+    Case: the start is computed again at each poll and differs by a second
     Source: HarvsG/ha-glinet4-integration PR 148; home-assistant/core 101690; astrandb/miele 107
     """
     home.portal.set(ICCID, ctdSessionCount=None)
@@ -356,7 +356,7 @@ async def test_start_that_jitters(home: Home) -> None:
 
 
 async def test_end_known_a_day_late(home: Home) -> None:
-    """The end is told once, with the portal's time.
+    """The end is reported once, with the portal's time.
 
     Case: a session counts as open until its end becomes known 40 hours later
     Source: 1NCE, Get SIM Status
@@ -375,7 +375,7 @@ async def test_end_known_a_day_late(home: Home) -> None:
 
 
 async def test_address_null(home: Home) -> None:
-    """The word is not shown as an address.
+    """The text is not shown as an address.
 
     Case: `"ipAddress": "null"`, `"dateSessionEnded": "null"`
     Source: developer.cisco.com, Get Session Details
@@ -392,9 +392,9 @@ async def test_address_null(home: Home) -> None:
 
 
 async def test_sms_told_once(home: Home) -> None:
-    """An SMS is told once, whatever order or gap the list has, over a restart too.
+    """An SMS is reported once, whatever order or gaps the list has, even across a restart.
 
-    Case: the list turns round, is empty once, is null once
+    Case: the list is in reverse order, empty once, null once
     Source: home-assistant/core 40462; textbee/textbee 159; home-assistant/core 179668
     """
     await home.start(options={"watch_sms": True})
@@ -412,7 +412,7 @@ async def test_sms_told_once(home: Home) -> None:
 
 
 async def test_more_pages_of_sms(home: Home) -> None:
-    """It is said once that there are more than can be read.
+    """The log says once that there are more SMS than can be read.
 
     Case: `{"smsMsgIds": [...], "pageNumber": 1, "lastPage": false}`
     Source: the platform's own paging; firstof9/openevse PR 16 for `"false"`
@@ -427,7 +427,7 @@ async def test_more_pages_of_sms(home: Home) -> None:
 
 
 async def test_one_sms_that_cannot_be_read(home: Home) -> None:
-    """The others are told.
+    """The other SMS are reported.
 
     Case: one SMS of the list is a page, one has no text, one is null
     Source: 4IceG/luci-app-sms-tool-js 9; mrhaav/openwrt 11
@@ -446,9 +446,9 @@ async def test_one_sms_that_cannot_be_read(home: Home) -> None:
 
 
 async def test_status_of_an_sms_in_other_words(home: Home) -> None:
-    """The word is shown, and nothing is logged as an error.
+    """The word is shown, and no error is logged.
 
-    Case: a status of an SMS that is not in the list
+    Case: an unknown status of an SMS
     Source: BassXT/buderus 7; Telnyx, SIM lifecycle
     """
     await home.start()
@@ -484,7 +484,7 @@ async def test_allowance_in_other_units(home: Home) -> None:
 @pytest.mark.parametrize(("plan_unit", "allowance"), [("binary", 2**30), ("decimal", 10**9)])
 @pytest.mark.parametrize("where", ["account", "SIM"])
 async def test_unit_of_a_plan(home: Home, plan_unit: str, allowance: int, where: str) -> None:
-    """The user chooses whether a plan's MB has 1000 x 1000 or 1024 x 1024 bytes, for the account or the SIM.
+    """The user can choose 1000 x 1000 or 1024 x 1024 bytes for a MB of the plan, for the account or the SIM.
 
     Case: a plan of 1 GB
     Source: public clients of the platform divide by 1024 x 1024; Soracom and Olivia Wireless documents
@@ -500,7 +500,7 @@ async def test_unit_of_a_plan(home: Home, plan_unit: str, allowance: int, where:
 
 @pytest.mark.parametrize(("days", "projected_overage"), [(28, "off"), (None, "on")])
 async def test_plan_of_days(home: Home, days: int | None, projected_overage: str) -> None:
-    """A cycle can have 28 or 30 days from a date, and the projected usage follows it.
+    """A cycle can have 28 or 30 days from a date, and the projected usage uses it.
 
     Case: a plan of 28 days, which began on 20 October
     Source: GrapheneOS os-issue-tracker 6488
@@ -515,10 +515,10 @@ async def test_plan_of_days(home: Home, days: int | None, projected_overage: str
 
 
 async def test_diagnostics_show_no_objects(home: Home) -> None:
-    """Diagnostics show nothing of what a portal put in place of a word.
+    """Diagnostics show nothing of what the portal sent instead of a word.
 
-    Case: an object or digits where a word is shown
-    Source: tried against a portal of other habits
+    Case: an object or digits instead of a word
+    Source: our own trial with an unusual test portal
     """
     from custom_components.iot_portal.diagnostics import (  # noqa: PLC0415  loads much
         async_get_config_entry_diagnostics,
@@ -563,9 +563,9 @@ DEVICES = ("352099001761481", "490154203237518")
 async def test_change_by_turns(
     home: Home, field: str, values: tuple[str, str], event: str, turns: list[int]
 ) -> None:
-    """A change is told once, however often an old answer comes between.
+    """A change is reported once, however often an old answer comes in between.
 
-    Case: status or IMEI A, B, A, B from servers of different age
+    Case: status or IMEI A, B, A, B from servers with different data
     Source: andreadegiovine/homeassistant-stellantis-vehicles 488 and PR 492; Hyundai-Kia-Connect/kia_uvo 931
     """
     home.portal.set(ICCID, **{field: values[0]})
@@ -579,10 +579,10 @@ async def test_change_by_turns(
 
 
 async def test_changes_are_told_at_once(home: Home) -> None:
-    """A change to a value that was not just left is told with the poll that reads it.
+    """A change is reported by the poll that reads it, unless it undoes the last change.
 
     Case: ACTIVATED, DEACTIVATED, RETIRED, and a day later ACTIVATED
-    Source: neighbour of andreadegiovine/homeassistant-stellantis-vehicles 488
+    Source: similar to andreadegiovine/homeassistant-stellantis-vehicles 488
     """
     await home.start()
 
@@ -593,10 +593,10 @@ async def test_changes_are_told_at_once(home: Home) -> None:
 
 
 async def test_change_that_is_taken_back(home: Home) -> None:
-    """It is told too, with the second reading; over a restart as well.
+    """A change back is reported with the second reading, even across a restart.
 
-    Case: ACTIVATED, DEACTIVATED, and for good ACTIVATED
-    Source: neighbour of andreadegiovine/homeassistant-stellantis-vehicles 488
+    Case: ACTIVATED, DEACTIVATED, then permanently ACTIVATED
+    Source: similar to andreadegiovine/homeassistant-stellantis-vehicles 488
     """
     await home.start()
     home.portal.set(ICCID, status="DEACTIVATED")
@@ -610,10 +610,10 @@ async def test_change_that_is_taken_back(home: Home) -> None:
 
 
 async def test_usage_behind_a_requested_status(home: Home) -> None:
-    """The request is confirmed at once, and the old status in the usage is no change.
+    """The request is confirmed at once, and the old status in the usage is not a change.
 
-    Case: a status is requested and there, while the usage reports the old one once more
-    Source: neighbour of Hyundai-Kia-Connect/kia_uvo 931
+    Case: a requested status is in effect, while the usage reports the old one once more
+    Source: similar to Hyundai-Kia-Connect/kia_uvo 931
     """
     await home.start()
     home.portal.set(ICCID, status="DEACTIVATED")
@@ -630,9 +630,9 @@ async def test_usage_behind_a_requested_status(home: Home) -> None:
 
 
 async def test_one_number_in_other_spellings(home: Home) -> None:
-    """It is shown in one way, and nothing is told.
+    """It is always shown in the same way, and nothing is reported.
 
-    Case: `447700900123`, `+44 7700 900123`, `00447700900123` in polls one after the other
+    Case: `447700900123`, `+44 7700 900123` and `00447700900123` in successive polls
     Source: OpenMobileAlliance/OMA_LwM2M_for_Developers 148; catamphetamine/libphonenumber-js 185; jlippold/WifiSMS 19
     """
     home.portal.set(ICCID, msisdn="447700900123")
@@ -647,7 +647,7 @@ async def test_one_number_in_other_spellings(home: Home) -> None:
 
 
 async def test_plan_that_contradicts_itself(home: Home) -> None:
-    """The fields count, and the user can say otherwise.
+    """The fields are used, and the user can set another allowance.
 
     Case: `ratePlan: "10 MB/Month"`, `dataquantity: "10000"`, `datasize: "MB"`
     Source: developer.tuya.com, Query IoT SIM Card Data
@@ -667,9 +667,9 @@ async def test_plan_that_contradicts_itself(home: Home) -> None:
 
 
 async def test_field_that_is_gone_for_a_day(home: Home) -> None:
-    """It is unknown meanwhile, nothing is told, and then it goes on.
+    """It is unknown meanwhile, nothing is reported, and then it continues.
 
-    Case: after a release of the portal `ctdDataUsage` is called otherwise, for a day
+    Case: after an update of the portal, `ctdDataUsage` has another name for a day
     Source: home-assistant/core 54888
     """
     home.use(300)
@@ -689,10 +689,10 @@ async def test_field_that_is_gone_for_a_day(home: Home) -> None:
 
 
 async def test_list_of_sms_that_cannot_be_read(home: Home) -> None:
-    """What was there before is not told as new when the list can be read.
+    """SMS from before are not reported as new when the list can be read.
 
-    Case: `GetSMSIds` answers `{}` at first, then the list
-    Source: neighbour of home-assistant/core 179668
+    Case: `GetSMSIds` answers with `{}` at first, and then with the list
+    Source: similar to home-assistant/core 179668
     """
     home.portal.sms = {"4711": {"messageText": "old", "msgType": "MO", "iccid": ICCID}}
     home.portal.always("GetSMSIds", says({}))
