@@ -1,1 +1,1 @@
-"""The third leg: inputs that other people met, played by a portal that shares nothing with the client or the mock."""
+"""Problems that other people reported, played by a portal that is independent of the client and the mock."""

@@ -1,4 +1,4 @@
-"""Fixtures: a portal that is scripted answer by answer, the client, and Home Assistant in front of it."""
+"""Fixtures: a portal that a test tells each answer, the client, and Home Assistant in front of it."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever sequence of answers comes, what is told is what happened, and each thing is told once."""
+"""Any sequence of answers: what is reported is what happened, and each event comes once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The blueprints hold beliefs of their own: what they must not do on weak evidence."""
+"""The data cap guard: what it must not do on weak evidence."""
 
 from pathlib import Path
 import shutil

@@ -1,4 +1,4 @@
-"""Odd answers through the client: what it reads of them, and that only its own exceptions leave it."""
+"""Odd answers through the client: what it reads, and that it raises its own exceptions only."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Counters and billing cycles: falls, zeros, gaps, corrections, and what they must not set off."""
+"""Counters and billing cycles: falls, zeros, gaps, corrections, and what they must not cause."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What weak evidence must not do: ask for a secret, call a SIM gone or a route refused, take data away for long."""
+"""Weak evidence must not ask for a secret, make a SIM gone or a route refused, or hide data for long."""
 
 from datetime import timedelta
 import logging

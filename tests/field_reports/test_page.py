@@ -1,4 +1,4 @@
-"""docs/field_reports.md has a row for each test here, with the words of its docstring."""
+"""docs/field_reports.md has a row for each test here, with the text of its docstring."""
 
 import ast
 from collections.abc import Iterator

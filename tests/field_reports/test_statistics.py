@@ -1,4 +1,4 @@
-"""Long-term statistics of the data usage: nothing is counted anew that was counted before."""
+"""Long-term statistics of the data usage count nothing twice."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Text from the portal is data: one line, of a length that fits where it is shown, and inert."""
+"""Text from the portal is shown as text: in one line, and not too long for its place."""
 
 import logging
 from typing import Any

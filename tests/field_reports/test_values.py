@@ -1,4 +1,4 @@
-"""Identities, words, dates and settings: what is a value, and what is told of a change."""
+"""Identities, statuses, dates and settings: what is a value, and which changes are reported."""
 
 from datetime import UTC, datetime, timedelta
 import json
