@@ -124,7 +124,7 @@ async def _polling(
 
 def _as_table(seconds: Sequence[float]) -> str:
     """Return the median and the worst as a Markdown table."""
-    columns = ["an SMS during a poll", "median", "worst", "bound"]
+    columns = ["an SMS during a poll", "median", "worst", "goal"]
     row = [
         f"{len(seconds)} times",
         *(f"{value * 1000:.0f} ms" for value in (median(seconds), max(seconds), BOUND)),

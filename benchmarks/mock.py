@@ -255,7 +255,13 @@ async def _load(server: Server, port: int, token: str, requests: int, connection
 
 def _as_table(results: Results) -> str:
     """Return the medians as a Markdown table."""
-    columns = ["server", "start", "requests a second", "of the bare handler", "CPU a request"]
+    columns = [
+        "server",
+        "start",
+        "requests per second",
+        "compared with the bare handler",
+        "CPU per request",
+    ]
     bare = medians(results[BARE]).rate
     rows = []
     for name, samples in results.items():

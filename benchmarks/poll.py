@@ -167,9 +167,15 @@ async def _bare(portal: PortalProcess, fleet: Sequence[str], routes: Sequence[st
 def _as_table(results: Results, sims: int) -> str:
     """Return the medians as a Markdown table."""
     columns = [
-        *("a poll of", "requests a SIM", "CPU a SIM", "of `rest`", "of the bare loop"),
-        *("seconds in all", "longest stall", "state changes a SIM", "state reports a SIM"),
-        *("entities a SIM", "memory a SIM", "memory an entity"),
+        *(
+            "a poll of",
+            "requests per SIM",
+            "CPU per SIM",
+            "compared with `rest`",
+            "compared with the bare loop",
+        ),
+        *("seconds in total", "longest stall", "state changes per SIM", "state reports per SIM"),
+        *("entities per SIM", "memory per SIM", "memory per entity"),
     ]
     middle = {name: medians(result.samples) for name, result in results.items()}
     rows = [

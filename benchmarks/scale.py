@@ -154,8 +154,8 @@ async def _sample(
 def _as_table(results: Results) -> str:
     """Return the medians, and their ratio to those of the reference, as a Markdown table."""
     reference = min(results, key=lambda size: abs(size - REFERENCE))
-    columns = ["SIMs", "requests a SIM", "CPU a SIM", "longest stall", "entities a SIM"]
-    columns += ["memory a SIM", "memory in all"]
+    columns = ["SIMs", "requests per SIM", "CPU per SIM", "longest stall", "entities per SIM"]
+    columns += ["memory per SIM", "memory in total"]
     base = _figures(reference, results[reference])
     rows = [
         [

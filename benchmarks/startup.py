@@ -100,7 +100,7 @@ async def _sample(
 
 def _as_table(results: Results) -> str:
     """Return the medians as a Markdown table."""
-    columns = ["a start with", "adds", "started after", "all read after", "requests a SIM"]
+    columns = ["a start with", "adds", "started after", "all read after", "requests per SIM"]
     middle = {name: medians(samples) for name, samples in results.items()}
     rows = [
         [
