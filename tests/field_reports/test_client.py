@@ -90,7 +90,7 @@ async def test_pause_until_a_date_without_zone(client: IotPortalClient, portal: 
 @pytest.mark.parametrize(
     "pause", ["9999999999", "9" * 400, "Fri, 31 Dec 99999 23:59:59 GMT", "43200"]
 )
-async def test_pause_of_ages(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
+async def test_pause_of_centuries(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
     """The pause is an hour at most.
 
     Case: `Retry-After` of centuries
@@ -105,7 +105,7 @@ async def test_pause_of_ages(client: IotPortalClient, portal: OddPortal, pause: 
 
 
 @pytest.mark.parametrize("pause", ["0.493", "-3", "+3", "1.5", "0", "", "120, 120", "²", "soon"])
-async def test_pause_written_oddly(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
+async def test_unusual_pause(client: IotPortalClient, portal: OddPortal, pause: str) -> None:
     """A value that cannot be read means no pause, and a fraction is not read as a year.
 
     Case: `Retry-After` with a fraction, a sign, nothing, a list or a word
@@ -314,7 +314,7 @@ async def test_error_page_with_success_false(client: IotPortalClient, portal: Od
             await read(client, route)
 
 
-async def test_answer_in_pieces_of_json(client: IotPortalClient, portal: OddPortal) -> None:
+async def test_json_in_a_string(client: IotPortalClient, portal: OddPortal) -> None:
     """JSON in a string is read or refused, but never becomes a token or a status.
 
     Case: the answer is a JSON string that contains JSON
@@ -467,7 +467,7 @@ def luhn(digits: str) -> int:
     return -sum(value // 10 + value % 10 for value in doubled) % 10
 
 
-async def test_rounded_number_proves_nothing(client: IotPortalClient, portal: OddPortal) -> None:
+async def test_rounded_iccid(client: IotPortalClient, portal: OddPortal) -> None:
     """An ICCID that lost its last digits is neither the requested one nor another one.
 
     Case: the ICCID is a JSON number with an exponent
@@ -549,7 +549,7 @@ async def test_placeholder_address(
     ("text", "number"),
     [("22706.0", 22706), (" 22706 ", 22706), ("1,234,567", (1234567, None)), ("1,234", None)],
 )
-async def test_number_for_people(
+async def test_formatted_number(
     client: IotPortalClient, portal: OddPortal, text: str, number: Any
 ) -> None:
     """A number is read if it has one meaning, and unknown if it has two.
@@ -563,7 +563,7 @@ async def test_number_for_people(
 
 
 @pytest.mark.parametrize("number", [-1, -2147483648, "-1", True, "1e400", "1031166852574e229"])
-async def test_number_for_nothing(client: IotPortalClient, portal: OddPortal, number: Any) -> None:
+async def test_no_reading(client: IotPortalClient, portal: OddPortal, number: Any) -> None:
     """An impossible count is unknown, not 0.
 
     Case: -1 or the smallest number if there is no reading, and numbers that overflow
@@ -690,9 +690,7 @@ async def test_seconds_since_1970(
 
 
 @pytest.mark.parametrize("word", [1, 6, "1", True, False, ["ACTIVATED"], {"a": 1}])
-async def test_status_that_is_no_word(
-    client: IotPortalClient, portal: OddPortal, word: object
-) -> None:
+async def test_numeric_status(client: IotPortalClient, portal: OddPortal, word: object) -> None:
     """A number is shown as a text. What is not a text is unknown.
 
     Case: other networks have numbers for their statuses

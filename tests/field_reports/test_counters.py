@@ -170,7 +170,7 @@ async def test_old_count_after_the_reset(home: Home) -> None:
     assert home.megabytes() == 5
 
 
-async def test_window_that_slides(home: Home) -> None:
+async def test_sliding_window(home: Home) -> None:
     """It never ends a cycle.
 
     Case: the usage is that of the last 30 days and falls a little each hour
@@ -216,7 +216,7 @@ async def test_counter_that_wraps(home: Home) -> None:
     assert home.megabytes() == 7
 
 
-async def test_units_for_people(home: Home) -> None:
+async def test_counter_with_unit(home: Home) -> None:
     """The count continues: 1.01 GB is more than 999 MB.
 
     Case: `"950 MB"`, `"999 MB"`, `"1.01 GB"`, `"1.02 GB"`, then 1,030,000,000

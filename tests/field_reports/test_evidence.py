@@ -170,7 +170,7 @@ async def test_connection_closed_in_a_poll(used: Home, monkeypatch: pytest.Monke
     assert used.log(logging.WARNING) == []
 
 
-async def test_sim_that_has_run_out(used: Home) -> None:
+async def test_expired_sim(used: Home) -> None:
     """Only its usage is unavailable, and no route counts as refused.
 
     Case: the usage of one SIM is refused with 422 because of its own state
@@ -247,7 +247,7 @@ async def test_maintenance_with_bare_401(used: Home, answer: Answer) -> None:
     assert used.told == []
 
 
-async def test_bare_401_that_lasts(used: Home) -> None:
+async def test_lasting_bare_401(used: Home) -> None:
     """A refusal that repeats for a long time is believed: the user is asked for a new secret.
 
     Case: `Login` is answered with a bare 401 for half a day
@@ -262,7 +262,7 @@ async def test_bare_401_that_lasts(used: Home) -> None:
     assert used.asks_for_secret
 
 
-async def test_portal_refuses_the_secret(used: Home) -> None:
+async def test_secret_refused_by_the_portal(used: Home) -> None:
     """An error code of the portal is believed at once.
 
     Case: `Login` is answered with 401 and the code for invalid credentials
@@ -276,7 +276,7 @@ async def test_portal_refuses_the_secret(used: Home) -> None:
     assert used.asks_for_secret
 
 
-async def test_quota_said_with_401(used: Home) -> None:
+async def test_quota_with_401(used: Home) -> None:
     """The user is not asked for a new secret, log-ins do not pile up, and the data comes back by itself.
 
     Case: above the daily quota every read is answered with 401, even with new tokens; `Login` works
@@ -297,7 +297,7 @@ async def test_quota_said_with_401(used: Home) -> None:
     assert used.megabytes() == 5
 
 
-async def test_fresh_token_is_not_valid_yet(used: Home) -> None:
+async def test_new_token_not_valid_yet(used: Home) -> None:
     """The user is not asked for anything, and the next poll works.
 
     Case: for some seconds after a log-in, the new token is refused
@@ -334,7 +334,7 @@ async def test_401_for_one_sim(used: Home) -> None:
 @pytest.mark.parametrize(
     "said", [OVER, {"data": {"error": "Invalid token"}}, {"success": False, "error": "expired"}]
 )
-async def test_expired_token_said_with_200(used: Home, said: dict[str, Any]) -> None:
+async def test_expired_token_with_200(used: Home, said: dict[str, Any]) -> None:
     """The SIM is neither gone nor empty, and the next poll works.
 
     Case: a read is answered with 200 and a text that the session has expired
@@ -353,7 +353,7 @@ async def test_expired_token_said_with_200(used: Home, said: dict[str, Any]) -> 
     assert used.told == []
 
 
-async def test_session_stays_over(used: Home) -> None:
+async def test_session_stays_expired(used: Home) -> None:
     """The client logs in again, and the SIM does not count as gone meanwhile.
 
     Case: every read is answered with 200 and a text that the session has expired, until a new log-in
@@ -380,7 +380,7 @@ async def test_session_stays_over(used: Home) -> None:
         page(500, "Your session has expired"),
     ],
 )
-async def test_expired_token_said_with_500(used: Home, answer: Answer) -> None:
+async def test_expired_token_with_500(used: Home, answer: Answer) -> None:
     """The client logs in again once, and the data comes back without a reload.
 
     Case: reads with an old token are answered with 500 and a text or a page about the token or the session
@@ -457,7 +457,7 @@ async def test_account_is_locked(used: Home, status: int) -> None:
     assert used.megabytes() == 5
 
 
-async def test_limit_while_an_account_is_added(home: Home) -> None:
+async def test_rate_limit_in_the_dialog(home: Home) -> None:
     """The form says that there were too many requests, not that the credentials are wrong.
 
     Case: the log-in is answered with 429
@@ -646,7 +646,7 @@ async def test_pause_until_a_date_without_zone_in_polls(home: Home) -> None:
     assert home.megabytes() == 0
 
 
-async def test_word_for_everything(home: Home) -> None:
+async def test_odd_bodies(home: Home) -> None:
     """None of them causes an error of ours in the log.
 
     Case: each route in turn is answered with each odd body

@@ -114,7 +114,7 @@ async def test_text_of_an_sms(home: Home, hass_storage: dict[str, Any], text: st
     assert home.tracebacks == []
 
 
-async def test_charset_that_nobody_knows(home: Home) -> None:
+async def test_unknown_charset(home: Home) -> None:
     """No error is logged, and nothing is reported.
 
     Case: the answers of one poll declare an unknown charset

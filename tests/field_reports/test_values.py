@@ -28,7 +28,7 @@ async def read_all(home: Home, **readings: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("nothing", [ZEROS, "n/a", None, "", "--", "999999999999999"])
-async def test_device_that_is_no_device(home: Home, nothing: str | None) -> None:
+async def test_placeholder_device(home: Home, nothing: str | None) -> None:
     """A placeholder is not a move to another device, and neither is the return of the IMEI.
 
     Case: the IMEI becomes `"000000000000000"` and then returns
@@ -136,7 +136,7 @@ def check_digit(digits: str) -> int:
 
 
 @pytest.mark.parametrize("filler", ["", "F"])
-async def test_card_that_is_there_already(home: Home, filler: str) -> None:
+async def test_card_already_added(home: Home, filler: str) -> None:
     """It is not added a second time.
 
     Case: a SIM was added with 19 digits; its 20 digits are entered, and the portal answers with the 19
@@ -174,7 +174,7 @@ async def test_letters_in_an_iccid(home: Home) -> None:
     "word",
     ["Active", "ACTIVE", "active", "Activated", "activated", " ACTIVATED ", "activated\u00a0"],
 )
-async def test_word_that_means_activated(home: Home, word: str) -> None:
+async def test_other_word_for_activated(home: Home, word: str) -> None:
     """It counts as activated.
 
     Case: the status is "Active"
@@ -281,7 +281,7 @@ async def test_impossible_end(home: Home, nothing: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["yesterday", "14/11/2026 12:05", "12:05"])
-async def test_end_that_cannot_be_read(home: Home, end: str) -> None:
+async def test_unreadable_end(home: Home, end: str) -> None:
     """It is unknown whether the session has ended, so it is not shown as open.
 
     Case: an end in another format
@@ -391,7 +391,7 @@ async def test_address_null(home: Home) -> None:
 # --- SMS --------------------------------------------------------------------------------------------------------------
 
 
-async def test_sms_told_once(home: Home) -> None:
+async def test_sms_reported_once(home: Home) -> None:
     """An SMS is reported once, whatever order or gaps the list has, even across a restart.
 
     Case: the list is in reverse order, empty once, null once
@@ -426,7 +426,7 @@ async def test_more_pages_of_sms(home: Home) -> None:
     assert len([line for line in home.log() if "SMS" in line]) == 1
 
 
-async def test_one_sms_that_cannot_be_read(home: Home) -> None:
+async def test_unreadable_sms(home: Home) -> None:
     """The other SMS are reported.
 
     Case: one SMS of the list is a page, one has no text, one is null
@@ -560,7 +560,7 @@ DEVICES = ("352099001761481", "490154203237518")
         ("imei", DEVICES, "moved_to_another_device"),
     ],
 )
-async def test_change_by_turns(
+async def test_values_that_alternate(
     home: Home, field: str, values: tuple[str, str], event: str, turns: list[int]
 ) -> None:
     """A change is reported once, however often an old answer comes in between.
@@ -578,7 +578,7 @@ async def test_change_by_turns(
     assert home.kinds == [event]
 
 
-async def test_changes_are_told_at_once(home: Home) -> None:
+async def test_changes_are_reported_at_once(home: Home) -> None:
     """A change is reported by the poll that reads it, unless it undoes the last change.
 
     Case: ACTIVATED, DEACTIVATED, RETIRED, and a day later ACTIVATED
@@ -592,7 +592,7 @@ async def test_changes_are_told_at_once(home: Home) -> None:
         assert home.kinds == ["status_changed"] * number
 
 
-async def test_change_that_is_taken_back(home: Home) -> None:
+async def test_change_back(home: Home) -> None:
     """A change back is reported with the second reading, even across a restart.
 
     Case: ACTIVATED, DEACTIVATED, then permanently ACTIVATED
@@ -609,7 +609,7 @@ async def test_change_that_is_taken_back(home: Home) -> None:
     assert [told["to"] for _, told in home.told] == ["deactivated", "activated"]
 
 
-async def test_usage_behind_a_requested_status(home: Home) -> None:
+async def test_outdated_usage_after_a_request(home: Home) -> None:
     """The request is confirmed at once, and the old status in the usage is not a change.
 
     Case: a requested status is in effect, while the usage reports the old one once more
@@ -666,7 +666,7 @@ async def test_plan_that_contradicts_itself(home: Home) -> None:
     assert float(home.shows("allowance_used")) == pytest.approx(50)
 
 
-async def test_field_that_is_gone_for_a_day(home: Home) -> None:
+async def test_field_missing_for_a_day(home: Home) -> None:
     """It is unknown meanwhile, nothing is reported, and then it continues.
 
     Case: after an update of the portal, `ctdDataUsage` has another name for a day
@@ -688,7 +688,7 @@ async def test_field_that_is_gone_for_a_day(home: Home) -> None:
     assert home.repairs == []
 
 
-async def test_list_of_sms_that_cannot_be_read(home: Home) -> None:
+async def test_unreadable_list_of_sms(home: Home) -> None:
     """SMS from before are not reported as new when the list can be read.
 
     Case: `GetSMSIds` answers with `{}` at first, and then with the list
