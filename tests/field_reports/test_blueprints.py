@@ -1,4 +1,4 @@
-"""The data cap guard: what it must not do on weak evidence."""
+"""The data allowance guard: what it must not do on weak evidence."""
 
 from pathlib import Path
 import shutil
