@@ -320,10 +320,10 @@ async def test_language(
     assert config["title"] == "SIM-Karten"
     assert headings(config) == ["SIMs", "SMS", "Aktivität"]
     assert listed(hass, config) == [
-        "Braucht Aufmerksamkeit: 1 von 1",
+        "Benötigt Aufmerksamkeit: 1 von 1",
         (
             "warning: Pump house · Wird ihr Inklusivvolumen voraussichtlich überschreiten"
-            " / Aktiviert · 480 MB verbraucht · 92 % ihres Inklusivvolumens · Letzte Sitzung vor 23 Stunden"
+            " / Aktiviert · 480 MB verbraucht · 92\u00a0% des Inklusivvolumens · Letzte Sitzung vor 23 Stunden"
         ),
     ]
     german = {entity for entity in named(config) if "verbrauch" in entity}
