@@ -333,7 +333,7 @@ async def test_language(
 async def test_language_of_the_server(hass: HomeAssistant, demo: str, ask: Ask) -> None:
     """Without a language the texts are in the server's."""
     hass.config.language = "nl"
-    assert (await ask())["title"] == "SIM-kaarten"
+    assert (await ask())["title"] == "Simkaarten"
 
 
 async def test_unknown_language(
