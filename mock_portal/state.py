@@ -247,7 +247,7 @@ class State:
         self.settle()
         try:
             return self.sms[int(sms_id)]
-        except ValueError, KeyError:
+        except (ValueError, KeyError):
             msg = f"Resource not found - Invalid SMS id {sms_id}"
             raise UnknownIccidError(msg) from None
 

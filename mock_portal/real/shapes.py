@@ -21,7 +21,7 @@ def read(reply: Reply) -> Answer:
     value: Json = text
     try:
         value, body = json.loads(text), Body.JSON
-    except ValueError, RecursionError:
+    except (ValueError, RecursionError):
         body = _kind(text)
     return Answer(
         status=reply.status, body=body, value=value, retry_after=reply.header("Retry-After")

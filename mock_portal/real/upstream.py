@@ -102,7 +102,7 @@ async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> Clie
     """Prevent aiohttp from repeating a PUT on a broken connection, which could send a second SMS."""
     try:
         return await handler(request)
-    except TimeoutError, ClientConnectorError:
+    except (TimeoutError, ClientConnectorError):
         raise
     except ClientConnectionError as err:
         msg = f"the connection broke: {type(err).__name__}"

@@ -1,8 +1,8 @@
 """The program `mock-portal`."""
 
 import asyncio
+from importlib import import_module
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -88,7 +88,7 @@ def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     """The help describes the program and its commands."""
     monkeypatch.setattr(sys, "argv", ["mock-portal", "--help"])
     with pytest.raises(SystemExit) as left:
-        runpy.run_module("mock_portal", run_name="__main__")
+        import_module("mock_portal.__main__")
     assert left.value.code == 0
     assert "serve" in capsys.readouterr().out
 
