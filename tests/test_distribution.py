@@ -6,6 +6,7 @@ from pathlib import Path
 import re
 import shutil
 import subprocess
+import tomllib
 from typing import Any
 import zipfile
 
@@ -166,6 +167,36 @@ def test_changelog() -> None:
     assert VERSION in {heading.partition(" ")[0] for heading in headings}
 
 
+# --- The mock portal, as a package of its own
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+OLDER_PYTHONS = ("3.12", "3.13")
+
+
+def test_pythons() -> None:
+    """The mock portal is said to run on those Pythons, and only those, that GitHub tests it on."""
+    label = "Programming Language :: Python :: "
+    pythons = [each.removeprefix(label) for each in PROJECT["classifiers"] if label in each]
+    assert pythons == ["3 :: Only", *OLDER_PYTHONS, "3.14"]
+    assert PROJECT["requires-python"] == f">={OLDER_PYTHONS[0]}"
+    job = load(".github/workflows/checks.yml")["jobs"]["kit"]
+    assert job["strategy"]["matrix"] == {"python": pythons[1:]}
+    ruff = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert set(ruff["per-file-target-version"].values()) == {"py312"}
+    assert "mypy --python-version 3.12 mock_portal" in (REPOSITORY / "scripts/lint").read_text()
+    assert f"for version in {' '.join(OLDER_PYTHONS)};" in (REPOSITORY / ".ci/run").read_text()
+
+
+def test_links_of_package() -> None:
+    """The package leads to this repository, to files that are in it, and names the version of the integration."""
+    assert PROJECT["version"] == VERSION
+    assert set(PROJECT["urls"]) == {"Repository", "Documentation", "Changelog", "Issues"}
+    assert PROJECT["urls"]["Repository"] == URL
+    assert PROJECT["urls"]["Issues"] == load(MANIFEST)["issue_tracker"]
+    for name in ("Documentation", "Changelog"):
+        assert (REPOSITORY / PROJECT["urls"][name].removeprefix(f"{URL}/blob/main/")).is_file()
+
+
 # --- Releases
 
 
@@ -312,8 +343,8 @@ def test_workflows_are_all() -> None:
     }
     assert used > VALIDATORS
     called = "\n".join(step["run"] for name in WORKFLOWS for step in steps(name) if "run" in step)
-    for command in ("scripts/lint", "scripts/test", "scripts/setup-next", "scripts/release"):
-        assert command in called
+    for command in ("lint", "test", "test-kit", "setup-next", "release"):
+        assert re.search(rf"^scripts/{command}\b(?!-)", called, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
