@@ -1,17 +1,21 @@
-"""Build the archive of a release."""
+"""Build the archives of a release: the integration, and the package of the mock portal."""
 
 import argparse
+from calendar import timegm
 from collections.abc import Iterator
 import json
+import os
 from pathlib import Path
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 INTEGRATION = Path("custom_components", "iot_portal")
 MANIFEST = INTEGRATION / "manifest.json"
+PROJECT = Path("pyproject.toml")
 CHANGELOG = Path("CHANGELOG.md")
 ARCHIVE = "iot_portal.zip"
 NOTES = "release_notes.md"
@@ -42,8 +46,8 @@ def notes(root: Path, wanted: str) -> str:
 
 def require_committed(root: Path) -> None:
     """Raise an error if files are not committed."""
-    status = subprocess.run(  # noqa: S603
-        ["git", "status", "--porcelain", "--", str(INTEGRATION), str(CHANGELOG)],  # noqa: S607
+    status = subprocess.run(
+        ["git", "status", "--porcelain"],  # noqa: S607
         cwd=root,
         capture_output=True,
         text=True,
@@ -61,6 +65,14 @@ def require_tag(root: Path, tag: str) -> None:
     """Raise an error if the tag does not name the version of the manifest."""
     if tag.removeprefix("v") != version(root):
         msg = f"the tag is {tag}, but {MANIFEST} says {version(root)}"
+        raise ReleaseError(msg)
+
+
+def require_same_version(root: Path) -> None:
+    """Raise an error if the mock portal has another version than the integration."""
+    project = tomllib.loads((root / PROJECT).read_text())["project"]
+    if project["version"] != version(root):
+        msg = f"{PROJECT} says {project['version']}, but {MANIFEST} says {version(root)}"
         raise ReleaseError(msg)
 
 
@@ -86,6 +98,21 @@ def build(root: Path, archive: Path) -> None:
             written.writestr(entry, path.read_bytes())
 
 
+def build_package(root: Path, output: Path) -> None:
+    """Build the sdist and the wheel of the mock portal."""
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "hatchling", "build", "--directory", str(output.resolve())],
+        cwd=root,
+        env=os.environ | {"SOURCE_DATE_EPOCH": str(timegm(ALWAYS))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        msg = f"the package of the mock portal cannot be built:\n{result.stderr.strip()}"
+        raise ReleaseError(msg)
+
+
 def release(options: argparse.Namespace) -> None:
     """Check the release, then build it."""
     root: Path = options.root
@@ -93,6 +120,7 @@ def release(options: argparse.Namespace) -> None:
         if options.tag:
             require_tag(root, options.tag)
         new = notes(root, version(root))
+        require_same_version(root)
         require_committed(root)
         if options.check:
             print(f"==> {version(root)} can be released")
@@ -100,21 +128,22 @@ def release(options: argparse.Namespace) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / NOTES).write_text(new)
     build(root, options.output / ARCHIVE)
-    print(f"==> {options.output / ARCHIVE} holds {version(root)}")
+    build_package(root, options.output)
+    print(f"==> {options.output} holds {version(root)}: {ARCHIVE}, the sdist and the wheel")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the options and release."""
     parser = argparse.ArgumentParser(
         prog="scripts/release",
-        description=f"Builds {ARCHIVE} and {NOTES} of the version that {MANIFEST} names. "
+        description=f"Builds {ARCHIVE}, the package of the mock portal and {NOTES} of the version that {MANIFEST} names. "
         "Refuses a version that the changelog does not give a date, and what is not committed.",
     )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--check", action="store_true", help="only check whether a release is possible"
     )
-    kind.add_argument("--draft", action="store_true", help="build the archive without any check")
+    kind.add_argument("--draft", action="store_true", help="build the archives without any check")
     parser.add_argument("--tag", help="the tag of the release; must name the version")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "dist", help="where to build")
     parser.add_argument("--root", type=Path, default=REPOSITORY, help="what to build from")

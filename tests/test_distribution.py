@@ -1,11 +1,13 @@
 """The requirements of HACS, the Marketplace, hassfest and GitHub for this repository."""
 
 from collections.abc import Iterator
+from email import message_from_bytes
 import json
 from pathlib import Path
 import re
 import shutil
 import subprocess
+import tarfile
 import tomllib
 from typing import Any
 import zipfile
@@ -18,7 +20,14 @@ import voluptuous as vol
 import yaml
 
 from scripts.hass_process import INTEGRATION, REPOSITORY
-from scripts.release import ARCHIVE, CHANGELOG, MANIFEST, NOTES, main as release
+from scripts.release import (
+    ARCHIVE,
+    CHANGELOG,
+    MANIFEST,
+    NOTES,
+    build_package,
+    main as release,
+)
 
 URL = "https://github.com/seed-8fbb6451/ha-iot-portal"
 FLOOR = "2026.10.0"
@@ -169,7 +178,16 @@ def test_changelog() -> None:
 
 # --- The mock portal, as a package of its own
 
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+# The sdist has these, besides the files that every sdist has.
+PACKAGED = [
+    Path(part)
+    for part in PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
+    if (REPOSITORY / part).exists()
+]
+SDIST = f"mock_portal-{VERSION}.tar.gz"
+WHEEL = f"mock_portal-{VERSION}-py3-none-any.whl"
 OLDER_PYTHONS = ("3.12", "3.13")
 
 
@@ -181,8 +199,7 @@ def test_pythons() -> None:
     assert PROJECT["requires-python"] == f">={OLDER_PYTHONS[0]}"
     job = load(".github/workflows/checks.yml")["jobs"]["kit"]
     assert job["strategy"]["matrix"] == {"python": pythons[1:]}
-    ruff = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["ruff"]
-    assert set(ruff["per-file-target-version"].values()) == {"py312"}
+    assert set(PYPROJECT["tool"]["ruff"]["per-file-target-version"].values()) == {"py312"}
     assert "mypy --python-version 3.12 mock_portal" in (REPOSITORY / "scripts/lint").read_text()
     assert f"for version in {' '.join(OLDER_PYTHONS)};" in (REPOSITORY / ".ci/run").read_text()
 
@@ -197,6 +214,126 @@ def test_links_of_package() -> None:
         assert (REPOSITORY / PROJECT["urls"][name].removeprefix(f"{URL}/blob/main/")).is_file()
 
 
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the sdist and the wheel of the mock portal."""
+    folder = tmp_path_factory.mktemp("package")
+    build_package(REPOSITORY, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sdist(package: Path) -> Path:
+    """Return the folder into which the sdist has been unpacked."""
+    with tarfile.open(package / SDIST) as archive:
+        archive.extractall(package, filter="data")
+    return package / SDIST.removesuffix(".tar.gz")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the contents of the files in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def copy_parts(root: Path, *parts: Path) -> None:
+    """Copy files and folders of this repository into another folder."""
+    for part in parts:
+        source, target = REPOSITORY / part, root / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+
+def test_wheel(package: Path) -> None:
+    """The wheel has all files of the folder mock_portal, and nothing else but what describes it."""
+    with zipfile.ZipFile(package / WHEEL) as wheel:
+        found = {name: wheel.read(name) for name in wheel.namelist()}
+    described = {name for name in found if name.startswith(f"mock_portal-{VERSION}.dist-info/")}
+    assert {name: found[name] for name in found.keys() - described} == {
+        f"mock_portal/{name}": content
+        for name, content in contents(REPOSITORY / "mock_portal").items()
+    }
+    assert f"mock_portal-{VERSION}.dist-info/licenses/LICENSE" in described
+
+
+def test_sdist(sdist: Path, tmp_path: Path) -> None:
+    """The sdist has the mock portal, its tests and what these read, and nothing of the integration."""
+    copy_parts(tmp_path, *PACKAGED)
+    found = contents(sdist)
+    described = {"LICENSE", "PKG-INFO", "pyproject.toml", ".gitignore"}
+    assert {name: found[name] for name in found.keys() - described} == contents(tmp_path)
+
+
+def test_wheel_of_sdist(package: Path, sdist: Path, tmp_path: Path) -> None:
+    """The sdist is complete: it results in the same wheel."""
+    build_package(sdist, tmp_path)
+    assert (tmp_path / WHEEL).read_bytes() == (package / WHEEL).read_bytes()
+
+
+def test_description(sdist: Path) -> None:
+    """The README that an index shows has no link or picture that is dead outside this repository."""
+    description = message_from_bytes((sdist / "PKG-INFO").read_bytes())
+    assert description["Description-Content-Type"] == "text/markdown"
+    page = description.get_payload(decode=True)
+    assert isinstance(page, bytes)
+    text = re.sub(r"^```.*?^```$", "", page.decode(), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(
+        r"\]\(([^)\s]+)|^\[[^]]+\]: (\S+)|(?:href|src|srcset)=\"([^\"]+)", text, re.MULTILINE
+    )
+    for link in map("".join, links):
+        assert link.startswith(("https://", "#")), link
+        # GitHub's page about a picture is not the picture.
+        if link.startswith(f"{URL}/raw/main/"):
+            assert (REPOSITORY / link.removeprefix(f"{URL}/raw/main/")).is_file(), link
+        else:
+            assert not link.endswith((".png", ".svg")), link
+
+
+PLUGIN_TEST = """
+from urllib.request import Request, urlopen
+
+
+def test_log_in(mock_portal):
+    with urlopen(Request(mock_portal.url + "/Login", b'{"apiToken": "demo-token"}')) as answer:
+        assert answer.status == 200
+    mock_portal.journal.assert_called_once("POST", "/Login")
+"""
+
+
+@pytest.mark.timeout(300)
+def test_installation(package: Path, tmp_path: Path) -> None:
+    """Pip installs the wheel into an empty environment; the program runs, and pytest has the fixture."""
+    version = OLDER_PYTHONS[0]
+    found = subprocess.run(  # noqa: S603
+        [REPOSITORY / "scripts" / "find-python", version],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found.returncode:
+        pytest.skip(f"Python {version} is not here, and uv cannot get it")
+    environment = tmp_path / "environment"
+
+    def call(*command: str | Path) -> str:
+        return subprocess.run(  # noqa: S603
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    call(found.stdout.strip(), "-m", "venv", environment)
+    programs = environment / "bin"
+    call(programs / "pip", "install", "--quiet", "--disable-pip-version-check", package / WHEEL)
+    assert "serve" in call(programs / "mock-portal", "--help")
+    call(programs / "pip", "install", "--quiet", "--disable-pip-version-check", "pytest")
+    (tmp_path / "test_plugin.py").write_text(PLUGIN_TEST)
+    assert "1 passed" in call(programs / "python", "-m", "pytest", "test_plugin.py")
+
+
 # --- Releases
 
 
@@ -204,11 +341,7 @@ def test_links_of_package() -> None:
 def checkout(tmp_path: Path) -> Path:
     """Return a checkout that is ready for a release."""
     root = tmp_path / "checkout"
-    shutil.copytree(
-        INTEGRATION,
-        (root / MANIFEST).parent,
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    copy_parts(root, MANIFEST.parent, Path("LICENSE"), Path("pyproject.toml"), *PACKAGED)
     (root / CHANGELOG).write_text(
         "# Changelog\n\n## 99.0.0 (not released)\n\n- Soon.\n\n"
         f"## {VERSION} (2026-12-01)\n\n- Now.\n\n## 0.0.1 (2026-11-01)\n\n- Before.\n"
@@ -261,18 +394,21 @@ def test_release(checkout: Path) -> None:
             if path.is_file() and "__pycache__" not in path.parts
         }
     assert archive.with_name(NOTES).read_text() == "- Now.\n"
+    assert {path.name for path in archive.parent.iterdir()} == {ARCHIVE, NOTES, SDIST, WHEEL}
 
 
-def test_release_is_reproducible(checkout: Path) -> None:
-    """The same files result in the same archive, whatever their time stamps and order."""
-    first = run(checkout).read_bytes()
-    for path in sorted((checkout / MANIFEST).parent.rglob("*.py"), reverse=True):
+def test_release_is_reproducible(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same files result in the same archives, whatever their time stamps and order."""
+    first = contents(run(checkout).parent)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
+    for path in sorted(checkout.rglob("*.py"), reverse=True):
         content = path.read_bytes()
         path.unlink()
         path.write_bytes(content)
-        path.chmod(0o755)
+        # A wheel keeps a program executable; the archive of the integration has none.
+        path.chmod(0o755 if path.is_relative_to(checkout / MANIFEST.parent) else 0o664)
     git(checkout, "config", "core.fileMode", "false")
-    assert run(checkout).read_bytes() == first
+    assert contents(run(checkout).parent) == first
 
 
 def test_release_check(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,6 +422,16 @@ def test_release_of_another_tag(checkout: Path) -> None:
     assert "the tag is v99.0.0, but" in refusal(checkout, "--tag", "v99.0.0")
 
 
+def test_release_of_two_versions(checkout: Path) -> None:
+    """A mock portal of another version than the integration is refused."""
+    project = checkout / "pyproject.toml"
+    project.write_text(
+        project.read_text().replace(f'\nversion = "{VERSION}"', '\nversion = "99.0.0"')
+    )
+    commit(checkout)
+    assert "pyproject.toml says 99.0.0, but" in refusal(checkout, "--check")
+
+
 @pytest.mark.parametrize("version", ["99.0.0", "98.0.0", "0.0"])
 def test_release_without_a_date(checkout: Path, version: str) -> None:
     """A version that the changelog lacks, or lists without a date, is refused."""
@@ -295,7 +441,10 @@ def test_release_without_a_date(checkout: Path, version: str) -> None:
     assert f"CHANGELOG.md has no '## {version} (YYYY-MM-DD)'" in refusal(checkout)
 
 
-@pytest.mark.parametrize("name", [str(MANIFEST), str(MANIFEST.with_name("new.py")), "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "name",
+    [str(MANIFEST), str(MANIFEST.with_name("new.py")), "CHANGELOG.md", "mock_portal/cli.py"],
+)
 def test_release_of_what_is_not_committed(checkout: Path, name: str) -> None:
     """Uncommitted files are named and refused, as the release could not be reproduced."""
     with (checkout / name).open("a") as file:
@@ -347,16 +496,23 @@ def test_workflows_are_all() -> None:
         assert re.search(rf"^scripts/{command}\b(?!-)", called, re.MULTILINE)
 
 
+READ_ONLY = {"contents": "read"}
+# What a job may do besides.
+ALLOWED = {
+    "release": {"contents": "write"},
+    "publish": READ_ONLY | {"id-token": "write"},
+}
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflow_is_frugal(name: str) -> None:
     """A workflow has read permissions only, no secrets, no parallel runs, and a time limit."""
     content = workflow(name)
-    assert content["permissions"] == {"contents": "read"}
+    assert content["permissions"] == READ_ONLY
     assert content["concurrency"]["group"].startswith(name.removesuffix(".yml"))
     assert "secrets." not in (GITHUB / "workflows" / name).read_text()
     for key, job in content["jobs"].items():
-        allowed = {"contents": "write"} if key == "release" else {"contents": "read"}
-        assert job.get("permissions", {"contents": "read"}) == allowed
+        assert job.get("permissions", READ_ONLY) == ALLOWED.get(key, READ_ONLY)
         assert job["timeout-minutes"] <= 60
 
 
@@ -376,17 +532,31 @@ def test_workflow_steps(name: str) -> None:
 
 
 def test_release_workflow() -> None:
-    """A tag releases the archive that scripts/release built and the tests checked on both versions."""
+    """A tag releases the archives that scripts/release built, once the tests have passed on all versions."""
     content = workflow("release.yml")
     assert content["on"] == {"push": {"tags": ["v*"]}}
-    called = [step["run"] for step in steps("release.yml") if "run" in step]
+    called = [step["run"] for step in content["jobs"]["release"]["steps"] if "run" in step]
     assert called[:-1] == [
         'scripts/release --tag "$GITHUB_REF_NAME"',
         "scripts/setup-next",
         "scripts/test tests/e2e/test_install.py",
+        "scripts/test-kit",
     ]
-    assert f"dist/{ARCHIVE}" in called[-1]
+    assert f"dist/{ARCHIVE} dist/mock_portal-*" in called[-1]
     assert f"--notes-file dist/{NOTES}" in called[-1]
+
+
+def test_publishing_waits_for_the_owner() -> None:
+    """The package is published after the release, from its files, with the owner's consent, without a password."""
+    job = workflow("release.yml")["jobs"]["publish"]
+    assert job["needs"] == "release"
+    assert job["if"] == "vars.PUBLISH_MOCK_PORTAL == 'true'"
+    download, publish = job["steps"]
+    assert download["run"].startswith('gh release download "$GITHUB_REF_NAME" ')
+    assert publish.keys() == {"uses"}
+    steps_for_the_owner = (REPOSITORY / "CONTRIBUTING.md").read_text().partition("## Release\n")[2]
+    assert f"the environment `{job['environment']}`" in steps_for_the_owner
+    assert "`PUBLISH_MOCK_PORTAL` with the value `true`" in steps_for_the_owner
 
 
 ELEMENT = vol.Schema(
