@@ -107,9 +107,11 @@ def trail(hass: HomeAssistant) -> Iterator[Trail]:
 
 @pytest.fixture
 async def portal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockPortal]:
-    """Return a portal with recognizable secrets, and give the client a short timeout."""
+    """Return a portal with recognizable secrets, and give the client short timeouts."""
     monkeypatch.setattr(
-        client_factory, "IotPortalClient", partial(IotPortalClient, timeout=PATIENCE)
+        client_factory,
+        "IotPortalClient",
+        partial(IotPortalClient, timeout=PATIENCE, poll_timeout=PATIENCE),
     )
     sims = {
         ICCID: {"status": "ACTIVATED", "session_started": "-1h", "ip_address": ADDRESS, **NUMBERS},
