@@ -1,6 +1,6 @@
 """The parts of one portal, loaded from a scenario, saved to a snapshot and restored from it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from . import scenario, serialization
@@ -21,8 +21,8 @@ class Backend:
         """Load a scenario."""
         self.clock = Clock()
         self.dialects = Dialects()
-        self.faults = Faults()
-        self.journal = Journal(self.clock)
+        self.faults = Faults(self._iccids)
+        self.journal = Journal(self.clock, self._iccids)
         self.recordings = Recordings()
         self.state = State(self.clock, self.dialects)
         self.clock.on_move(self.state.settle_all)
@@ -72,8 +72,12 @@ class Backend:
             self.clock.set(built.clock.now)
         self.dialects.reset()
         self.dialects.update(built.dialects)
+        self.recordings.fill(built.recorded)
+        self.state.fill(built)
         self.faults.clear()
         for fault in built.faults:
             self.faults.put(fault)
-        self.recordings.fill(built.recorded)
-        self.state.fill(built)
+
+    def _iccids(self) -> Collection[str]:
+        """Return the ICCIDs that a client can ask for."""
+        return dict.fromkeys((*self.sims, *self.recordings.iccids()))

@@ -1,7 +1,7 @@
 """The control interface under `/_mock/`: what Python code does with a portal, over HTTP."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 import json
@@ -10,15 +10,18 @@ from typing import Any
 
 from . import routes, scenario, serialization
 from .backend import Backend
+from .checks import Check
 from .dialects import DIALECTS
-from .errors import SetupError
+from .errors import CheckFailedError, SetupError, suggest
 from .exchange import JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
+from .filters import Filter
 from .sim import Sim
 
 PREFIX = "/_mock"
 
-_FILTERS = ("method", "path", "route", "iccid")
+_FILTERS = tuple(each.name for each in fields(Filter))
+_TRUTH = {"true": True, "false": False}
 _SECONDS = serialization.between(0, 365 * 24 * 3600)
 
 
@@ -128,6 +131,8 @@ def handle(backend: Backend, request: Request) -> Response:
         value = endpoint.act(ControlRequest(backend=backend, request=request, item=item))
     except NotFoundError as err:
         return _answer({"error": str(err)}, status=404)
+    except CheckFailedError as err:
+        return _answer({"error": str(err)}, status=409)
     except SetupError as err:
         return _answer({"error": str(err)}, status=400)
     return _answer(value)
@@ -180,11 +185,14 @@ def _health(call: ControlRequest) -> Json:
 
 def _journal(call: ControlRequest) -> Json:
     """Return the journal; the query may filter by method, path, route and iccid."""
-    journal, wanted = call.backend.journal, call.request.query
+    journal = call.backend.journal
+    wanted: dict[str, Any] = {**call.request.query}
     for name in wanted:
         if name not in _FILTERS:
-            msg = f"There is no filter {name!r}; there are {', '.join(_FILTERS)}"
+            msg = f"There is no filter {name!r}; {suggest(name, _FILTERS)}"
             raise SetupError(msg)
+    if "unknown_sim" in wanted:
+        wanted["unknown_sim"] = _TRUTH.get(wanted["unknown_sim"], wanted["unknown_sim"])
     return {
         "total": journal.total,
         "logins": journal.logins,
@@ -194,6 +202,11 @@ def _journal(call: ControlRequest) -> Json:
         "webhooks": [serialization.dump(webhook) for webhook in journal.webhooks],
         "exchanges": [exchange.as_dict() for exchange in journal.find(**wanted)],
     }
+
+
+def _verify(call: ControlRequest) -> Json:
+    """Check the requests so far."""
+    return {"ok": True, **call.backend.journal.verify(call.read(Check))}
 
 
 def _clear_journal(call: ControlRequest) -> Json:
@@ -339,8 +352,16 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="journal",
-        description="the requests so far; filters: method, path, route, iccid",
+        description=f"the requests so far; filters: {', '.join(_FILTERS)}",
         act=_journal,
+    ),
+    Endpoint(
+        method="POST",
+        path="verify",
+        description=(
+            '{"method": "PUT", "path": "/SendSMS/*", "times": 1}: 200 if that holds, 409 if not'
+        ),
+        act=_verify,
     ),
     Endpoint(method="DELETE", path="journal", description="empty the journal", act=_clear_journal),
     Endpoint(method="POST", path="reset", description="start the scenario over", act=_reset),

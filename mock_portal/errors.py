@@ -1,6 +1,12 @@
 """Errors that a client receives (`PortalError`), and errors in the use of the mock (`SetupError`)."""
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from enum import StrEnum
+
+# Comparing a name with more than these takes too long.
+_MOST_COMPARED = 2000
+_MOST_NAMED = 40
 
 
 class Code(StrEnum):
@@ -20,6 +26,10 @@ class Code(StrEnum):
 
 class SetupError(ValueError):
     """An invalid scenario, dialect, fault or control request."""
+
+
+class CheckFailedError(AssertionError):
+    """A check of the journal that does not hold."""
 
 
 class PortalError(Exception):
@@ -63,3 +73,19 @@ class RateLimitError(PortalError):
     """Too many requests; answered as the dialect `rate_limit` says."""
 
     code = Code.RATE_LIMIT
+
+
+def closest(given: str, known: Collection[str]) -> str | None:
+    """Return the known name that is most similar to one that was given."""
+    by_lower = {name.lower(): name for name in known} if len(known) <= _MOST_COMPARED else {}
+    close = get_close_matches(given.lower(), by_lower, n=1)
+    return by_lower[close[0]] if close else None
+
+
+def suggest(given: str, known: Collection[str]) -> str:
+    """Return the end of a sentence about an unknown name: the nearest known one, or all of them."""
+    if close := closest(given, known):
+        return f"did you mean {close}?"
+    named = list(known)[:_MOST_NAMED]
+    more = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
+    return f"there are {', '.join(named) or 'none'}{more}"

@@ -7,7 +7,7 @@ from enum import StrEnum
 import hashlib
 import json
 
-from .routes import strip_prefix
+from .routes import is_below_base, strip_prefix
 
 JSON_TYPE = "application/json"
 
@@ -73,9 +73,13 @@ class WebhookCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exchange:
-    """One request and its status, which is None when no answer was sent."""
+    """One request and its status, which is None when no answer was sent.
+
+    `time` is virtual, `steady` the seconds of a clock that never stands still.
+    """
 
     time: datetime
+    steady: float
     request: Request
     route: str | None
     iccid: str | None
@@ -91,6 +95,11 @@ class Exchange:
     def path(self) -> str:
         """Return the path below the base URL."""
         return strip_prefix(self.request.path)
+
+    @property
+    def is_below_base(self) -> bool:
+        """Return whether the request went to the base URL."""
+        return is_below_base(self.request.path)
 
     @property
     def token(self) -> str | None:

@@ -1,6 +1,6 @@
 """Faults between a client and the portal; a transport carries them out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import Any
 from . import routes, serialization
 from .errors import SetupError
 from .exchange import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
+from .filters import Filter
 
 _MANY = 1_000_000_000
 _DAY = 24 * 3600
@@ -266,8 +267,9 @@ _DETAILS = tuple(
 class Faults:
     """The faults, in the order they were added; the first that matches a request applies."""
 
-    def __init__(self) -> None:
-        """Start without faults."""
+    def __init__(self, iccids: Callable[[], Collection[str]]) -> None:
+        """Start without faults; `iccids` returns the ICCIDs that a client can ask for."""
+        self._iccids = iccids
         self._faults: dict[str, Fault] = {}
         self._numbers = count(1)
 
@@ -284,7 +286,8 @@ class Faults:
         return self.put(serialization.load(Fault, {"kind": kind, **options}, "fault", _NEVER))
 
     def put(self, fault: Fault) -> Fault:
-        """Add a fault, and give it an id if it has none."""
+        """Add a fault, and give it an id if it has none; one that can never hit is an error."""
+        Filter(method=fault.method, route=fault.route, iccid=fault.iccid).check(self._iccids())
         if not fault.id:
             ids = (f"fault-{number}" for number in self._numbers)
             fault.id = next(fault_id for fault_id in ids if fault_id not in self._faults)

@@ -10,10 +10,10 @@ from .contents import Account
 from .dialects import Dialects
 from .errors import Code, PortalError
 from .exchange import Json, Request, Response
+from .routes import API_VERSION
 from .sim import DEVICE, Sim
 from .state import State, check_status
 
-_API_VERSION = "1"
 _TYPE_NAMES: Mapping[type, str] = {str: "a text", dict: "an object", list: "a list"}
 
 
@@ -78,8 +78,8 @@ def _sms_ids(call: Call, sim: Sim) -> Response:
 def _send_sms(call: Call, sim: Sim) -> Response:
     """Handle Send SMS."""
     version = call.params["apiVersion"]
-    if version != _API_VERSION:
-        msg = f"Invalid apiVersion {version!r}; the current version is {_API_VERSION}"
+    if version != API_VERSION:
+        msg = f"Invalid apiVersion {version!r}; the current version is {API_VERSION}"
         raise PortalError(msg, Code.INVALID_API_VERSION)
     text = str(_check(_object(call.request), {"messageText": str})["messageText"])
     length, limit, alphabet = gsm.measure(text)

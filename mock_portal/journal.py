@@ -1,18 +1,25 @@
 """The requests that the portal received, and checks on them."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from datetime import UTC, datetime
+from typing import Any
 
+from . import serialization
+from .checks import Check
 from .clock import Clock, Window
+from .errors import CheckFailedError, SetupError
 from .exchange import Exchange, Request, WebhookCall
+from .filters import Filter
 from .routes import strip_prefix
 
 _LIMIT = 10_000
 _BODY_LIMIT = 10_000
 _SHOWN = 20
+# A filter has no times.
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,9 +42,10 @@ class WebhookRecord:
 class Journal:
     """The last exchanges, the highest request rate, and the most requests at once."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Start empty."""
+    def __init__(self, clock: Clock, iccids: Callable[[], Collection[str]]) -> None:
+        """Start empty; `iccids` returns the ICCIDs that a client can ask for."""
         self._clock = clock
+        self._iccids = iccids
         self._width = 0
         self.clear()
 
@@ -72,12 +80,14 @@ class Journal:
         """Record an exchange."""
         self.total += 1
         self.logins += route == "Login"
-        self.peak_rate = max(self.peak_rate, self._window.add(self._clock.steady()))
+        steady = self._clock.steady()
+        self.peak_rate = max(self.peak_rate, self._window.add(steady))
         if len(request.body) > _BODY_LIMIT:
             request = replace(request, body=request.body[:_BODY_LIMIT])
         self.exchanges.append(
             Exchange(
                 time=self._clock.now(),
+                steady=steady,
                 request=request,
                 route=route,
                 iccid=iccid,
@@ -112,34 +122,74 @@ class Journal:
         *,
         route: str | None = None,
         iccid: str | None = None,
+        unknown_sim: bool = False,
     ) -> list[Exchange]:
-        """Return the matching exchanges; `*` in the path matches anything."""
-        below = strip_prefix(path)
-        return [
-            exchange
-            for exchange in self.exchanges
-            if method in {None, exchange.method}
-            and route in {None, exchange.route}
-            and iccid in {None, exchange.iccid}
-            and fnmatchcase(exchange.path, below)
-        ]
+        """Return the matching exchanges; `*` in the path matches anything.
 
-    def assert_called(self, method: str, path: str, times: int | None = None) -> None:
-        """Assert that a request was made, at least once or exactly so many times."""
-        found = len(self.find(method, path))
-        if found == times or (times is None and found):
-            return
-        wanted = "at least once" if times is None else f"{times} times"
-        msg = f"{method} {path}: expected {wanted}, was called {found} times. {self._overview()}"
-        raise AssertionError(msg)
+        A filter that no request can match is an error, and so is a SIM that the portal does not
+        have, unless a request named it or `unknown_sim` is true.
+        """
+        wanted = load(
+            Filter, method=method, path=path, route=route, iccid=iccid, unknown_sim=unknown_sim
+        )
+        return self._find(wanted, list(self.exchanges))
 
-    def assert_called_once(self, method: str, path: str) -> None:
+    def assert_called(
+        self, method: str | None = None, path: str = "*", times: int | None = None, **details: Any
+    ) -> None:
+        """Assert that a request was made, at least once or exactly so many times.
+
+        The details are other fields of `Check`: at_least, at_most, route, iccid, unknown_sim.
+        """
+        __tracebackhide__ = True
+        self.verify(load(Check, method=method, path=path, times=times, **details))
+
+    def assert_called_once(
+        self, method: str | None = None, path: str = "*", **details: Any
+    ) -> None:
         """Assert that a request was made exactly once."""
-        self.assert_called(method, path, times=1)
+        __tracebackhide__ = True
+        self.assert_called(method, path, 1, **details)
 
-    def assert_not_called(self, method: str, path: str) -> None:
+    def assert_not_called(self, method: str | None = None, path: str = "*", **details: Any) -> None:
         """Assert that a request was never made."""
-        self.assert_called(method, path, times=0)
+        __tracebackhide__ = True
+        self.assert_called(method, path, 0, **details)
+
+    def assert_order(self, *calls: tuple[str, str]) -> None:
+        """Assert that requests, each a method and a path, came in this order, others in between."""
+        __tracebackhide__ = True
+        self.verify(load(Check, order=[_as_filter(call) for call in calls]))
+
+    def assert_max_rate(
+        self, rate: int, method: str | None = None, path: str = "*", **details: Any
+    ) -> None:
+        """Assert that at most so many requests were made within any second."""
+        __tracebackhide__ = True
+        self.verify(load(Check, max_rate=rate, method=method, path=path, **details))
+
+    def verify(self, check: Check) -> dict[str, int]:
+        """Return the counts of a check that holds; raise a `CheckFailedError` otherwise."""
+        __tracebackhide__ = True
+        exchanges, total = list(self.exchanges), self.total
+        for wanted in check.order or (check,):
+            self._find(wanted, exchanges)
+        try:
+            counts = check.verify(exchanges)
+        except CheckFailedError as err:
+            _check_complete(exchanges, total)
+            msg = f"{err} {self._overview()}"
+            raise CheckFailedError(msg) from None
+        if check.has_upper_limit:
+            _check_complete(exchanges, total)
+        return counts
+
+    def _find(self, wanted: Filter, exchanges: list[Exchange]) -> list[Exchange]:
+        """Return the matching exchanges; raise an error if there are none and cannot be any."""
+        found = [exchange for exchange in exchanges if wanted.matches(exchange)]
+        if not found:
+            wanted.check(self._iccids())
+        return found
 
     def _overview(self) -> str:
         """Return the last calls as text, newest last."""
@@ -148,3 +198,26 @@ class Journal:
         lines = [f"  {exchange}" for exchange in list(self.exchanges)[-_SHOWN:]]
         hints = [f"  {miss.message}" for miss in list(self.near_misses)[-_SHOWN:]]
         return "\n".join(["Calls:", *lines, *(["Near misses:", *hints] if hints else [])])
+
+
+def load[T: Filter](shape: type[T], /, **given: object) -> T:
+    """Return a filter or a check; raise an error for what makes no sense."""
+    return serialization.load(shape, given, "check", _NEVER)
+
+
+def _as_filter(call: object) -> dict[str, object]:
+    """Return a method and a path as the fields of a filter."""
+    if not isinstance(call, tuple | list) or len(call) != 2:  # noqa: PLR2004
+        msg = f"A call is a method and a path such as ('GET', '/getStatus/*'), not {call!r}"
+        raise SetupError(msg)
+    return {"method": call[0], "path": call[1]}
+
+
+def _check_complete(exchanges: list[Exchange], total: int) -> None:
+    """Raise an error if requests are missing."""
+    if total > len(exchanges):
+        msg = (
+            f"The journal keeps the last {len(exchanges)} requests of {total}, which is too few for "
+            "this check; clear the journal before the part to check"
+        )
+        raise SetupError(msg)

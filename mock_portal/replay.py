@@ -1,12 +1,12 @@
 """Answers recorded from a real portal, replayed in their order."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from . import serialization
 from .exchange import Request, Response, Wire
-from .routes import strip_prefix
+from .routes import PREFIXES, find, strip_prefix
 
 # A placeholder in recorded bodies for the token of the replaying portal.
 TOKEN = "{{token}}"  # noqa: S105  stands for one
@@ -64,6 +64,13 @@ class Recordings:
     def left(self) -> list[Recorded]:
         """Return the exchanges still to be replayed."""
         return [recorded for queue in self._queues.values() for recorded in queue]
+
+    def iccids(self) -> Iterator[str]:
+        """Yield the ICCIDs in recorded paths."""
+        for method, path, _ in self._queues:
+            found = find(method, f"{PREFIXES[0]}{path}")
+            if found is not None and found.route.has_iccid:
+                yield found.params["ICCID"]
 
     def __contains__(self, request: Request) -> bool:
         """Return whether there is an answer to a request."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from .errors import PortalError, SetupError
+from .errors import PortalError, SetupError, closest, suggest
 
 # The paths of the two published base URLs: production and UAT.
 PREFIXES = ("/api", "/apiv2")
+
+# The only version of Send SMS.
+API_VERSION = "1"
 
 _STARTS = tuple(f"{prefix}/" for prefix in PREFIXES)
 
@@ -78,7 +80,7 @@ def explain(method: str, path: str) -> PortalError:
     """Return the error for a request without a route; it names the nearest route."""
     below = strip_prefix(path)
     name = below.strip("/").split("/")[0]
-    route = _nearest(name)
+    route = nearest(name)
     status, reason = 404, "the path has the wrong number of segments"
     if route is None:
         return PortalError(
@@ -90,23 +92,28 @@ def explain(method: str, path: str) -> PortalError:
         reason = "paths are exact, and case-sensitive"
     elif route.method != method:
         status, reason = 405, f"{method} is the wrong method"
-    nearest = f"{route.method} {PREFIXES[0]}{route.path}"
-    message = f"No route {method} {path}: {reason}; the nearest route is {nearest}"
+    message = (
+        f"No route {method} {path}: {reason}; "
+        f"the nearest route is {route.method} {PREFIXES[0]}{route.path}"
+    )
     return PortalError(message, status=status)
 
 
 def strip_prefix(path: str) -> str:
     """Return the path below the base URL."""
     _, _, below = path[1:].partition("/")
-    return f"/{below}" if path.startswith(_STARTS) else path
+    return f"/{below}" if is_below_base(path) else path
+
+
+def is_below_base(path: str) -> bool:
+    """Return whether a path is below a base URL."""
+    return path.startswith(_STARTS)
 
 
 def check(name: str) -> None:
     """Raise an error unless a route has this name."""
     if name not in ROUTES:
-        route = _nearest(name)
-        hint = f"did you mean {route.name}?" if route else f"there are {', '.join(ROUTES)}"
-        msg = f"There is no route {name!r}; {hint}"
+        msg = f"There is no route {name!r}; {suggest(name, ROUTES)}"
         raise SetupError(msg)
 
 
@@ -116,8 +123,6 @@ def check_all(names: Iterable[str]) -> None:
         check(name)
 
 
-def _nearest(name: str) -> Route | None:
+def nearest(name: str) -> Route | None:
     """Return the route with the most similar name."""
-    by_lower = {route.name.lower(): route for route in ROUTES.values()}
-    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[close[0]] if close else None
+    return ROUTES.get(closest(name, ROUTES) or "")

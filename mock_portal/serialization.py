@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 import re
 from types import UnionType
 from typing import Any, TypeAliasType, get_args, get_origin, get_type_hints
 
-from .errors import SetupError
+from .errors import SetupError, suggest
 from .exchange import Json
 
 _RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)([smhd])")
@@ -172,9 +171,7 @@ def _convert_fields(
     known = _shape(shape)
     for name in value:
         if name not in known:
-            close = get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-            msg = f"{where}: there is no {name!r}; {hint}"
+            msg = f"{where}: there is no {name!r}; {suggest(str(name), known)}"
             raise SetupError(msg)
     return {
         name: _check(known[name][0], _convert(known[name][1], item, f"{where}.{name}", now), where)

@@ -4,10 +4,9 @@ Each variant is one row of one dialect. Pages list the rows, and tests compare t
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, override
 
-from mock_portal.errors import SetupError
+from mock_portal.errors import SetupError, suggest
 
 from .definition import Dialect, Variant
 from .logins import LOGIN_ANSWER, TOKEN_LIFE
@@ -96,7 +95,5 @@ def find(name: str) -> Dialect[Any]:
     """Return the dialect of that name."""
     if name in DIALECTS:
         return DIALECTS[name]
-    close = get_close_matches(name, DIALECTS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(DIALECTS)}"
-    msg = f"There is no dialect {name!r}; {hint}"
+    msg = f"There is no dialect {name!r}; {suggest(str(name), DIALECTS)}"
     raise SetupError(msg)

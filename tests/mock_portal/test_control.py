@@ -54,10 +54,13 @@ async def test_journal(caller: Caller) -> None:
         "route=ctdUsage": 1,
         f"iccid={DOCUMENTED}": 1,
         "path=/getStatus/*": 1,
-        "method=GET&route=Login": 0,
+        "method=PUT": 0,
+        f"iccid={'9' * 19}&unknown_sim=true": 0,
     }.items():
         found = (await caller.control("GET", f"journal?{query}")).json["exchanges"]
         assert len(found) == count, query
+    refused = await caller.control("GET", "journal?unknown_sim=maybe")
+    assert "unknown_sim: expected true or false, not 'maybe'" in refused.json["error"]
     assert "'colour'" in (await caller.control("GET", "journal?colour=red")).json["error"]
     await caller.control("DELETE", "journal")
     assert (await caller.control("GET", "journal")).json["exchanges"] == []

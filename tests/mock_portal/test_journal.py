@@ -73,13 +73,13 @@ async def test_a_failed_check_shows_near_misses(caller: Caller) -> None:
     """A failed check mentions a similar call."""
     await caller.get("/GetStatus/1")
     with pytest.raises(AssertionError, match="Near misses:\n  No route GET /api/GetStatus/1"):
-        caller.portal.journal.assert_called("GET", "/getStatus/1")
+        caller.portal.journal.assert_called("GET", STATUS)
 
 
 async def test_a_failed_check_of_nothing(portal: MockPortal) -> None:
     """A failed check says that nothing was called."""
     with pytest.raises(AssertionError, match="Nothing was called"):
-        portal.journal.assert_called("GET", "/getStatus/1")
+        portal.journal.assert_called("GET", STATUS)
 
 
 async def test_width(caller: Caller) -> None:
