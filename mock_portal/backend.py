@@ -1,6 +1,7 @@
 """The parts of one portal, loaded from a scenario, saved to a snapshot and restored from it."""
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from . import scenario, serialization
@@ -9,6 +10,7 @@ from .dialects import Dialects
 from .exchange import Json
 from .faults import Faults
 from .journal import Journal
+from .locking import locked
 from .replay import Recordings
 from .scenario import ClockSetting, Scenario, Source
 from .state import Sims, State
@@ -21,12 +23,17 @@ class Backend:
         """Load a scenario."""
         self.clock = Clock()
         self.dialects = Dialects()
-        self.faults = Faults(self._iccids)
+        self.faults = Faults(self.clock.lock, self._iccids)
         self.journal = Journal(self.clock, self._iccids)
         self.recordings = Recordings()
         self.state = State(self.clock, self.dialects)
         self.clock.on_move(self.state.settle_all)
         self.load(source)
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Return the lock: while a thread holds it, no request is handled in another."""
+        return self.clock.lock
 
     @property
     def sims(self) -> Sims:
@@ -36,14 +43,17 @@ class Backend:
     def load(self, source: Source, *, allow_files: bool = True) -> None:
         """Replace everything by another scenario."""
         content = scenario.read(source, allow_files=allow_files)
-        self._apply(scenario.build(content))
-        self._content = content
-        self.journal.clear()
+        built = scenario.build(content)
+        with self.lock:
+            self._apply(built)
+            self._content = content
+            self.journal.clear()
 
     def reset(self) -> None:
         """Load the current scenario again."""
         self.load(self._content)
 
+    @locked
     def snapshot(self) -> dict[str, Json]:
         """Return everything but the journal, in the form of a scenario."""
         contents = self.state.contents()
@@ -63,6 +73,7 @@ class Backend:
         """Restore a snapshot; the journal and the scenario that reset() loads stay."""
         self._apply(scenario.build(snapshot))
 
+    @locked
     def _apply(self, built: Scenario) -> None:
         """Apply a scenario."""
         self.clock.reset()

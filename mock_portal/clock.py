@@ -3,19 +3,25 @@
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import RLock
 import time
 
 from .errors import SetupError
+from .locking import locked
 
 _YEARS = range(1970, 2200)
 _CENTURY = 100 * 365 * 24 * 3600
 
 
 class Clock:
-    """The virtual time: real time plus an offset, or frozen."""
+    """The virtual time: real time plus an offset, or frozen.
+
+    `lock` is that of everything which follows the clock.
+    """
 
     def __init__(self) -> None:
         """Start at real time."""
+        self.lock = RLock()
         self._offset = timedelta()
         self._frozen_at: datetime | None = None
         self._advanced = 0.0
@@ -23,9 +29,9 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the virtual time, in UTC."""
-        if self._frozen_at is not None:
-            return self._frozen_at
-        return datetime.fromtimestamp(time.time(), UTC) + self._offset
+        # Read once: another thread may unfreeze the clock in between.
+        frozen_at = self._frozen_at
+        return frozen_at or datetime.fromtimestamp(time.time(), UTC) + self._offset
 
     def steady(self) -> float:
         """Return monotonic seconds, which pass even while the clock is frozen, to measure request rates."""
@@ -36,6 +42,7 @@ class Clock:
         """Return whether the virtual time stands still."""
         return self._frozen_at is not None
 
+    @locked
     def advance(self, seconds: float) -> None:
         """Move the virtual time forward."""
         if not 0 <= seconds <= _CENTURY:
@@ -44,6 +51,7 @@ class Clock:
         self.set(self.now() + timedelta(seconds=seconds))
         self._advanced += seconds
 
+    @locked
     def set(self, moment: datetime) -> None:
         """Set the virtual time; a frozen clock stays frozen."""
         moment = moment.astimezone(UTC)
@@ -56,16 +64,19 @@ class Clock:
         for listener in self._listeners:
             listener()
 
+    @locked
     def freeze(self) -> None:
         """Stop the virtual time."""
         self._frozen_at = self.now()
 
+    @locked
     def unfreeze(self) -> None:
         """Continue the virtual time from where it stands."""
         if self._frozen_at is not None:
             self._offset = self._frozen_at - datetime.fromtimestamp(time.time(), UTC)
             self._frozen_at = None
 
+    @locked
     def reset(self) -> None:
         """Return to real time."""
         self._frozen_at = None

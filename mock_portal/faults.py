@@ -1,6 +1,7 @@
 """Faults between a client and the portal; a transport carries them out."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +14,7 @@ from . import routes, serialization
 from .errors import SetupError
 from .exchange import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
 from .filters import Filter
+from .locking import locked
 
 _MANY = 1_000_000_000
 _DAY = 24 * 3600
@@ -267,15 +269,19 @@ _DETAILS = tuple(
 class Faults:
     """The faults, in the order they were added; the first that matches a request applies."""
 
-    def __init__(self, iccids: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, lock: AbstractContextManager[object], iccids: Callable[[], Collection[str]]
+    ) -> None:
         """Start without faults; `iccids` returns the ICCIDs that a client can ask for."""
+        self.lock = lock
         self._iccids = iccids
         self._faults: dict[str, Fault] = {}
         self._numbers = count(1)
 
+    @locked
     def __iter__(self) -> Iterator[Fault]:
-        """Iterate over the faults."""
-        return iter(self._faults.values())
+        """Iterate over the faults that there are now."""
+        return iter(list(self._faults.values()))
 
     def __len__(self) -> int:
         """Return the number of faults."""
@@ -285,6 +291,7 @@ class Faults:
         """Add a fault; the options are the fields of `Fault`."""
         return self.put(serialization.load(Fault, {"kind": kind, **options}, "fault", _NEVER))
 
+    @locked
     def put(self, fault: Fault) -> Fault:
         """Add a fault, and give it an id if it has none; one that can never hit is an error."""
         Filter(method=fault.method, route=fault.route, iccid=fault.iccid).check(self._iccids())
@@ -294,6 +301,7 @@ class Faults:
         self._faults[fault.id] = fault
         return fault
 
+    @locked
     def remove(self, fault_id: str) -> None:
         """Remove one fault."""
         if fault_id not in self._faults:
@@ -301,12 +309,13 @@ class Faults:
             raise SetupError(msg)
         del self._faults[fault_id]
 
+    @locked
     def clear(self) -> None:
         """Remove all faults."""
         self._faults.clear()
 
     def pick(self, method: str, route: str | None, iccid: str | None) -> Fault | None:
-        """Return the first fault that hits this request."""
+        """Return the first fault that hits this request; `Portal.handle` holds the lock."""
         for fault in self._faults.values():
             if fault.matches(method, route, iccid):
                 return fault

@@ -13,6 +13,7 @@ from .clock import Clock, Window
 from .errors import CheckFailedError, SetupError
 from .exchange import Exchange, Request, WebhookCall
 from .filters import Filter
+from .locking import locked
 from .routes import strip_prefix
 
 _LIMIT = 10_000
@@ -44,29 +45,49 @@ class Journal:
 
     def __init__(self, clock: Clock, iccids: Callable[[], Collection[str]]) -> None:
         """Start empty; `iccids` returns the ICCIDs that a client can ask for."""
+        self.lock = clock.lock
         self._clock = clock
         self._iccids = iccids
         self._width = 0
         self.clear()
 
+    @locked
     def clear(self) -> None:
         """Delete all records."""
-        self.exchanges: deque[Exchange] = deque(maxlen=_LIMIT)
-        self.near_misses: deque[NearMiss] = deque(maxlen=_LIMIT)
-        self.webhooks: deque[WebhookRecord] = deque(maxlen=_LIMIT)
+        self._exchanges: deque[Exchange] = deque(maxlen=_LIMIT)
+        self._near_misses: deque[NearMiss] = deque(maxlen=_LIMIT)
+        self._webhooks: deque[WebhookRecord] = deque(maxlen=_LIMIT)
         self.total = 0
         self.logins = 0
         self.peak_rate = 0
         self.peak_width = self._width
         self._window = Window()
 
+    @property
+    @locked
+    def exchanges(self) -> list[Exchange]:
+        """Return the exchanges so far, oldest first."""
+        return list(self._exchanges)
+
+    @property
+    @locked
+    def near_misses(self) -> list[NearMiss]:
+        """Return the near misses so far, oldest first."""
+        return list(self._near_misses)
+
+    @property
+    @locked
+    def webhooks(self) -> list[WebhookRecord]:
+        """Return the webhooks so far, oldest first."""
+        return list(self._webhooks)
+
     def __iter__(self) -> Iterator[Exchange]:
-        """Iterate over the exchanges, oldest first."""
+        """Iterate over the exchanges so far, oldest first."""
         return iter(self.exchanges)
 
     def __len__(self) -> int:
         """Return the number of exchanges kept."""
-        return len(self.exchanges)
+        return len(self._exchanges)
 
     def record(
         self,
@@ -77,14 +98,14 @@ class Journal:
         status: int | None,
         fault: str | None,
     ) -> None:
-        """Record an exchange."""
+        """Record an exchange; `Portal.handle`, which calls this, holds the lock."""
         self.total += 1
         self.logins += route == "Login"
         steady = self._clock.steady()
         self.peak_rate = max(self.peak_rate, self._window.add(steady))
         if len(request.body) > _BODY_LIMIT:
             request = replace(request, body=request.body[:_BODY_LIMIT])
-        self.exchanges.append(
+        self._exchanges.append(
             Exchange(
                 time=self._clock.now(),
                 steady=steady,
@@ -96,24 +117,28 @@ class Journal:
             )
         )
 
+    @locked
     def near_miss(self, request: Request, message: str) -> None:
         """Record what was probably meant by a request."""
         miss = NearMiss(method=request.method, path=strip_prefix(request.path), message=message)
-        self.near_misses.append(miss)
+        self._near_misses.append(miss)
 
+    @locked
     def record_webhook(self, call: WebhookCall, outcome: str) -> None:
         """Record the outcome of a webhook."""
-        self.webhooks.append(WebhookRecord(url=call.url, outcome=outcome))
+        self._webhooks.append(WebhookRecord(url=call.url, outcome=outcome))
 
     @contextmanager
     def in_flight(self) -> Iterator[None]:
         """Count a request as in flight."""
-        self._width += 1
-        self.peak_width = max(self.peak_width, self._width)
+        with self.lock:
+            self._width += 1
+            self.peak_width = max(self.peak_width, self._width)
         try:
             yield
         finally:
-            self._width -= 1
+            with self.lock:
+                self._width -= 1
 
     def find(
         self,
@@ -132,7 +157,7 @@ class Journal:
         wanted = load(
             Filter, method=method, path=path, route=route, iccid=iccid, unknown_sim=unknown_sim
         )
-        return self._find(wanted, list(self.exchanges))
+        return self._find(wanted, self.exchanges)
 
     def assert_called(
         self, method: str | None = None, path: str = "*", times: int | None = None, **details: Any
@@ -171,14 +196,15 @@ class Journal:
     def verify(self, check: Check) -> dict[str, int]:
         """Return the counts of a check that holds; raise a `CheckFailedError` otherwise."""
         __tracebackhide__ = True
-        exchanges, total = list(self.exchanges), self.total
+        with self.lock:
+            exchanges, total = self.exchanges, self.total
         for wanted in check.order or (check,):
             self._find(wanted, exchanges)
         try:
             counts = check.verify(exchanges)
         except CheckFailedError as err:
             _check_complete(exchanges, total)
-            msg = f"{err} {self._overview()}"
+            msg = f"{err} {self._overview(exchanges)}"
             raise CheckFailedError(msg) from None
         if check.has_upper_limit:
             _check_complete(exchanges, total)
@@ -191,12 +217,12 @@ class Journal:
             wanted.check(self._iccids())
         return found
 
-    def _overview(self) -> str:
+    def _overview(self, exchanges: list[Exchange]) -> str:
         """Return the last calls as text, newest last."""
-        if not self.exchanges:
+        if not exchanges:
             return "Nothing was called."
-        lines = [f"  {exchange}" for exchange in list(self.exchanges)[-_SHOWN:]]
-        hints = [f"  {miss.message}" for miss in list(self.near_misses)[-_SHOWN:]]
+        lines = [f"  {exchange}" for exchange in exchanges[-_SHOWN:]]
+        hints = [f"  {miss.message}" for miss in self.near_misses[-_SHOWN:]]
         return "\n".join(["Calls:", *lines, *(["Near misses:", *hints] if hints else [])])
 
 

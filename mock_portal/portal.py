@@ -7,6 +7,7 @@ from . import control, handlers, responses, routes
 from .backend import Backend
 from .errors import Code, PortalError, RouteRefusedError, TokenRefusedError
 from .exchange import JSON_TYPE, Request, Response, WebhookCall, Wire
+from .locking import locked
 from .routes import Match
 
 _UNSENT = (Wire.RESET, Wire.HANG)
@@ -15,6 +16,7 @@ _UNSENT = (Wire.RESET, Wire.HANG)
 class Portal(Backend):
     """A backend that answers requests."""
 
+    @locked
     def handle(self, request: Request) -> Response:
         """Answer a request, apply the first matching fault, and record both in the journal."""
         if request.path.startswith(control.PREFIX):
@@ -36,6 +38,7 @@ class Portal(Backend):
         )
         return self._complete(response)
 
+    @locked
     def take_webhooks(self) -> list[WebhookCall]:
         """Return the webhooks that are due, and remove them from the queue; the caller calls them."""
         self.state.settle()

@@ -1,6 +1,7 @@
 """One SIM, and how it changes over time."""
 
 from calendar import monthrange
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -9,6 +10,7 @@ from functools import cache
 from . import routes, serialization
 from .clock import Clock
 from .exchange import Json, Record
+from .locking import locked
 
 STATUSES = (
     "TEST_READY",
@@ -128,22 +130,29 @@ class Sim:
         self.settle()
 
     @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Return the lock of the portal that the SIM is in."""
+        return self.clock.lock
+
+    @property
     def in_session(self) -> bool:
         """Return whether a data session is open."""
         return self.session_started is not None and self.session_ended is None
 
     def settle(self, until: datetime | None = None) -> None:
         """Apply everything due until then, by default until now."""
-        now = self.clock.now()
-        until = until or now
-        # After the clock was set back, usage accrues at once.
-        self.settled_at = min(self.settled_at or now, now)
-        self.agenda.sort(key=lambda event: event.due)
-        while self.agenda and self.agenda[0].due <= until:
-            event = self.agenda.pop(0)
-            self._accrue_until(event.due)
-            self._apply_event(event)
-        self._accrue_until(until)
+        # Not `locked`, which costs more, as every request comes here.
+        with self.clock.lock:
+            now = self.clock.now()
+            until = until or now
+            # After the clock was set back, usage accrues at once.
+            self.settled_at = min(self.settled_at or now, now)
+            self.agenda.sort(key=lambda event: event.due)
+            while self.agenda and self.agenda[0].due <= until:
+                event = self.agenda.pop(0)
+                self._accrue_until(event.due)
+                self._apply_event(event)
+            self._accrue_until(until)
 
     def note_read(self) -> None:
         """Count a read of the status; a requested status may arrive after some reads."""
@@ -164,6 +173,7 @@ class Sim:
             self.placeholder_reads -= 1
         return found
 
+    @locked
     def request_status(
         self, status: str, *, after: float | None = None, reads: int | None = None
     ) -> None:
@@ -194,6 +204,7 @@ class Sim:
         """Take some bytes off the data usage, as a correction does, now or after some seconds."""
         self._plan(EventKind.CORRECTION, str(by), after)
 
+    @locked
     def _plan(self, kind: EventKind, value: str | None, after: float) -> None:
         """Add an event to the agenda."""
         due = self.clock.now() + timedelta(seconds=after)

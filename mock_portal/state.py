@@ -23,6 +23,7 @@ from .errors import (
     UnknownIccidError,
 )
 from .exchange import Json
+from .locking import Entries, locked
 from .sim import ABZORB_NETWORK, STATUSES, TERMINAL, Sim
 
 _CALLS_A_SECOND = 5
@@ -46,6 +47,11 @@ class Sims(Mapping[str, Sim]):
         """Return a SIM without bringing it up to date."""
         return self._sims.get(iccid)
 
+    def put(self, sim: Sim) -> None:
+        """Add a SIM, or replace the one that has its ICCID."""
+        # Not changed in place: another thread may iterate over it.
+        self._sims = {**self._sims, sim.iccid: sim}
+
     @override
     def __iter__(self) -> Iterator[str]:
         return iter(self._sims)
@@ -61,16 +67,18 @@ class State:
     def __init__(self, clock: Clock, dialects: Dialects) -> None:
         """Start empty."""
         self.clock = clock
+        self.lock = clock.lock
         self.dialects = dialects
         self.fill(Contents())
 
+    @locked
     def fill(self, contents: Contents) -> None:
         """Replace everything."""
-        self.accounts = contents.accounts
-        self.tokens = {token.value: token for token in contents.tokens}
-        self.networks = contents.networks
+        self.accounts = Entries(contents.accounts)
+        self.tokens = Entries({token.value: token for token in contents.tokens})
+        self.networks = Entries(contents.networks)
         self.sims = Sims(contents.sims)
-        self.sms = {sms.id: sms for sms in contents.sms}
+        self.sms = Entries({sms.id: sms for sms in contents.sms})
         self.bulk_edits = contents.bulk_edits
         self.timings = contents.timings
         self.outbox: list[BulkEdit] = []
@@ -83,6 +91,7 @@ class State:
         for sim in contents.sims.values():
             sim.attach_clock(self.clock)
 
+    @locked
     def contents(self) -> Contents:
         """Return everything."""
         self.settle_all()
@@ -103,6 +112,12 @@ class State:
 
     def settle(self) -> None:
         """Finish the text messages and bulk edits that are due."""
+        if self._jobs:
+            self._finish_jobs()
+
+    @locked
+    def _finish_jobs(self) -> None:
+        """Finish the jobs that are due."""
         while self._jobs and self._jobs[0].due <= self.clock.now():
             job = self._jobs.pop(0)
             if isinstance(job, Sms):
@@ -110,6 +125,7 @@ class State:
             else:
                 self._finish(job)
 
+    @locked
     def settle_all(self) -> None:
         """Bring everything up to date."""
         self.settle()
@@ -126,6 +142,7 @@ class State:
             raise RateLimitError(msg)
         self._window.add(now)
 
+    @locked
     def login(self, client_id: str, secret_key: str) -> Token:
         """Log in with an account's id and key."""
         account = self.accounts.get(client_id)
@@ -134,6 +151,7 @@ class State:
             raise LoginRefusedError(msg)
         return self._issue(account)
 
+    @locked
     def login_with_api_token(self, api_token: str) -> Token:
         """Log in with an account's API token."""
         for account in self.accounts.values():
@@ -152,6 +170,7 @@ class State:
         token.calls += 1
         return account
 
+    @locked
     def revoke_tokens(self) -> None:
         """Revoke all tokens."""
         self.tokens.clear()
@@ -181,12 +200,14 @@ class State:
             raise UnknownIccidError(msg)
         return sim
 
+    @locked
     def add_sim(self, sim: Sim) -> Sim:
         """Add a SIM, or replace the one that has its ICCID."""
         sim.attach_clock(self.clock)
-        self.sims = Sims({**self.sims, sim.iccid: sim})
+        self.sims.put(sim)
         return sim
 
+    @locked
     def request_status(self, sim: Sim, status: str, *, late: float = 0) -> None:
         """Request a status that was due `late` seconds ago; the dialect `status_change` says when it arrives."""
         check_status(status)
@@ -195,6 +216,7 @@ class State:
             refuse_status(request)
         self.dialects.variant(STATUS_CHANGE).answer.carry_out(request)
 
+    @locked
     def edit(self, sim: Sim, changes: Mapping[str, Json], *, late: float = 0) -> None:
         """Change a SIM's status and fields; the change was due `late` seconds ago."""
         if "status" in changes:
@@ -202,6 +224,7 @@ class State:
         sim.device |= {name: value for name, value in changes.items() if name != "status"}
         sim.date_updated = self._in(-late)
 
+    @locked
     def queue_bulk_edit(
         self,
         update: dict[str, Json],
@@ -222,6 +245,7 @@ class State:
         insort(self._jobs, edit, key=lambda job: job.due)
         return edit
 
+    @locked
     def send_sms(self, sim: Sim, text: str, login: str) -> Sms:
         """Send a text message to a SIM; it is delivered, or fails, after some seconds."""
         sms = self._new_sms(sim, text)
@@ -230,6 +254,7 @@ class State:
         insort(self._jobs, sms, key=lambda job: job.due)
         return sms
 
+    @locked
     def receive_sms(self, iccid: str, text: str) -> Sms:
         """Add a text message from a SIM."""
         sim = self.sims.get(iccid)
@@ -265,9 +290,9 @@ class State:
 
     def _has_expired(self, token: Token) -> bool:
         """Return whether a token has expired."""
-        newest = next(
-            other for other in reversed(self.tokens.values()) if other.client_id == token.client_id
-        )
+        # Not `self.tokens.values()`, which makes a copy.
+        tokens = dict.values(self.tokens)
+        newest = next(other for other in reversed(tokens) if other.client_id == token.client_id)
         use = TokenUse(
             age=self.clock.now() - token.issued, calls=token.calls, is_newest=token is newest
         )

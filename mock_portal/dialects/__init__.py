@@ -53,12 +53,13 @@ class Dialects(Mapping[str, str]):
 
     def __init__(self) -> None:
         """Start with the defaults."""
+        # Never replaced, and its keys never change, so that any thread may read it.
         self._chosen: dict[str, Variant[Any]] = {}
         self.reset()
 
     def reset(self) -> None:
         """Switch every dialect to its default."""
-        self._chosen = {dialect.name: dialect.variants[0] for dialect in DIALECTS.values()}
+        self._chosen |= {dialect.name: dialect.variants[0] for dialect in DIALECTS.values()}
 
     def update(self, chosen: Mapping[str, object]) -> None:
         """Switch several dialects, or none when one of the names is wrong."""

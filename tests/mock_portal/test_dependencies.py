@@ -14,7 +14,17 @@ PACKAGE = Path(mock_portal.__file__).parent
 
 # A module may import from lines above its own only; within the first line, from those to its left.
 LINES = (
-    ("errors", "clock", "routes", "exchange", "gsm", "serialization", "signals", "patterns"),
+    (
+        "errors",
+        "locking",
+        "clock",
+        "routes",
+        "exchange",
+        "gsm",
+        "serialization",
+        "signals",
+        "patterns",
+    ),
     ("filters",),
     ("checks",),
     ("journal", "faults", "replay", "sim"),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mock_portal import MockPortal
+from mock_portal import MockPortal, Request
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
 
@@ -115,5 +115,7 @@ async def test_unanswered(caller: Caller) -> None:
 
 async def test_is_bounded(portal: MockPortal) -> None:
     """The journal keeps the last ten thousand exchanges."""
-    assert portal.journal.exchanges.maxlen == 10_000
-    assert len(portal.journal) == 0
+    for number in range(10_001):
+        portal.handle(Request(method="GET", path=f"/api/{number}"))
+    assert len(portal.journal) == len(portal.journal.near_misses) == 10_000
+    assert portal.journal.exchanges[0].path == "/1"
