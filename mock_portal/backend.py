@@ -67,7 +67,8 @@ class Backend:
             )
         )
         assert isinstance(snapshot, dict)  # noqa: S101  a dataclass becomes a mapping
-        return snapshot
+        # Without accounts it would get one when it is restored.
+        return {"accounts": {}, **snapshot}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Restore a snapshot; the journal and the scenario that reset() loads stay."""

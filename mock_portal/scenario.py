@@ -20,6 +20,9 @@ from .sim import Sim
 _FOLDER = Path(__file__).parent / "scenarios"
 _ICCID_START = "8931"
 _NAMES = {"accounts": "client_id", "sims": "iccid"}
+_DEFAULT = "documented"
+# A field that makes what is inherited for another one meaningless: a new session has not ended yet.
+_REPLACES = {"session_started": "session_ended"}
 
 # The name of a shipped scenario, the path of a file, or the content itself.
 type Source = str | Path | Mapping[str, Any]
@@ -62,6 +65,15 @@ def shipped() -> list[str]:
 
 def read(source: Source, *, allow_files: bool = True) -> dict[str, Any]:
     """Return the content of a scenario, merged with the one it extends."""
+    try:
+        return _read(source, (), allow_files=allow_files)
+    except RecursionError as err:
+        msg = "The scenario is nested too deeply"
+        raise SetupError(msg) from err
+
+
+def _read(source: Source, below: tuple[str, ...], *, allow_files: bool) -> dict[str, Any]:
+    """Return the merged content of a scenario; `below` names those that extend it."""
     if isinstance(source, Mapping):
         content = dict(source)
     elif source in shipped():
@@ -72,12 +84,22 @@ def read(source: Source, *, allow_files: bool = True) -> dict[str, Any]:
         raise _unknown(source)
     if "extends" not in content:
         return content
-    base = read(content.pop("extends"), allow_files=allow_files)
+    name = _name(source)
+    if name in below:
+        circle = (each.partition(" #")[0] for each in (*below[below.index(name) :], name))
+        msg = f"A scenario must not extend itself: {' extends '.join(circle)}"
+        raise SetupError(msg)
+    base = _read(content.pop("extends"), (*below, name), allow_files=allow_files)
     return _merge(base, content)
 
 
 def build(content: Mapping[str, Any]) -> Scenario:
-    """Return the scenario that a content describes; raise an error if it is invalid."""
+    """Return the scenario that a content describes; raise an error if it is invalid.
+
+    One that says nothing of accounts has the documented one, so that a client can always log in.
+    """
+    if "accounts" not in content:
+        content = {**content, "accounts": read(_DEFAULT)["accounts"]}
     real = datetime.fromtimestamp(time.time(), UTC)
     clock = serialization.load(ClockSetting, content.get("clock", {}), "clock", real)
     now = clock.now or real
@@ -96,6 +118,13 @@ def iccid(index: int) -> str:
         doubled = int(digit) * (2 - position % 2)
         total += doubled // 10 + doubled % 10
     return f"{digits}{-total % 10}"
+
+
+def _name(source: Source) -> str:
+    """Return what distinguishes a scenario from others: its name, its path or its identity."""
+    if isinstance(source, Mapping):
+        return f"a mapping #{id(source)}"
+    return str(source) if source in shipped() else str(Path(source).resolve())
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -133,7 +162,10 @@ def _name_entries(content: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the keys of accounts and SIMs into their entries, where the dataclasses need them."""
     named = dict(content)
     for group, name in _NAMES.items():
-        if isinstance(entries := content.get(group), Mapping):
+        entries = content.get(group)
+        if group == "accounts" and entries == []:
+            named[group] = {}
+        elif isinstance(entries, Mapping):
             named[group] = {
                 key: {**entry, name: key} if isinstance(entry, Mapping) else entry
                 for key, entry in entries.items()
@@ -150,6 +182,9 @@ def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
             merged[str(key)] = _merge(below, value)
         else:
             merged[str(key)] = value
+    for name, replaced in _REPLACES.items():
+        if name in top and replaced not in top:
+            merged.pop(replaced, None)
     return merged
 
 

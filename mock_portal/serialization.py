@@ -37,7 +37,7 @@ def load[T](shape: type[T], value: object, where: str, now: datetime) -> T:
     """Build a dataclass from a mapping; errors name `where`, relative times start at `now`."""
     try:
         result: T = _convert(shape, value, where, now)
-    except OverflowError as err:
+    except (OverflowError, RecursionError) as err:
         raise _too_large(where) from err
     return result
 
@@ -46,7 +46,7 @@ def update(target: object, changes: object, where: str, now: datetime) -> None:
     """Change fields of a dataclass, or none if one is invalid."""
     try:
         converted = _convert_fields(type(target), _mapping(changes, where), where, now)
-    except OverflowError as err:
+    except (OverflowError, RecursionError) as err:
         raise _too_large(where) from err
     for name, value in converted.items():
         setattr(target, name, value)
@@ -199,8 +199,8 @@ def _mapping(value: object, where: str) -> Mapping[str, Any]:
 
 
 def _too_large(where: str) -> SetupError:
-    """Return the error for a number or a time that is too large."""
-    return SetupError(f"{where}: a number or a time is too large")
+    """Return the error for a number or a time that is too large, or for too many levels."""
+    return SetupError(f"{where}: a number or a time is too large, or there are too many levels")
 
 
 def _wrong(where: str, wanted: str, value: object) -> SetupError:

@@ -136,8 +136,10 @@ class Sim:
 
     @property
     def in_session(self) -> bool:
-        """Return whether a data session is open."""
-        return self.session_started is not None and self.session_ended is None
+        """Return whether a data session is open; an end before the start is that of another one."""
+        if self.session_started is None:
+            return False
+        return self.session_ended is None or self.session_ended < self.session_started
 
     def settle(self, until: datetime | None = None) -> None:
         """Apply everything due until then, by default until now."""
@@ -250,7 +252,8 @@ class Sim:
     def _close(self, now: datetime) -> None:
         """Close the session and post its data."""
         if self.in_session:
-            self.session_ended = now
+            # The clock may have been set back during the session.
+            self.session_ended = max(now, self.session_started or now)
             self._post()
 
     def _accrue_until(self, until: datetime) -> None:

@@ -229,3 +229,87 @@ async def test_dialects_and_faults_beside_a_scenario() -> None:
     portal.reset()
     assert portal.dialects["status_body"] == "quoted"
     assert [fault.kind for fault in portal.faults] == ["hang"]
+
+
+ACCOUNT = ("demo-secret", "demo-token")
+
+
+@pytest.mark.parametrize("content", [{}, {"sims": {"1": {}}}, {"dialects": {"sms_id": "bare"}}])
+async def test_can_always_log_in(caller: Caller, content: dict[str, Any]) -> None:
+    """A scenario that says nothing of accounts has the one of the shipped scenarios."""
+    for portal in (Portal(content), Portal({"extends": content})):
+        account = portal.state.accounts["demo-client"]
+        assert (account.secret_key, account.api_token) == ACCOUNT
+    await caller.control("POST", "scenario", content)
+    assert await caller.login()
+    await caller.control("POST", "reset")
+    assert await caller.login()
+    await caller.control("PUT", "snapshot", content)
+    assert await caller.login()
+
+
+@pytest.mark.parametrize("accounts", [{}, []])
+def test_no_account(accounts: Any) -> None:
+    """A scenario may say that there is no account, and a snapshot keeps that."""
+    portal = Portal({"accounts": accounts})
+    assert not portal.state.accounts
+    portal.restore(portal.snapshot())
+    assert not portal.state.accounts
+
+
+def test_other_accounts() -> None:
+    """A scenario with accounts has those alone."""
+    portal = Portal({"accounts": {"me": {"secret_key": "a", "api_token": "b"}}})
+    assert list(portal.state.accounts) == ["me"]
+
+
+def test_extending_itself(tmp_path: Path) -> None:
+    """A scenario that extends itself, also by way of others, is refused with the chain."""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(f"extends: {second}")
+    second.write_text(f"extends: {first}")
+    own = tmp_path / "own.yaml"
+    own.write_text(f"extends: {tmp_path}/../{tmp_path.name}/own.yaml")
+    for source, circle in (
+        (first, f"{first} extends {second} extends {first}"),
+        ({"extends": {"extends": str(second)}}, f"{second} extends {first} extends {second}"),
+        (own, f"{own} extends {own}"),
+    ):
+        with pytest.raises(SetupError) as refused:
+            Portal(source)
+        assert str(refused.value) == f"A scenario must not extend itself: {circle}"
+    content: dict[str, Any] = {}
+    content["extends"] = content
+    with pytest.raises(SetupError, match=r"itself: a mapping extends a mapping$"):
+        Portal(content)
+
+
+def test_nested_too_deeply() -> None:
+    """A scenario with too many levels is refused with a sentence."""
+    chain: dict[str, Any] = {}
+    for _ in range(5000):
+        chain = {"extends": chain}
+    with pytest.raises(SetupError, match="The scenario is nested too deeply"):
+        Portal(chain)
+
+
+def test_a_new_session_has_not_ended() -> None:
+    """A SIM that is given a new session does not inherit the end of the old one."""
+    portal = Portal({"extends": "demo", "sims": {ACTIVE: {"session_started": "-2h"}}})
+    assert portal.sims[ACTIVE].in_session
+    over = {"session_started": "-2h", "session_ended": "-1h"}
+    assert not Portal({"extends": "demo", "sims": {ACTIVE: over}}).sims[ACTIVE].in_session
+    fleet = {"extends": "fleet", "fleet": {"count": 1, "sim": {"session_started": "-5m"}}}
+    assert list(Portal(fleet).sims.values())[-1].in_session
+
+
+async def test_an_end_before_the_start(caller: Caller) -> None:
+    """The end of an older session does not end the one that is set."""
+    sim = caller.portal.sims[ACTIVE]
+    sim.session_started = caller.portal.clock.now()
+    assert sim.in_session
+    answer = await caller.get(f"/sessionInfo/{ACTIVE}")
+    assert answer.json["dateSessionEnded"] is None
+    caller.portal.clock.set(caller.portal.clock.now() - timedelta(hours=1))
+    sim.close_session()
+    assert not sim.in_session
