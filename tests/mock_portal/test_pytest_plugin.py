@@ -42,6 +42,11 @@ SYNC_TEST = """
             assert len(mock_portal.sims) == 4
             assert mock_portal.dialects["sms_id"] == "bare"
             assert [fault.kind for fault in mock_portal.faults] == ["hang"]
+
+        @pytest.mark.mock_portal("demo")
+        def test_positional(self, mock_portal):
+            assert len(mock_portal.sims) == 4
+            assert mock_portal.dialects["sms_id"] == "bare"
 """
 ASYNC_TEST = """
     from aiohttp import ClientSession
@@ -66,7 +71,7 @@ def test_without_asyncio(pytester: pytest.Pytester) -> None:
     """The fixture needs no other plugin, and obeys its marker."""
     pytester.makepyfile(SYNC_TEST)
     result = pytester.runpytest_inprocess(*PLUGIN, "--strict-markers")
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
 
 
 def test_with_asyncio(pytester: pytest.Pytester) -> None:
@@ -89,3 +94,33 @@ def test_marker_is_declared(pytester: pytest.Pytester) -> None:
     """`pytest --markers` describes the marker."""
     result = pytester.runpytest_inprocess(*PLUGIN, "--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.mock_portal(scenario=...*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ("scenari='demo'", "there is no 'scenari'; did you mean scenario?"),
+        ("zzz=1", "there is no 'zzz'; there are scenario, host"),
+        ("'demo', {'sms_id': 'bare'}", "too many positional arguments"),
+        ("'demo', scenario='demo'", "multiple values for argument 'scenario'"),
+        ("'nonsense'", "There is no scenario 'nonsense'; shipped are"),
+        ("dialects={'sms_id': 'x'}", "Dialect sms_id has no variant 'x'"),
+        ("faults=[{'kind': 'hang', 'method': 'get'}]", "did you mean GET?"),
+    ],
+)
+def test_a_marker_that_makes_no_sense(pytester: pytest.Pytester, arguments: str, part: str) -> None:
+    """A wrong marker fails its test with a sentence, without a traceback."""
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.mark.mock_portal({arguments})
+        def test(mock_portal):
+            pass
+    """)
+    result = pytester.runpytest_inprocess(*PLUGIN, "--strict-markers")
+    result.assert_outcomes(errors=1)
+    output = result.stdout.str()
+    assert "@pytest.mark.mock_portal: " in output
+    assert part in output
+    assert "Traceback" not in output
+    assert "pytest_plugin.py:" not in output

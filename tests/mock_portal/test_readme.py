@@ -83,11 +83,11 @@ def test_scenario() -> None:
     (text,) = _blocks("yaml")
     portal = Portal(yaml.safe_load(text))
     sim = portal.sims[ACTIVE]
-    assert sim.in_session
-    portal.clock.advance(3600 - 1)
-    assert sim.in_session
-    portal.clock.advance(1)
-    assert not sim.in_session
+    seen = []
+    for seconds in (0, 3599, 1):
+        portal.clock.advance(seconds)
+        seen.append(sim.in_session)
+    assert seen == [True, True, False], "the session_close of its agenda works"
     portal.clock.advance(24 * 3600)
     assert (sim.status, sim.in_session, sim.device["customer"]) == ("DEACTIVATED", False, "Anna")
 
