@@ -23,7 +23,7 @@ class Locked(Protocol):
 def locked[S: Locked, **P, R](
     method: Callable[Concatenate[S, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """Hold the portal's lock during a method; nothing that is held waits for anything else."""
+    """Return a method that holds the lock of the portal while it runs; such a method never waits."""
 
     @wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

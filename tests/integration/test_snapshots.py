@@ -1,5 +1,6 @@
 """Data that were read are restored after a restart and not requested again."""
 
+import asyncio
 from collections.abc import Iterator
 from copy import deepcopy
 from datetime import timedelta
@@ -22,11 +23,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.iot_portal.const import DEVICE_INTERVAL, DOMAIN
 from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from custom_components.iot_portal.models import SimData
-from custom_components.iot_portal.storage import SNAPSHOT_SAVE_DELAY, SnapshotStore
+from custom_components.iot_portal.storage import SNAPSHOT_SAVE_DELAY, HistoryStore, SnapshotStore
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import (
+    advance_time,
     exists,
     find_issue,
     log_messages,
@@ -431,6 +433,59 @@ async def test_removed_sims_and_accounts_are_forgotten(
 
     await hass.config_entries.async_remove(entry.entry_id)
     assert file_of(entry) not in hass_storage
+
+
+async def test_removed_sim_leaves_the_files(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """Nothing of a SIM that was removed stays in the files of its account, without waiting for another change."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    portal.sims[ICCID].set_status("TEST_READY")
+    await poll(hass, freezer)
+    await restart(hass, entry)
+    # What is to be saved of the other SIM is on the disk, too.
+    for _ in range(3):
+        await advance_time(hass, freezer, timedelta(seconds=SNAPSHOT_SAVE_DELAY + 1))
+    files = [f"{DOMAIN}.{entry.entry_id}.{name}" for name in ("snapshots", "history")]
+    assert all(ICCID in str(hass_storage[file]) for file in files)
+
+    removed = next(sub for sub in entry.subentries.values() if sub.unique_id == ICCID)
+    hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await advance_time(hass, freezer, timedelta(seconds=SNAPSHOT_SAVE_DELAY + 1))
+
+    assert not any(ICCID in str(hass_storage[file]) for file in files)
+
+
+async def test_sims_share_a_write(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of SIMs with something to tell at once, most are on the disk with the write of others."""
+    iccids = [f"89310800000000002{number:02}" for number in range(20)]
+    portal.load({"extends": "documented", "sims": {iccid: {} for iccid in iccids}})
+    entry = await set_up(*iccids)
+    for iccid in iccids:
+        portal.sims[iccid].set_status("TEST_READY")
+    writes = 0
+    save = HistoryStore.async_save
+
+    async def count_and_save(store: HistoryStore) -> bool:
+        nonlocal writes
+        writes += 1
+        await asyncio.sleep(0)
+        return await save(store)
+
+    monkeypatch.setattr(HistoryStore, "async_save", count_and_save)
+    await asyncio.gather(*(sim.async_refresh() for sim in entry.runtime_data.sims.values()))
+
+    assert 0 < writes <= len(iccids) / 2
 
 
 @pytest.mark.parametrize("answer", ["usual", "refused", "unknown"])
