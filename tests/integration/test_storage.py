@@ -30,7 +30,7 @@ from custom_components.iot_portal.storage import MAX_CORRUPT_FILES
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import bulk_edit_event, log_messages, poll, send_sms, state_of
+from .helpers import bulk_edit_event, log_messages, poll, record_events, send_sms, state_of
 
 STORED_FILES = Path(__file__).parent.parent / "fixtures" / "storage"
 PENDING_WRITES: dict[str, Any] = json.loads((STORED_FILES / "pending_writes.json").read_text())
@@ -277,6 +277,27 @@ async def test_damaged_reads(hass: HomeAssistant, set_up: SetUp, folder: Path, d
     assert lost(hass, entry) is None
     await hass.config_entries.async_unload(entry.entry_id)
     assert json.loads(file.read_text())["data"][ICCID]["status"] == "INVENTORY"
+
+
+@pytest.mark.parametrize("damage", [*DAMAGED, "no JSON", "other parts"])
+async def test_damaged_history(
+    hass: HomeAssistant, set_up: SetUp, folder: Path, portal: MockPortal, damage: str
+) -> None:
+    """Instead of a damaged file of what was told, the snapshots say it; nothing is told again."""
+    entry = await set_up(ICCID)
+    portal.sims[ICCID].set_status("TEST_READY")
+    await next(iter(entry.runtime_data.sims.values())).async_refresh()
+    happened = record_events(hass, "sim_event")
+    file = folder / f"{DOMAIN}.{entry.entry_id}.history"
+    assert file.is_file()
+    more = {"no JSON": b"\xff", "other parts": envelope({ICCID: {"status": 5, "told": "x"}})}
+
+    await restart(hass, entry, lambda: file.write_bytes((DAMAGED | more)[damage]))
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, ICCID, "status") == "test_ready"
+    assert lost(hass, entry) is None
+    assert happened == []
 
 
 async def test_memory_that_cannot_be_renamed(
