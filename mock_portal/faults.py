@@ -50,13 +50,17 @@ class FaultKind(StrEnum):
 
 @dataclass(kw_only=True)
 class Fault:
-    """One fault: which requests it hits, how often, and the details of its kind."""
+    """One fault: which requests it hits, how often, and the details of its kind.
+
+    `unknown_sim` allows the ICCID of a SIM that the portal does not have.
+    """
 
     kind: FaultKind
     id: str = ""
     route: str | None = serialization.checked(None, routes.check)
     method: str | None = None
     iccid: str | None = None
+    unknown_sim: bool = False
     after: int = serialization.checked(0, serialization.between(0, _MANY))
     times: int | None = serialization.checked(None, serialization.between(0, _MANY))
     probability: float = serialization.checked(1.0, serialization.between(0, 1))
@@ -294,7 +298,12 @@ class Faults:
     @locked
     def put(self, fault: Fault) -> Fault:
         """Add a fault, and give it an id if it has none; one that can never hit is an error."""
-        Filter(method=fault.method, route=fault.route, iccid=fault.iccid).check(self._iccids())
+        Filter(
+            method=fault.method,
+            route=fault.route,
+            iccid=fault.iccid,
+            unknown_sim=fault.unknown_sim,
+        ).check(self._iccids())
         if not fault.id:
             ids = (f"fault-{number}" for number in self._numbers)
             fault.id = next(fault_id for fault_id in ids if fault_id not in self._faults)

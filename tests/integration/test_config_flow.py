@@ -953,7 +953,7 @@ async def test_portal_fails_while_adding(
     if "credentials" in says:
         # A refused token alone does not mean wrong credentials.
         portal.faults.add(route="Login", **fault)
-    portal.faults.add("hang", iccid=UNKNOWN_ICCID)
+    portal.faults.add("hang", iccid=UNKNOWN_ICCID, unknown_sim=True)
 
     result = await submit_sim_form_to_end(hass, flow_id, typed)
 

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mock_portal import MockPortal, Portal, Request, SetupError
+from mock_portal import Portal, Request, SetupError
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
 
@@ -170,8 +170,12 @@ async def test_faults(caller: Caller, asked: dict[str, Any], part: str) -> None:
     assert len(caller.portal.faults) == 0
 
 
-async def test_a_fault_for_a_new_sim(portal: MockPortal) -> None:
-    """A fault may hit a SIM of the same scenario, or one that was added."""
+def test_a_fault_for_another_sim() -> None:
+    """A fault may hit a SIM of the same scenario, and an unknown one if it says so."""
+    portal = Portal("demo")
+    portal.faults.add("status", status=418, iccid=UNKNOWN, unknown_sim=True)
+    request = Request(method="GET", path=f"/api/getStatus/{UNKNOWN}")
+    assert portal.handle(request).status == 418
     other = Portal({"sims": {UNKNOWN: {}}, "faults": [{"kind": "hang", "iccid": UNKNOWN}]})
     other.restore(other.snapshot())
     assert [fault.iccid for fault in other.faults] == [UNKNOWN]
