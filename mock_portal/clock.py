@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from threading import RLock
 import time
 
+from . import serialization
 from .errors import SetupError
 from .locking import locked
 
@@ -37,14 +38,23 @@ class Clock:
         """Return monotonic seconds, which pass even while the clock is frozen, to measure request rates."""
         return time.monotonic() + self._advanced
 
+    def later(self, span: float | str | timedelta) -> datetime:
+        """Return the moment some seconds from now."""
+        seconds = serialization.seconds(span, "after")
+        if not -_CENTURY <= seconds <= _CENTURY:
+            msg = f"after: {span} is more than {_CENTURY} seconds"
+            raise SetupError(msg)
+        return self.now() + timedelta(seconds=seconds)
+
     @property
     def frozen(self) -> bool:
         """Return whether the virtual time stands still."""
         return self._frozen_at is not None
 
     @locked
-    def advance(self, seconds: float) -> None:
-        """Move the virtual time forward."""
+    def advance(self, span: float | str | timedelta) -> None:
+        """Move the virtual time forward, by seconds or by a text such as `90s` or `2h`."""
+        seconds = serialization.seconds(span, "advance")
         if not 0 <= seconds <= _CENTURY:
             msg = f"The clock advances by 0 to {_CENTURY} seconds, not {seconds}"
             raise SetupError(msg)
@@ -52,9 +62,16 @@ class Clock:
         self._advanced += seconds
 
     @locked
-    def set(self, moment: datetime) -> None:
-        """Set the virtual time; a frozen clock stays frozen."""
-        moment = moment.astimezone(UTC)
+    def set(self, to: datetime | str) -> None:
+        """Set the virtual time, also by a text such as `2025-01-31T12:00:00Z` or `-2h`.
+
+        A frozen clock stays frozen.
+        """
+        try:
+            moment = serialization.moment(to, "set", self.now())
+        except OverflowError as err:
+            msg = f"set: {to} is too far away"
+            raise SetupError(msg) from err
         if moment.year not in _YEARS:
             msg = f"The clock cannot show the year {moment.year}"
             raise SetupError(msg)

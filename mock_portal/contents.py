@@ -5,13 +5,14 @@ from datetime import datetime
 
 from . import routes, serialization
 from .exchange import Json
+from .serialization import Checked
 from .sim import Sim
 
 _DURATION = serialization.between(0, 30 * 24 * 3600)
 
 
 @dataclass(kw_only=True)
-class Account:
+class Account(Checked):
     """An account: its credentials, and the routes refused to it."""
 
     client_id: str
@@ -21,15 +22,17 @@ class Account:
 
 
 @dataclass(kw_only=True)
-class Network:
+class Network(Checked):
     """A provider network, and the routes refused for its SIMs."""
 
     refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
 
 
 @dataclass(kw_only=True)
-class Token:
+class Token(Checked):
     """A token handed out by a log-in."""
+
+    _unchecked = frozenset({"calls"})
 
     value: str
     client_id: str
@@ -38,7 +41,7 @@ class Token:
 
 
 @dataclass(kw_only=True)
-class Sms:
+class Sms(Checked):
     """One text message; it is delivered, or fails, when it is due."""
 
     id: int
@@ -53,7 +56,7 @@ class Sms:
 
 
 @dataclass(kw_only=True)
-class BulkEdit:
+class BulkEdit(Checked):
     """An edit of several SIMs, carried out when it is due; `results` has the success for each SIM."""
 
     update: dict[str, Json]
@@ -66,7 +69,7 @@ class BulkEdit:
 
 
 @dataclass(kw_only=True)
-class Timings:
+class Timings(Checked):
     """Durations, in seconds of the virtual clock or in reads of the SIM."""
 
     status_seconds: float = serialization.checked(30.0, _DURATION)

@@ -1,7 +1,7 @@
 """The control interface under `/_mock/`: what Python code does with a portal, over HTTP."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 import json
@@ -12,10 +12,11 @@ from . import routes, scenario, serialization
 from .backend import Backend
 from .checks import Check
 from .dialects import DIALECTS
-from .errors import CheckFailedError, SetupError, suggest
+from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
 from .exchange import JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
 from .filters import Filter
+from .serialization import Seconds
 from .sim import Sim
 
 PREFIX = "/_mock"
@@ -37,7 +38,7 @@ class ClockChange:
     """Body of `POST /_mock/clock`; the fields are applied in this order."""
 
     set: datetime | None = None
-    advance: float = 0.0
+    advance: Seconds = 0.0
     freeze: bool | None = None
 
 
@@ -47,7 +48,7 @@ class SessionChange:
 
     action: SessionAction
     ip_address: str | None = None
-    after: float = serialization.checked(0.0, _SECONDS)
+    after: Seconds = field(default=0.0, metadata={"check": _SECONDS})
 
 
 @dataclass(kw_only=True)
@@ -55,7 +56,7 @@ class ImeiChange:
     """Body of `POST /_mock/sims/{iccid}/imei`."""
 
     imei: str
-    after: float = serialization.checked(0.0, _SECONDS)
+    after: Seconds = field(default=0.0, metadata={"check": _SECONDS})
 
 
 @dataclass(kw_only=True)
@@ -95,10 +96,10 @@ class ControlRequest:
     @property
     def sim(self) -> Sim:
         """Return the SIM named by the path."""
-        if self.item not in self.backend.sims:
-            msg = f"There is no SIM {self.item}"
-            raise NotFoundError(msg)
-        return self.backend.sims[self.item]
+        try:
+            return self.backend.sims[self.item]
+        except UnknownNameError as err:
+            raise NotFoundError(str(err)) from err
 
     @property
     def mapping(self) -> dict[str, Any]:
@@ -284,7 +285,11 @@ def _patch_sim(call: ControlRequest) -> Json:
 
 def _put_sim(call: ControlRequest) -> Json:
     """Add a SIM, or replace the one that has its ICCID."""
-    sim = serialization.load(Sim, {**call.mapping, "iccid": call.item}, "body", call.now)
+    given = {"iccid": call.item, **call.mapping}
+    if given["iccid"] != call.item:
+        msg = "The body names another SIM than the path"
+        raise SetupError(msg)
+    sim = serialization.load(Sim, given, "body", call.now)
     return serialization.dump(call.backend.state.add_sim(sim), with_defaults=True)
 
 

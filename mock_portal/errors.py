@@ -28,6 +28,12 @@ class SetupError(ValueError):
     """An invalid scenario, dialect, fault or control request."""
 
 
+class UnknownNameError(SetupError, KeyError):
+    """A lookup of something that is not there; `str` is the sentence, unlike that of a KeyError."""
+
+    __str__ = Exception.__str__
+
+
 class CheckFailedError(AssertionError):
     """A check of the journal that does not hold."""
 
@@ -89,3 +95,8 @@ def suggest(given: str, known: Collection[str]) -> str:
     named = list(known)[:_MOST_NAMED]
     more = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
     return f"there are {', '.join(named) or 'none'}{more}"
+
+
+def no_sim(iccid: object, known: Collection[str]) -> str:
+    """Return the sentence about an ICCID that the portal does not have."""
+    return f"There is no SIM {iccid}; {suggest(str(iccid), known)}"

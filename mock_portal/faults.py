@@ -15,6 +15,7 @@ from .errors import SetupError
 from .exchange import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
 from .filters import Filter
 from .locking import locked
+from .serialization import Checked
 
 _MANY = 1_000_000_000
 _DAY = 24 * 3600
@@ -49,7 +50,7 @@ class FaultKind(StrEnum):
 
 
 @dataclass(kw_only=True)
-class Fault:
+class Fault(Checked):
     """One fault: which requests it hits, how often, and the details of its kind.
 
     `unknown_sim` allows the ICCID of a SIM that the portal does not have.

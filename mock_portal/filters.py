@@ -120,7 +120,7 @@ def _explain_path(wanted: Filter, iccids: Collection[str]) -> str:
 
 def _no_sim(iccid: str, iccids: Collection[str]) -> str:
     """Return the error for an ICCID that the portal does not have."""
-    return f"There is no SIM {iccid!r}, which only unknown_sim allows; {suggest(iccid, iccids)}"
+    return f"There is no SIM {iccid}, which only unknown_sim allows; {suggest(iccid, iccids)}"
 
 
 @lru_cache

@@ -1,19 +1,54 @@
 """Conversion between dataclasses and JSON values, for scenarios, snapshots and control requests."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 import re
+import time
 from types import UnionType
-from typing import Any, TypeAliasType, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAliasType, get_args, get_origin, get_type_hints
 
 from .errors import SetupError, suggest
 from .exchange import Json
 
 _RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)([smhd])")
+_SPAN = re.compile(r"\+?(\d+(?:\.\d+)?)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DEEPEST = 50
+_LONGEST = 200
+_NO_LOCK = nullcontext()
+
+# A time span, which may be written as `90s` or `2h`.
+type Seconds = float
+
+
+class Checked:
+    """A dataclass whose fields are checked when they are set, as they are when they are loaded."""
+
+    # Fields that only the portal itself sets, and often.
+    _unchecked: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Return the lock to hold while a field is set."""
+        return _NO_LOCK
+
+    def now(self) -> datetime:
+        """Return the moment that relative times start at."""
+        return datetime.fromtimestamp(time.time(), UTC)
+
+    if not TYPE_CHECKING:
+        # Hidden from mypy, which would take any name for a field.
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set a field; raise an error for an unknown one and for an invalid value."""
+            if name in self._unchecked:
+                object.__setattr__(self, name, value)
+                return
+            with self.lock:
+                object.__setattr__(self, name, _field_value(self, name, value))
 
 
 def checked(default: Any, check: Callable[[Any], object]) -> Any:
@@ -27,7 +62,7 @@ def between(low: float, high: float) -> Callable[[float], None]:
     def check(value: float) -> None:
         # Not "value < low or value > high": NaN would pass.
         if not low <= value <= high:
-            msg = f"{value} is not between {low} and {high}"
+            msg = f"{_shown(value)} is not between {low} and {high}"
             raise SetupError(msg)
 
     return check
@@ -72,6 +107,19 @@ def dump(value: Any, *, with_defaults: bool = False) -> Json:
     return plain
 
 
+def seconds(value: object, where: str) -> float:
+    """Parse a time span: seconds, a timedelta, or `90s`, `15m`, `2h`, `3d`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if match := _SPAN.fullmatch(str(value)):
+        number, unit = match.groups()
+        return timedelta(**{_UNITS[unit]: float(number)}).total_seconds()
+    msg = f"{where}: {_shown(value)} is no time span; write 90, 90s, 15m, 2h or 3d"
+    raise SetupError(msg)
+
+
 def moment(value: object, where: str, now: datetime) -> datetime:
     """Parse `now`, `-90s`, `+2h`, `-3d`, or an absolute date with or without an offset."""
     if isinstance(value, datetime):
@@ -86,15 +134,32 @@ def moment(value: object, where: str, now: datetime) -> datetime:
         try:
             read = datetime.fromisoformat(str(value))
         except ValueError as err:
-            msg = (
-                f"{where}: {value!r} is no time; write 2025-01-31T12:00:00Z, now, -90s, +2h or -3d"
-            )
+            msg = f"{where}: {_shown(value)} is no time; write 2025-01-31T12:00:00Z, now, -90s, +2h or -3d"
             raise SetupError(msg) from err
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
+def _field_value(target: Checked, name: str, value: object) -> Any:
+    """Return a value as a field of a dataclass takes it."""
+    shape: type = type(target)
+    known = _shape(shape)
+    if name not in known:
+        msg = f"A {shape.__name__} has no {name!r}; {suggest(name, known)}"
+        raise SetupError(msg)
+    declared, hint = known[name]
+    if value is declared.default:
+        return value
+    where = f"{shape.__name__}.{name}"
+    try:
+        if type(value) is not hint:
+            value = _convert(hint, value, where, target.now())
+        return _check(declared, value, shape.__name__)
+    except (OverflowError, RecursionError) as err:
+        raise _too_large(where) from err
+
+
 @cache
-def _shape(shape: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
+def _shape(shape: type) -> dict[str, tuple[Field[Any], Any]]:
     """Return the fields of a dataclass that can be set, each with its type."""
     hints = get_type_hints(shape)
     return {each.name: (each, hints[each.name]) for each in fields(shape) if each.init}
@@ -109,13 +174,13 @@ def _default(declared: Field[Any]) -> Any:
 
 def _convert(hint: Any, value: Any, where: str, now: datetime) -> Any:
     """Convert a JSON value to an annotated type."""
-    if isinstance(hint, TypeAliasType) or hint is Any:
-        return value
+    if isinstance(hint, TypeAliasType):
+        return (seconds if hint is Seconds else _json)(value, where)
     if isinstance(hint, UnionType):
         chosen = next(arg for arg in get_args(hint) if arg is not type(None))
         return None if value is None else _convert(chosen, value, where, now)
     if is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, where, now)
+        return value if isinstance(value, hint) else _build(hint, value, where, now)
     if (origin := get_origin(hint)) is dict:
         inner = get_args(hint)[1]
         return {
@@ -130,6 +195,17 @@ def _convert(hint: Any, value: Any, where: str, now: datetime) -> Any:
             _convert(inner, item, f"{where}[{index}]", now) for index, item in enumerate(value)
         )
     return _scalar(hint, value, where, now)
+
+
+def _json(value: object, where: str, depth: int = 0) -> Json:
+    """Return a copy of a value that JSON can carry."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if depth < _DEEPEST and isinstance(value, list | tuple):
+        return [_json(item, where, depth + 1) for item in value]
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return {str(key): _json(item, where, depth + 1) for key, item in value.items()}
+    raise _wrong(where, f"JSON of at most {_DEEPEST} levels", value)
 
 
 def _scalar(hint: Any, value: Any, where: str, now: datetime) -> Any:
@@ -156,12 +232,19 @@ def _scalar(hint: Any, value: Any, where: str, now: datetime) -> Any:
 
 def _build(shape: type, value: object, where: str, now: datetime) -> Any:
     """Build a dataclass."""
-    given = _convert_fields(shape, _mapping(value, where), where, now)
+    values = _convert_fields(shape, _mapping(value, where), where, now)
     for name, (declared, _) in _shape(shape).items():
-        if name not in given and _default(declared) is MISSING:
+        if name not in values:
+            values[name] = _default(declared)
+        if values[name] is MISSING:
             msg = f"{where}: {name} is missing"
             raise SetupError(msg)
-    return shape(**given)
+    # Not `shape(**values)`, which would check all of them again.
+    built: Any = object.__new__(shape)
+    vars(built).update(values)
+    if hasattr(built, "__post_init__"):
+        built.__post_init__()
+    return built
 
 
 def _convert_fields(
@@ -188,7 +271,8 @@ def _check(declared: Field[Any], value: Any, where: str) -> Any:
         except SetupError as err:
             msg = f"{where}.{declared.name}: {err}"
             raise SetupError(msg) from err
-    return value
+    wrap = declared.metadata.get("wrap")
+    return wrap(value) if wrap else value
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
@@ -205,4 +289,14 @@ def _too_large(where: str) -> SetupError:
 
 def _wrong(where: str, wanted: str, value: object) -> SetupError:
     """Return the error for a value of the wrong type."""
-    return SetupError(f"{where}: expected {wanted}, not {value!r}")
+    return SetupError(f"{where}: expected {wanted}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """Return a value for an error, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python refuses to write numbers with thousands of digits.
+        return "a number"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,16 +1,20 @@
 """One SIM, and how it changes over time."""
 
 from calendar import monthrange
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
+from typing import override
 
 from . import routes, serialization
 from .clock import Clock
+from .errors import SetupError, suggest
 from .exchange import Json, Record
 from .locking import locked
+from .serialization import Checked
 
 STATUSES = (
     "TEST_READY",
@@ -55,6 +59,61 @@ DEVICE: dict[str, Json] = {
 }
 
 
+# The fields that answers about a SIM have.
+ANSWER_FIELDS = (
+    *("iccid", "imsi", "msisdn", "imei", "status"),
+    *("ctdDataUsage", "ctdSMSUsage", "ctdVoiceUsage", "ctdSessionCount"),
+    *("dateActivated", "dateCreated", "dateUpdated", "dateShipped"),
+    *("ipAddress", "dateSessionStarted", "dateSessionEnded"),
+    *DEVICE,
+)
+
+type Span = float | str | timedelta
+
+
+class _Names(dict[str, Json]):
+    """A mapping whose names and values are checked when one is set."""
+
+    def __init__(
+        self, check: Callable[[Mapping[str, Json]], object], values: Mapping[str, Json]
+    ) -> None:
+        """Store the check, and values that have passed it."""
+        super().__init__(values)
+        self._check = check
+
+    @override
+    def __setitem__(self, name: str, value: Json) -> None:
+        self._check({name: value})
+        super().__setitem__(name, value)
+
+
+def _names(check: Callable[[Mapping[str, Json]], object]) -> dict[str, object]:
+    """Return the metadata of a field for a mapping that stays checked."""
+    return {"check": check, "wrap": partial(_Names, check)}
+
+
+def _check_device(values: Mapping[str, Json]) -> None:
+    """Raise an error for a field that no device has, and for a value that is no text."""
+    _check_known(values, DEVICE)
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            msg = f"{name} must be a text or null, not {value!r}"
+            raise SetupError(msg)
+
+
+def _check_placeholders(values: Mapping[str, Json]) -> None:
+    """Raise an error for a field that no answer has."""
+    _check_known(values, ANSWER_FIELDS)
+
+
+def _check_known(values: Mapping[str, Json], known: Collection[str]) -> None:
+    """Raise an error for an unknown name."""
+    for name in values:
+        if name not in known:
+            msg = f"there is no {name!r}; {suggest(name, known)}"
+            raise SetupError(msg)
+
+
 class EventKind(StrEnum):
     """The kind of a planned event."""
 
@@ -75,7 +134,7 @@ class Event:
 
 
 @dataclass(kw_only=True)
-class Sim:
+class Sim(Checked):
     """One SIM; `data_usage` is bytes, `voice_usage` seconds, both since the cycle began.
 
     Data grows by `bytes_per_second` while the SIM is ACTIVATED; `posted_every` is the interval in
@@ -84,13 +143,15 @@ class Sim:
     `placeholder_reads`, or in all.
     """
 
+    _unchecked = frozenset({"clock", "settled_at"})
+
     iccid: str
     network: str = "jasper"
     status: str = "ACTIVATED"
     imsi: str = ""
     msisdn: str = ""
     imei: str = ""
-    device: dict[str, Json] = field(default_factory=dict)
+    device: dict[str, Json] = field(default_factory=dict, metadata=_names(_check_device))
     date_activated: datetime | None = None
     date_created: datetime | None = None
     date_updated: datetime | None = None
@@ -107,7 +168,9 @@ class Sim:
     session_started: datetime | None = None
     session_ended: datetime | None = None
     refused_routes: frozenset[str] = serialization.checked(frozenset(), routes.check_all)
-    placeholders: dict[str, Json] = field(default_factory=dict)
+    placeholders: dict[str, Json] = field(
+        default_factory=dict, metadata=_names(_check_placeholders)
+    )
     placeholder_reads: int | None = serialization.checked(None, _COUNT)
     requested_status: str | None = None
     reads_to_go: int | None = None
@@ -121,7 +184,9 @@ class Sim:
         self.imsi = self.imsi or f"20408{digits}"
         self.msisdn = self.msisdn or f"3197{digits[1:]}"
         self.imei = self.imei or f"3569380{digits[1:]}"
-        self.device = DEVICE | self.device
+        # Their items have been checked; those that are set later will be.
+        vars(self)["device"] = _Names(_check_device, DEVICE | self.device)
+        vars(self)["placeholders"] = _Names(_check_placeholders, self.placeholders)
 
     def attach_clock(self, clock: Clock) -> None:
         """Attach the clock that the SIM follows, and bring the SIM up to date."""
@@ -130,9 +195,15 @@ class Sim:
         self.settle()
 
     @property
+    @override
     def lock(self) -> AbstractContextManager[object]:
-        """Return the lock of the portal that the SIM is in."""
-        return self.clock.lock
+        """Return the lock of the portal that the SIM is in, if it is in one."""
+        return self.clock.lock if "clock" in vars(self) else super().lock
+
+    @override
+    def now(self) -> datetime:
+        """Return the moment that relative times start at."""
+        return self.clock.now() if "clock" in vars(self) else super().now()
 
     @property
     def in_session(self) -> bool:
@@ -186,31 +257,30 @@ class Sim:
         if reads is not None:
             self.reads_to_go = reads
 
-    def set_status(self, status: str, *, after: float = 0) -> None:
+    def set_status(self, status: str, *, after: Span = 0) -> None:
         """Change the status, now or after some seconds."""
         self._plan(EventKind.STATUS, status, after)
 
-    def open_session(self, ip_address: str | None = None, *, after: float = 0) -> None:
+    def open_session(self, ip_address: str | None = None, *, after: Span = 0) -> None:
         """Open a data session, now or after some seconds."""
         self._plan(EventKind.SESSION_OPEN, ip_address, after)
 
-    def close_session(self, *, after: float = 0) -> None:
+    def close_session(self, *, after: Span = 0) -> None:
         """Close the data session, now or after some seconds."""
         self._plan(EventKind.SESSION_CLOSE, None, after)
 
-    def swap_imei(self, imei: str, *, after: float = 0) -> None:
+    def swap_imei(self, imei: str, *, after: Span = 0) -> None:
         """Move the SIM to another device, now or after some seconds."""
         self._plan(EventKind.IMEI, imei, after)
 
-    def correct_usage(self, by: int, *, after: float = 0) -> None:
+    def correct_usage(self, by: int, *, after: Span = 0) -> None:
         """Take some bytes off the data usage, as a correction does, now or after some seconds."""
         self._plan(EventKind.CORRECTION, str(by), after)
 
     @locked
-    def _plan(self, kind: EventKind, value: str | None, after: float) -> None:
+    def _plan(self, kind: EventKind, value: str | None, after: Span) -> None:
         """Add an event to the agenda."""
-        due = self.clock.now() + timedelta(seconds=after)
-        self.agenda.append(Event(due=due, kind=kind, value=value))
+        self.agenda.append(Event(due=self.clock.later(after), kind=kind, value=value))
         self.settle()
 
     def _apply_event(self, event: Event) -> None:

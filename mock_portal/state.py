@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 import secrets
 from typing import override
 
@@ -21,6 +21,8 @@ from .errors import (
     SetupError,
     TokenRefusedError,
     UnknownIccidError,
+    UnknownNameError,
+    no_sim,
 )
 from .exchange import Json
 from .locking import Entries, locked
@@ -39,9 +41,19 @@ class Sims(Mapping[str, Sim]):
 
     @override
     def __getitem__(self, iccid: str) -> Sim:
-        sim = self._sims[iccid]
+        sim = self._sims.get(iccid)
+        if sim is None:
+            raise UnknownNameError(no_sim(iccid, self._sims))
         sim.settle()
         return sim
+
+    @override
+    def __contains__(self, iccid: object) -> bool:
+        return iccid in self._sims
+
+    def find(self, iccid: str) -> Sim | None:
+        """Return a SIM, up to date, or None."""
+        return self[iccid] if iccid in self._sims else None
 
     def peek(self, iccid: str) -> Sim | None:
         """Return a SIM without bringing it up to date."""
@@ -194,7 +206,7 @@ class State:
     def sim(self, iccid: str) -> Sim:
         """Return a SIM, up to date."""
         self.settle()
-        sim = self.sims.get(iccid)
+        sim = self.sims.find(iccid)
         if sim is None:
             msg = f"Resource not found - Invalid ICCID {iccid}"
             raise UnknownIccidError(msg)
@@ -257,10 +269,9 @@ class State:
     @locked
     def receive_sms(self, iccid: str, text: str) -> Sms:
         """Add a text message from a SIM."""
-        sim = self.sims.get(iccid)
+        sim = self.sims.find(iccid)
         if sim is None:
-            msg = f"There is no SIM {iccid}"
-            raise SetupError(msg)
+            raise SetupError(no_sim(iccid, self.sims))
         sms = self._new_sms(sim, text)
         sms.to_sim = False
         sms.status = "Received"
@@ -300,7 +311,7 @@ class State:
 
     def _in(self, seconds: float) -> datetime:
         """Return the moment some seconds from now."""
-        return self.clock.now() + timedelta(seconds=seconds)
+        return self.clock.later(seconds)
 
     def _new_sms(self, sim: Sim, text: str) -> Sms:
         """Add a text message."""

@@ -6,7 +6,7 @@ Each variant is one row of one dialect. Pages list the rows, and tests compare t
 from collections.abc import Iterator, Mapping
 from typing import Any, override
 
-from mock_portal.errors import SetupError, suggest
+from mock_portal.errors import UnknownNameError, suggest
 
 from .definition import Dialect, Variant
 from .logins import LOGIN_ANSWER, TOKEN_LIFE
@@ -71,7 +71,11 @@ class Dialects(Mapping[str, str]):
 
     @override
     def __getitem__(self, name: str) -> str:
-        return self._chosen[name].name
+        return self._chosen[find(name).name].name
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return name in self._chosen
 
     def __setitem__(self, name: str, variant: str) -> None:
         """Switch one dialect."""
@@ -97,4 +101,4 @@ def find(name: str) -> Dialect[Any]:
     if name in DIALECTS:
         return DIALECTS[name]
     msg = f"There is no dialect {name!r}; {suggest(str(name), DIALECTS)}"
-    raise SetupError(msg)
+    raise UnknownNameError(msg)

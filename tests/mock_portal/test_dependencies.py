@@ -17,11 +17,11 @@ LINES = (
     (
         "errors",
         "locking",
-        "clock",
         "routes",
         "exchange",
         "gsm",
         "serialization",
+        "clock",
         "signals",
         "patterns",
     ),
