@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import json
+import re
 from typing import NoReturn
 
 from . import gsm, responses
@@ -14,6 +15,7 @@ from .routes import API_VERSION
 from .sim import DEVICE, Sim
 from .state import State, check_status
 
+_DIGITS = re.compile(r"[0-9]+")
 _TYPE_NAMES: Mapping[type, str] = {str: "a text", dict: "an object", list: "a list"}
 
 
@@ -115,7 +117,7 @@ def _bulk_edit_device(call: Call) -> Response:
         _refuse("Parameter iccids must name at least one SIM")
     call.state.queue_bulk_edit(
         _changes(update),
-        [str(iccid) for iccid in iccids],
+        [_iccid(iccid) for iccid in iccids],
         queue_id=_text(given.get("queueId")),
         webhook_url=_text(given.get("webhookUrl")),
     )
@@ -195,6 +197,13 @@ def _changes(given: dict[str, Json]) -> dict[str, Json]:
         elif value is not None and not isinstance(value, str):
             _refuse(f"Parameter {name} must be a text or null")
     return given
+
+
+def _iccid(value: Json) -> str:
+    """Return an ICCID; refuse what can be none."""
+    if not isinstance(value, str) or not _DIGITS.fullmatch(value):
+        _refuse(f"Parameter iccids must hold ICCIDs as texts of digits, not {json.dumps(value)}")
+    return value
 
 
 def _text(value: Json) -> str | None:
