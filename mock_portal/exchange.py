@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 import hashlib
 import json
+import re
 
+from .errors import SetupError
 from .routes import is_below_base, strip_prefix
 
 JSON_TYPE = "application/json"
@@ -15,6 +17,10 @@ JSON_TYPE = "application/json"
 ASSUMED = {"X-Mock-Portal": "assumed"}
 
 _SECRETS = ("secretKey", "apiToken")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Anything but control characters and halves of a surrogate pair.
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_FRAMING = ("content-length", "transfer-encoding")
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 type Record = dict[str, Json]
@@ -147,6 +153,27 @@ class Exchange:
         """Return one line: method, path and status."""
         outcome = "no answer" if self.status is None else self.status
         return f"{self.method} {self.path} -> {outcome}"
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise an error for headers that HTTP cannot carry, and for those that frame the body."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            msg = f"{name!r} cannot be the name of a header; write it like Retry-After"
+            raise SetupError(msg)
+        if name.lower() in _FRAMING:
+            msg = f"{name} follows from the body, and cannot be set"
+            raise SetupError(msg)
+        check_header_value(value)
+
+
+def check_header_value(value: str) -> None:
+    """Raise an error for a text that no header can carry."""
+    if not _HEADER_VALUE.fullmatch(value):
+        msg = (
+            f"{value!r} cannot be the value of a header; it is one line without control characters"
+        )
+        raise SetupError(msg)
 
 
 _ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)

@@ -6,13 +6,23 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
+import json
 from random import Random
 import re
 from typing import Any
 
 from . import routes, serialization
 from .errors import SetupError
-from .exchange import ASSUMED, JSON_TYPE, Json, Response, Wire, to_json
+from .exchange import (
+    ASSUMED,
+    JSON_TYPE,
+    Json,
+    Response,
+    Wire,
+    check_header_value,
+    check_headers,
+    to_json,
+)
 from .filters import Filter
 from .locking import locked
 from .serialization import Checked
@@ -20,6 +30,11 @@ from .serialization import Checked
 _MANY = 1_000_000_000
 _DAY = 24 * 3600
 _LARGEST = 64 * 1024 * 1024
+# The headers of every answer.
+_SPELLING = {
+    name.lower(): name for name in ("Date", "Content-Type", "Connection", "server", *ASSUMED)
+}
+_WITHOUT_BODY = (204, 205, 304)
 _NEVER = datetime.fromtimestamp(0, UTC)
 _ICCID = re.compile(rb'("iccid":\s*")\d+')
 _MAINTENANCE_PAGE = b"""<!DOCTYPE html>
@@ -69,9 +84,9 @@ class Fault(Checked):
     seconds: float | None = serialization.checked(None, serialization.between(0, _DAY))
     status: int | None = serialization.checked(None, serialization.between(200, 599))
     body: Json = None
-    headers: dict[str, str] = field(default_factory=dict)
-    retry_after: str | None = None
-    content_type: str | None = None
+    headers: dict[str, str] = field(default_factory=dict, metadata={"check": check_headers})
+    retry_after: str | None = serialization.checked(None, check_header_value)
+    content_type: str | None = serialization.checked(None, check_header_value)
     size: int | None = serialization.checked(None, serialization.between(0, _LARGEST))
     other_iccid: str | None = None
     seen: int = 0
@@ -81,12 +96,16 @@ class Fault(Checked):
         """Reject details that the kind does not have, and fill in the defaults of its own."""
         details = KINDS[self.kind].details
         for name in _DETAILS:
-            if getattr(self, name) in (None, {}):
+            if getattr(self, name) is None or (name == "headers" and not self.headers):
                 setattr(self, name, details.get(name, getattr(self, name)))
             elif name not in details:
                 known = ", ".join(details) or "none"
                 msg = f"A {self.kind} fault has no {name}; its details: {known}"
                 raise SetupError(msg)
+        has_body = self.body is not None or self.kind is FaultKind.MAINTENANCE_PAGE
+        if has_body and self.status in _WITHOUT_BODY:
+            msg = f"An answer with the status {self.status} has no body; choose another status"
+            raise SetupError(msg)
 
     def matches(self, method: str, route: str | None, iccid: str | None) -> bool:
         """Return whether this request is hit, and count it."""
@@ -133,13 +152,18 @@ def _replace_body(response: Response, body: bytes) -> Response:
     return replace(response, headers={**response.headers, **ASSUMED}, body=body)
 
 
+def _headers(fault: Fault) -> dict[str, str]:
+    """Return the headers of a fault, spelled like those that they replace."""
+    return {_SPELLING.get(name.lower(), name): value for name, value in fault.headers.items()}
+
+
 def _status(fault: Fault, _: Response) -> Response:
     """Return the status, the headers and the body of the fault."""
     text = isinstance(fault.body, str)
-    body = str(fault.body).encode() if text else to_json(fault.body)
+    body = str(fault.body).encode(errors="surrogatepass") if text else to_json(fault.body)
     return Response(
         status=fault.status or 0,
-        headers={"Content-Type": "text/plain" if text else JSON_TYPE} | ASSUMED | fault.headers,
+        headers={"Content-Type": "text/plain" if text else JSON_TYPE} | ASSUMED | _headers(fault),
         body=b"" if fault.body is None else body,
     )
 
@@ -173,14 +197,15 @@ def _maintenance(fault: Fault, _: Response) -> Response:
     """Return the page that an intermediary shows while the portal is down."""
     return Response(
         status=fault.status or 0,
-        headers={"Content-Type": "text/html; charset=utf-8"} | ASSUMED | fault.headers,
+        headers={"Content-Type": "text/html; charset=utf-8"} | ASSUMED | _headers(fault),
         body=_MAINTENANCE_PAGE,
     )
 
 
 def _wrong_sim(fault: Fault, response: Response) -> Response:
     """Return the answer as if it were about another SIM; one that names no SIM stays as it is."""
-    body = _ICCID.sub(rb"\g<1>" + str(fault.other_iccid).encode(), response.body)
+    other = json.dumps(fault.other_iccid)[1:-1].encode()
+    body = _ICCID.sub(lambda match: match[1] + other, response.body)
     return response if body == response.body else _replace_body(response, body)
 
 

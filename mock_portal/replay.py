@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from . import serialization
-from .exchange import Request, Response, Wire
+from .exchange import Request, Response, Wire, check_headers
 from .routes import PREFIXES, find, strip_prefix
 
 # A placeholder in recorded bodies for the token of the replaying portal.
@@ -30,8 +30,8 @@ class Recorded:
     query: dict[str, str] = field(default_factory=dict)
     at: float = 0.0
     sent: str = ""
-    status: int | None = serialization.checked(None, serialization.between(100, 599))
-    headers: dict[str, str] = field(default_factory=dict)
+    status: int | None = serialization.checked(None, serialization.between(200, 599))
+    headers: dict[str, str] = field(default_factory=dict, metadata={"check": check_headers})
     body: str = ""
     is_latin1: bool = False
 

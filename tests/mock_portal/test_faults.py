@@ -270,6 +270,25 @@ async def test_unknown_routes_can_fail_too(caller: Caller) -> None:
         ({"kind": "delay", "probability": 2}, "2.0 is not between 0 and 1"),
         ({"kind": "delay", "route": "GetStatus"}, "did you mean getStatus?"),
         ({"kind": "delay", "route": "zzz"}, "there are Login, ctdUsage"),
+        ({"kind": "status", "status": 100}, "100 is not between 200 and 599"),
+        ({"kind": "status", "status": 600}, "600 is not between 200 and 599"),
+        ({"kind": "status", "status": 204, "body": "x"}, "the status 204 has no body"),
+        ({"kind": "status_afterwards", "status": 304, "body": {}}, "the status 304 has no body"),
+        ({"kind": "maintenance_page", "status": 204}, "the status 204 has no body"),
+        ({"kind": "status", "headers": {"X": "a\r\nY: b"}}, "'a\\r\\nY: b' cannot be the value"),
+        ({"kind": "status", "headers": {"X": "a\x00"}}, "cannot be the value of a header"),
+        ({"kind": "status", "headers": {"X": "\ud83d"}}, "cannot be the value of a header"),
+        ({"kind": "status", "headers": {"X\n": "a"}}, "cannot be the name of a header"),
+        ({"kind": "status", "headers": {"X Y": "a"}}, "cannot be the name of a header"),
+        ({"kind": "status", "headers": {"": "a"}}, "'' cannot be the name of a header"),
+        ({"kind": "status", "headers": {"Ä": "a"}}, "cannot be the name of a header"),
+        ({"kind": "status", "headers": {"content-length": "5"}}, "follows from the body"),
+        ({"kind": "maintenance_page", "headers": {"Transfer-Encoding": "x"}}, "cannot be set"),
+        ({"kind": "status", "headers": {"X": None}}, "expected a text, not None"),
+        ({"kind": "status", "headers": ["X"]}, "expected a mapping"),
+        ({"kind": "rate_limited", "retry_after": "1\n2"}, "fault.retry_after: '1\\n2' cannot be"),
+        ({"kind": "wrong_content_type", "content_type": "a\rb"}, "fault.content_type: 'a\\rb'"),
+        ({"kind": "wrong_json_type", "body": {1, 2}}, "expected JSON of at most 50 levels"),
     ],
 )
 async def test_a_fault_that_makes_no_sense(
@@ -280,6 +299,40 @@ async def test_a_fault_that_makes_no_sense(
         caller.portal.faults.add(**options)
     assert message in str(refused.value)
     assert len(caller.portal.faults) == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (204, {}),
+        (304, {"ETag": '"1"'}),
+        (299, {"X": "Grüße\t☃"}),
+        (500, {"content-type": "a/b", "DATE": "x"}),
+    ],
+)
+async def test_unusual_answers(caller: Caller, status: int, headers: dict[str, str]) -> None:
+    """What HTTP can carry arrives as it was given."""
+    caller.portal.faults.add("status", status=status, headers=headers)
+    for _ in range(2):
+        answer = await caller.get(USAGE)
+        assert (answer.status, answer.text) == (status, "")
+        for name, value in headers.items():
+            assert [v for k, v in answer.headers.items() if k.lower() == name.lower()] == [value]
+
+
+async def test_an_empty_object(caller: Caller) -> None:
+    """An empty object is a body, unlike none."""
+    caller.portal.faults.add("status", status=502, body={}, times=1)
+    assert (await caller.get(USAGE)).text == "{}"
+    caller.portal.faults.add("status", status=502)
+    assert (await caller.get(USAGE)).text == ""
+
+
+@pytest.mark.parametrize("other", ["\\1", '1", "x": "', "\ud83d"])
+async def test_an_odd_other_sim(caller: Caller, other: str) -> None:
+    """The name of the other SIM is any text."""
+    caller.portal.faults.add("wrong_sim", other_iccid=other)
+    assert (await caller.get(USAGE)).json[0]["iccid"] == other
 
 
 async def test_removing_what_is_not_there(caller: Caller) -> None:
