@@ -61,7 +61,7 @@ def test_entities(heading: str, descriptions: Descriptions) -> None:
     expected = {
         TEXTS["entity"][platform][each.key]["name"]
         + ("" if each.entity_registry_enabled_default else "*")
-        + ("†" if getattr(each, "disabled_in_large_fleets", False) else "")
+        + ("†" if getattr(each, "left_out_in_large_fleets", False) else "")
         for platform, several in descriptions.items()
         for each in several
     }
@@ -92,11 +92,15 @@ def keys_of(schema: Any) -> Iterator[str]:
             TEXTS["config"]["step"]["user"],
             [config_flow.ACCOUNT_SCHEMA, config_flow.OTHER_SCHEMA],
         ),
-        ("Options of an account", TEXTS["options"]["step"]["init"], [config_flow.OPTIONS_SCHEMA]),
+        (
+            "Options of an account",
+            TEXTS["options"]["step"]["init"],
+            [config_flow.OPTIONS_SCHEMA, config_flow.ADVANCED_SCHEMA, sim_flow.DETAILS_SCHEMA],
+        ),
         (
             "Settings of a SIM",
             TEXTS["config_subentries"]["sim"]["step"]["reconfigure"],
-            [sim_flow.SIM_SCHEMA],
+            [sim_flow.SIM_SCHEMA, sim_flow.DETAILS_SCHEMA],
         ),
     ],
 )

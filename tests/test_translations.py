@@ -341,13 +341,18 @@ def test_forms() -> None:
         (TEXTS["config"]["step"]["reauth_confirm"], {"secret_key", "api_token"}),
         (
             TEXTS["options"]["step"]["init"],
-            fields_of(config_flow.OPTIONS_SCHEMA) - {config_flow.SECTION_ADVANCED},
+            fields_of(config_flow.OPTIONS_SCHEMA) | fields_of(sim_flow.DETAILS_SCHEMA),
         ),
         (
             TEXTS["options"]["step"]["init"]["sections"]["advanced"],
             fields_of(config_flow.ADVANCED_SCHEMA),
         ),
-        (sims["reconfigure"], fields_of(sim_flow.SIM_SCHEMA) | {CONF_INSTALLED_IN}),
+        (
+            sims["reconfigure"],
+            fields_of(sim_flow.SIM_SCHEMA)
+            | fields_of(sim_flow.DETAILS_SCHEMA)
+            | {CONF_INSTALLED_IN},
+        ),
         *((sims[step], fields_of(schema)) for step, schema in sim_flow.SIMS_SCHEMAS.items()),
     )
 

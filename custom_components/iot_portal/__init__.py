@@ -31,6 +31,7 @@ from .config_flow import IotPortalConfigFlow
 from .const import CONF_WATCH_SMS, DOMAIN, SUBENTRY_TYPE_SIM
 from .coordinator import IotPortalSimCoordinator
 from .dashboard import async_setup_dashboard
+from .entity import async_remove_details
 from .errors import translate
 from .issues import (
     Issue,
@@ -249,6 +250,8 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
         _async_start_sims(entry, _async_add_sims(hass, entry)),
         f"{DOMAIN} start of new SIMs of {entry.title}",
     )
+    # Last, because it may unload the account.
+    _async_apply_details(hass, entry)
 
 
 @callback
@@ -270,6 +273,30 @@ def _async_apply_options(hass: HomeAssistant, entry: IotPortalConfigEntry) -> No
         entry.async_create_background_task(
             hass, _async_read_sims(entry), f"{DOMAIN} read of the SMS of {entry.title}"
         )
+
+
+@callback
+def _async_apply_details(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
+    """Add or remove the details of SIMs of a large account, with a reload, as if a person had enabled an entity."""
+    data = entry.runtime_data
+    changed = [
+        sim for sim in data.sims.values() if sim.shows_details != sim.data.settings.all_details
+    ]
+    if data.account.is_large and changed:
+        entry.async_create_background_task(
+            hass, _async_change_details(hass, entry, changed), f"{DOMAIN} details of {entry.title}"
+        )
+
+
+async def _async_change_details(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, changed: list[IotPortalSimCoordinator]
+) -> None:
+    """Remove the details of SIMs that are to show them no more, and reload the account."""
+    for sim in changed:
+        if not sim.data.settings.all_details:
+            async_remove_details(entry, sim)
+            await asyncio.sleep(0)
+    hass.config_entries.async_schedule_reload(entry.entry_id)
 
 
 async def _async_read_sims(entry: IotPortalConfigEntry) -> None:

@@ -1,6 +1,6 @@
 """What the SIMs of an account share: whether the portal is reachable, and their sums."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -81,6 +81,11 @@ class SimFailures:
     is_portal_failure: bool = False
 
 
+def is_large_fleet(sims: Sized) -> bool:
+    """Return whether there are too many SIMs for each to have all entities."""
+    return len(sims) > LARGE_FLEET
+
+
 class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     """Sums up an account and notices when the portal is unreachable; it makes no requests."""
 
@@ -124,8 +129,8 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
     @property
     def is_large(self) -> bool:
-        """Return whether each SIM has to start with fewer entities."""
-        return len(self._sims) > LARGE_FLEET
+        """Return whether SIMs have fewer entities unless a person asks for all details."""
+        return is_large_fleet(self._sims)
 
     @callback
     def async_apply_options(self) -> None:

@@ -30,7 +30,7 @@ BUTTONS = (
     IotPortalButtonEntityDescription(
         key="refresh",
         entity_category=EntityCategory.DIAGNOSTIC,
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         part_fn=lambda data: data if data.is_known else None,
         press_fn=lambda sim: sim.async_read_now(),
     ),

@@ -6,6 +6,7 @@ from typing import Any, TypedDict, override
 
 from homeassistant.config_entries import (
     SOURCE_USER,
+    ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
@@ -72,6 +73,7 @@ from .sim_flow import (
     DATA_UNIT_SELECTOR,
     PLAN_UNIT_SELECTOR,
     SimSubentryFlow,
+    with_all_details,
 )
 
 ENVIRONMENT_CUSTOM = "custom"
@@ -129,7 +131,6 @@ OPTIONS_SCHEMA = vol.Schema(
         vol.Required(CONF_DATA_UNIT, default=DEFAULT_DATA_UNIT): DATA_UNIT_SELECTOR,
         vol.Required(CONF_PLAN_UNIT, default=DEFAULT_PLAN_UNIT): PLAN_UNIT_SELECTOR,
         vol.Required(CONF_WATCH_SMS, default=False): BooleanSelector(),
-        vol.Required(SECTION_ADVANCED): section(ADVANCED_SCHEMA, {"collapsed": True}),
     }
 )
 
@@ -307,7 +308,8 @@ class IotPortalOptionsFlow(OptionsFlow):
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA, {**options, SECTION_ADVANCED: options}
+                _options_schema(self.config_entry),
+                {**options, SECTION_ADVANCED: options},
             ),
             errors=errors,
         )
@@ -345,6 +347,13 @@ def _address_error(address: str) -> str | None:
         case AddressFault.NOT_ENCRYPTED:
             return "base_url_not_encrypted"
     return None
+
+
+def _options_schema(entry: ConfigEntry) -> vol.Schema:
+    """Return the form for the options of an account."""
+    advanced = section(ADVANCED_SCHEMA, {"collapsed": True})
+    schema = with_all_details(OPTIONS_SCHEMA, entry)
+    return schema.extend({vol.Required(SECTION_ADVANCED): advanced})
 
 
 def _account_schema(suggested: Mapping[str, Any]) -> vol.Schema:

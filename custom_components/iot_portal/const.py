@@ -9,6 +9,7 @@ from .api import mask_numbers
 DOMAIN: Final = "iot_portal"
 LOGGER: Final = logging.getLogger(__package__)
 
+CONF_ALL_DETAILS: Final = "all_details"
 CONF_ALLOWANCE: Final = "allowance"
 CONF_API_TOKEN: Final = "api_token"
 CONF_BASE_URL: Final = "base_url"

@@ -93,6 +93,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             request_refresh_debouncer=_background_debouncer(hass),
         )
         self.data = SimData(settings=self._settings(), writes=account.pending_writes.of(self.iccid))
+        # Later changes apply with a reload.
+        self.shows_details = self.data.settings.all_details
         self.status_requests = StatusRequests(self)
         self.sms = SmsMessages(self)
 

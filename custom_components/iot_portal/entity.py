@@ -25,8 +25,13 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
     """Describes an entity of a SIM; `part_fn` returns the part that it shows, None while it is missing."""
 
     part_fn: Callable[[SimData], PartT | None]
-    disabled_in_large_fleets: bool = False
+    left_out_in_large_fleets: bool = False
     shows_writes: bool = False
+
+    @property
+    def is_detail(self) -> bool:
+        """Return whether the SIMs of a large account have the entity only if a person asks for all details."""
+        return self.left_out_in_large_fleets or not self.entity_registry_enabled_default
 
     def has_part(self, data: SimData) -> bool:
         """Return whether the part is there."""
@@ -46,13 +51,16 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     descriptions: tuple[DescriptionT, ...],
 ) -> None:
     """Add the entities of every SIM, each once its part has been read, in this run or an earlier one."""
+    entry.runtime_data.details.update(
+        (platform, description.key) for description in descriptions if description.is_detail
+    )
 
     @callback
     def sim_added(coordinator: IotPortalSimCoordinator) -> None:
         waiting = [
             description
             for description in descriptions
-            if not _is_disabled(coordinator, platform, description.key)
+            if _is_wanted(coordinator, platform, description)
         ]
 
         @callback
@@ -72,14 +80,34 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
 
 
-def _is_disabled(coordinator: IotPortalSimCoordinator, platform: Platform, key: str) -> bool:
-    """Return whether an entity is registered as disabled; enabling it reloads its account.
+def _is_wanted(
+    coordinator: IotPortalSimCoordinator,
+    platform: Platform,
+    description: IotPortalSimEntityDescription[Any],
+) -> bool:
+    """Return whether an entity is to be added: one that is registered if it is enabled, or else one that its SIM shows.
 
-    Adding it would cost as much as adding an enabled one, and most entities of a SIM are disabled.
+    Adding a disabled one would cost as much as adding an enabled one. Enabling it reloads its account.
     """
     registry = er.async_get(coordinator.hass)
-    entity_id = registry.async_get_entity_id(platform, DOMAIN, _unique_id(coordinator, key))
-    return entity_id is not None and registry.entities[entity_id].disabled
+    unique_id = _unique_id(coordinator, description.key)
+    entity_id = registry.async_get_entity_id(platform, DOMAIN, unique_id)
+    if entity_id is not None:
+        return not registry.entities[entity_id].disabled
+    return (
+        coordinator.shows_details or not description.is_detail or not coordinator.account.is_large
+    )
+
+
+@callback
+def async_remove_details(entry: IotPortalConfigEntry, coordinator: IotPortalSimCoordinator) -> None:
+    """Remove the entities that a SIM of a large account has only if a person asks for all details."""
+    registry = er.async_get(coordinator.hass)
+    for platform, key in entry.runtime_data.details:
+        unique_id = _unique_id(coordinator, key)
+        entity_id = registry.async_get_entity_id(platform, DOMAIN, unique_id)
+        if entity_id is not None:
+            registry.async_remove(entity_id)
 
 
 def _unique_id(coordinator: IotPortalSimCoordinator, key: str) -> str:
@@ -121,8 +149,6 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
         self._attr_translation_key = description.key
         self._attr_unique_id = _unique_id(coordinator, description.key)
         self._attr_device_info = sim_device(coordinator)
-        if description.disabled_in_large_fleets and coordinator.account.is_large:
-            self._attr_entity_registry_enabled_default = False
         if description.shows_writes:
             # The first SMS, for one, adds the entity that shows it.
             self._context = coordinator.context

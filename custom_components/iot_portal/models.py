@@ -11,6 +11,7 @@ from homeassistant.core import Context
 
 from .api import Device, Session, SimStatus, Usage, is_activated
 from .const import (
+    CONF_ALL_DETAILS,
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
     CONF_CYCLE_DAYS,
@@ -178,7 +179,7 @@ class SimSettings:
 
     Allowances are in bytes, `data_unit` in bytes per unit, `plan_unit` in bytes per kilobyte of a plan. `default_allowance`
     is that of all SIMs of the account. A cycle has `cycle_days` from `cycle_start` on, or else goes from billing day to
-    billing day.
+    billing day. `all_details` asks for the entities that SIMs of large accounts do not have.
     """
 
     allowance: int | None = None
@@ -188,6 +189,7 @@ class SimSettings:
     cycle_start: date | None = None
     data_unit: int = DATA_UNITS[DEFAULT_DATA_UNIT]
     plan_unit: int = PLAN_UNITS[DEFAULT_PLAN_UNIT]
+    all_details: bool = False
 
     @classmethod
     def from_options(cls, account: Mapping[str, Any], sim: Mapping[str, Any]) -> Self:
@@ -203,6 +205,7 @@ class SimSettings:
             cycle_start=date.fromisoformat(start) if days and start else None,
             data_unit=DATA_UNITS[options.get(CONF_DATA_UNIT, DEFAULT_DATA_UNIT)],
             plan_unit=plan_unit,
+            all_details=bool(account.get(CONF_ALL_DETAILS) or sim.get(CONF_ALL_DETAILS)),
         )
 
     def cycle_around(self, now: datetime) -> BillingCycle:

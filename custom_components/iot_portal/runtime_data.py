@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, callback
 
 from .account import IotPortalAccount
@@ -18,13 +19,17 @@ type SimListener = Callable[[IotPortalSimCoordinator], None]
 
 @dataclass(kw_only=True)
 class IotPortalData:
-    """A loaded account: the options that are applied, and its SIMs by subentry id."""
+    """A loaded account: the options that are applied, and its SIMs by subentry id.
+
+    `details` are the platforms and keys of the entities that SIMs of large accounts have only on request.
+    """
 
     account: IotPortalAccount
     bulk_edits: BulkEdits
     options: Mapping[str, Any]
     sim_devices: SimDevices
     sims: dict[str, IotPortalSimCoordinator]
+    details: set[tuple[Platform, str]] = field(default_factory=set)
     is_update_scheduled: bool = False
     _sim_listeners: list[SimListener] = field(default_factory=list)
 

@@ -122,7 +122,7 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     ),
     DataSizeDescription[SimData](
         key="data_used_today",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         changes_at_midnight=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
         part_fn=_with_usage,
@@ -130,7 +130,7 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
     ),
     IotPortalSensorEntityDescription[SimData](
         key="sms_usage",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
         part_fn=_with_usage,
         value_fn=lambda data: data.counters.sms,
@@ -166,7 +166,7 @@ USAGE_SENSORS: tuple[IotPortalSensorEntityDescription[Any], ...] = (
 BUDGET_SENSORS = (
     IotPortalSensorEntityDescription[SimData](
         key="next_billing_date",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         changes_at_midnight=True,
         device_class=SensorDeviceClass.DATE,
         part_fn=lambda data: data if data.is_known else None,
@@ -180,7 +180,7 @@ BUDGET_SENSORS = (
     ),
     DataSizeDescription[Budget](
         key="data_remaining",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         part_fn=lambda data: data.budget,
         value_fn=lambda budget: budget.remaining,
     ),
@@ -202,14 +202,14 @@ SESSION_SENSORS = (
     ),
     DetailDescription[Session](
         key="session_started",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         part_fn=lambda data: data.session,
         value_fn=lambda session: session.started,
     ),
     DetailDescription[Session](
         key="session_ended",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         part_fn=lambda data: data.session,
         value_fn=lambda session: session.ended,
@@ -218,7 +218,7 @@ SESSION_SENSORS = (
 DEVICE_SENSORS = (
     DetailDescription[Device](
         key="rate_plan",
-        disabled_in_large_fleets=True,
+        left_out_in_large_fleets=True,
         part_fn=lambda data: data.device,
         value_fn=lambda device: device.rate_plan,
     ),

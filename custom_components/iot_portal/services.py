@@ -34,6 +34,7 @@ from .api import (
     mask_numbers,
 )
 from .const import (
+    CONF_ALL_DETAILS,
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
     CONF_CYCLE_DAYS,
@@ -84,6 +85,7 @@ SETTINGS_SCHEMA = vol.Schema(
         vol.Optional(CONF_CYCLE_START): vol.All(cv.date, date.isoformat),
         vol.Optional(CONF_DATA_UNIT): DATA_UNIT_SELECTOR,
         vol.Optional(CONF_PLAN_UNIT): PLAN_UNIT_SELECTOR,
+        vol.Optional(CONF_ALL_DETAILS): cv.boolean,
     }
 )
 SETTINGS = tuple(str(key) for key in SETTINGS_SCHEMA.schema)

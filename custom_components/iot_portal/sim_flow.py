@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from homeassistant.components.file_upload import process_uploaded_file
 from homeassistant.config_entries import (
+    ConfigEntry,
     ConfigEntryState,
     ConfigSubentry,
     ConfigSubentryFlow,
@@ -20,6 +21,7 @@ from homeassistant.const import UnitOfInformation, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     DateSelector,
     DeviceFilterSelectorConfig,
     DeviceSelector,
@@ -39,6 +41,7 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
+from .account import is_large_fleet
 from .api import (
     SHOWN_DIGITS,
     Device,
@@ -54,6 +57,7 @@ from .api import (
 )
 from .api.pacing import Priority, priority
 from .const import (
+    CONF_ALL_DETAILS,
     CONF_ALLOWANCE,
     CONF_BILLING_DAY,
     CONF_CYCLE_DAYS,
@@ -131,6 +135,7 @@ PLAN_UNIT_SELECTOR = SelectSelector(
         translation_key=CONF_PLAN_UNIT,
     )
 )
+DETAILS_SCHEMA = vol.Schema({vol.Required(CONF_ALL_DETAILS, default=False): BooleanSelector()})
 SIM_SCHEMA = vol.Schema(
     {
         vol.Optional(CONF_ALLOWANCE): ALLOWANCE_SELECTOR,
@@ -262,7 +267,8 @@ class SimSubentryFlow(ConfigSubentryFlow):
         return self.async_show_form(
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(
-                _sim_schema(self.hass), user_input or self._valid_settings(subentry)
+                with_all_details(_sim_schema(self.hass), self._get_entry()),
+                user_input or self._valid_settings(subentry),
             ),
             errors=errors,
             description_placeholders={
@@ -520,6 +526,13 @@ def _as_text(listed: SimList) -> str:
     """Return a text that is read as the same list."""
     lines = [*(sim.as_line() for sim in listed.sims), *(line.text for line in listed.wrong)]
     return "\n".join(lines)
+
+
+def with_all_details(schema: vol.Schema, entry: ConfigEntry) -> vol.Schema:
+    """Return a form with the choice of all details, which only SIMs of large accounts lack."""
+    if not is_large_fleet(entry.subentries):
+        return schema
+    return schema.extend(DETAILS_SCHEMA.schema)
 
 
 def _sim_schema(hass: HomeAssistant) -> vol.Schema:

@@ -41,7 +41,16 @@ from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
-from .helpers import find_issue, log_messages, poll, record_events, state_of, wait_for_sums
+from .helpers import (
+    call_action,
+    device_id,
+    find_issue,
+    log_messages,
+    poll,
+    record_events,
+    state_of,
+    wait_for_sums,
+)
 
 GONE: dict[str, Any] = {"kind": "status", "status": 404, "body": {"errorCode": "20000001"}}
 FLEET = [f"89310800000000001{number:02}" for number in range(5)]
@@ -54,6 +63,22 @@ def account_state(hass: HomeAssistant, entry: MockConfigEntry, platform: str, ke
     state = hass.states.get(entity_id)
     assert state is not None
     return state.state
+
+
+# The entities of each SIM of a large fleet.
+ESSENTIAL = (
+    *("status", "data_usage", "allowance_used", "last_ip", "data_session", "projected_overage"),
+    *("sim_event", "sms_event", "send_sms"),
+)
+
+
+def registered(hass: HomeAssistant, iccid: str) -> dict[str, bool]:
+    """Return the keys of the registered entities of a SIM, and whether each is enabled."""
+    return {
+        item.unique_id.removeprefix(f"{iccid}_"): item.disabled_by is None
+        for item in er.async_get(hass).entities.values()
+        if item.unique_id.startswith(f"{iccid}_")
+    }
 
 
 @pytest.fixture
@@ -482,7 +507,7 @@ async def test_interval_follows_the_requests(
 async def test_large_fleet(
     hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
 ) -> None:
-    """A SIM that is added to a large fleet has only some entities enabled; existing SIMs keep theirs."""
+    """A SIM that is added to a large fleet has only some entities; existing SIMs keep theirs."""
     monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
     entry = await set_up(*fleet[:-1])
     hass.config_entries.async_add_subentry(
@@ -496,18 +521,61 @@ async def test_large_fleet(
     )
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    def enabled(iccid: str) -> set[str]:
-        return {
-            item.unique_id.removeprefix(f"{iccid}_")
-            for item in er.async_get(hass).entities.values()
-            if item.unique_id.startswith(iccid) and item.disabled_by is None
-        }
+    assert len(registered(hass, fleet[0])) > len(ESSENTIAL)
+    assert registered(hass, fleet[-1]) == dict.fromkeys(ESSENTIAL, True)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(registered(hass, fleet[0])) > len(ESSENTIAL)
+    assert registered(hass, fleet[-1]) == dict.fromkeys(ESSENTIAL, True)
 
-    assert len(enabled(fleet[0])) > len(enabled(fleet[-1]))
-    assert enabled(fleet[-1]) == {
-        *("status", "data_usage", "allowance_used", "last_ip", "data_session", "projected_overage"),
-        *("sim_event", "sms_event", "send_sms"),
-    }
+
+async def test_all_details(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
+) -> None:
+    """A person asks for all entities of one SIM of a large fleet, then of all SIMs, and removes them again."""
+    small = await set_up(*fleet)
+    everything = registered(hass, fleet[0])
+    await hass.config_entries.async_remove(small.entry_id)
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    entry = await set_up(*fleet)
+    essential = dict.fromkeys(ESSENTIAL, True)
+    assert registered(hass, fleet[0]) == essential
+
+    async def set_details(is_on: bool) -> None:
+        data = {"device_id": [device_id(hass, entry, fleet[0])], "all_details": is_on}
+        await call_action(hass, "set_sim_settings", data)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    await set_details(True)
+    assert registered(hass, fleet[0]) == everything
+    assert state_of(hass, fleet[0], "rate_plan") == "Mock EU 500MB"
+    assert registered(hass, fleet[1]) == essential
+
+    for is_on, others in ((True, everything), (False, essential)):
+        hass.config_entries.async_update_entry(entry, options={"all_details": is_on})
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert registered(hass, fleet[0]) == everything
+        assert registered(hass, fleet[1]) == others
+
+    await set_details(False)
+    assert registered(hass, fleet[0]) == essential
+    assert state_of(hass, fleet[0], "status") == "activated"
+
+
+async def test_details_of_a_small_fleet(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, fleet: list[str]
+) -> None:
+    """In a small fleet, in which each SIM has all entities, asking for them or not changes nothing."""
+    entry = await set_up(*fleet)
+    everything = registered(hass, fleet[0])
+    portal.journal.clear()
+
+    for is_on in (True, False):
+        hass.config_entries.async_update_entry(entry, options={"all_details": is_on})
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert registered(hass, fleet[0]) == everything
+
+    assert not list(portal.journal)
 
 
 async def test_large_fleet_does_not_hold_up_the_start(

@@ -37,7 +37,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.iot_portal import client_factory, sim_flow
+from custom_components.iot_portal import account, client_factory, sim_flow
 from custom_components.iot_portal.api.pacing import Pacer
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
@@ -1292,6 +1292,24 @@ async def test_options(
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, OTHER_ICCID, "status") == "deactivated"
+
+
+async def test_all_details_in_forms(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the forms of a large account offer all details, which the SIMs of a small one have already."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    subentry_id = next(iter(entry.subentries))
+
+    async def offered() -> list[bool]:
+        options = await hass.config_entries.options.async_init(entry.entry_id)
+        settings = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+        schemas = [form["data_schema"] for form in (options, settings)]
+        return [schema is not None and "all_details" in schema.schema for schema in schemas]
+
+    assert await offered() == [False, False]
+    monkeypatch.setattr(account, "LARGE_FLEET", 1)
+    assert await offered() == [True, True]
 
 
 async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:
