@@ -11,7 +11,7 @@ from .exchange import Json
 from .faults import Faults
 from .journal import Journal
 from .locking import locked
-from .replay import Recordings
+from .replay import Recordings, recorded_iccids
 from .scenario import ClockSetting, Scenario, Source
 from .state import Sims, State
 
@@ -92,4 +92,4 @@ class Backend:
 
     def _iccids(self) -> Collection[str]:
         """Return the ICCIDs that a client can ask for."""
-        return dict.fromkeys((*self.sims, *self.recordings.iccids()))
+        return dict.fromkeys((*self.sims, *recorded_iccids(self.recordings.left())))

@@ -72,9 +72,7 @@ class Clock:
         except OverflowError as err:
             msg = f"set: {to} is too far away"
             raise SetupError(msg) from err
-        if moment.year not in _YEARS:
-            msg = f"The clock cannot show the year {moment.year}"
-            raise SetupError(msg)
+        check_year(moment)
         self._offset = moment - datetime.fromtimestamp(time.time(), UTC)
         if self._frozen_at is not None:
             self._frozen_at = moment
@@ -104,6 +102,13 @@ class Clock:
     def on_move(self, listener: Callable[[], object]) -> None:
         """Register a listener for jumps of the virtual time."""
         self._listeners.append(listener)
+
+
+def check_year(moment: datetime) -> None:
+    """Raise an error for a year that the clock cannot show."""
+    if moment.year not in _YEARS:
+        msg = f"The clock cannot show the year {moment.year}"
+        raise SetupError(msg)
 
 
 class Window:

@@ -107,6 +107,11 @@ class Fault(Checked):
             msg = f"An answer with the status {self.status} has no body; choose another status"
             raise SetupError(msg)
 
+    def check(self, iccids: Collection[str]) -> None:
+        """Raise an error unless a request to a portal with these SIMs can be hit."""
+        wanted = ("method", "route", "iccid", "unknown_sim")
+        Filter(**{name: getattr(self, name) for name in wanted}).check(iccids)
+
     def matches(self, method: str, route: str | None, iccid: str | None) -> bool:
         """Return whether this request is hit, and count it."""
         if (
@@ -324,12 +329,7 @@ class Faults:
     @locked
     def put(self, fault: Fault) -> Fault:
         """Add a fault, and give it an id if it has none; one that can never hit is an error."""
-        Filter(
-            method=fault.method,
-            route=fault.route,
-            iccid=fault.iccid,
-            unknown_sim=fault.unknown_sim,
-        ).check(self._iccids())
+        fault.check(self._iccids())
         if not fault.id:
             ids = (f"fault-{number}" for number in self._numbers)
             fault.id = next(fault_id for fault_id in ids if fault_id not in self._faults)

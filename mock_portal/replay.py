@@ -65,13 +65,6 @@ class Recordings:
         """Return the exchanges still to be replayed."""
         return [recorded for queue in self._queues.values() for recorded in queue]
 
-    def iccids(self) -> Iterator[str]:
-        """Yield the ICCIDs in recorded paths."""
-        for method, path, _ in self._queues:
-            found = find(method, f"{PREFIXES[0]}{path}")
-            if found is not None and found.route.has_iccid:
-                yield found.params["ICCID"]
-
     def __contains__(self, request: Request) -> bool:
         """Return whether there is an answer to a request."""
         return bool(self._queues) and _key_of(request) in self._queues
@@ -80,6 +73,14 @@ class Recordings:
         """Return the next answer to a request."""
         queue = self._queues[_key_of(request)]
         return queue.popleft() if len(queue) > 1 else queue[0]
+
+
+def recorded_iccids(exchanges: Iterable[Recorded]) -> Iterator[str]:
+    """Yield the ICCIDs in recorded paths."""
+    for recorded in exchanges:
+        found = find(recorded.method, f"{PREFIXES[0]}{recorded.path}")
+        if found is not None and found.route.has_iccid:
+            yield found.params["ICCID"]
 
 
 def _key_of(request: Request) -> _Key:

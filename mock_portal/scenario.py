@@ -10,11 +10,12 @@ import time
 from typing import Any
 
 from . import dialects, serialization
+from .clock import check_year
 from .contents import Contents
 from .errors import SetupError
 from .exchange import Json
 from .faults import Fault
-from .replay import Recorded
+from .replay import Recorded, recorded_iccids
 from .sim import Sim
 
 _FOLDER = Path(__file__).parent / "scenarios"
@@ -32,7 +33,7 @@ type Source = str | Path | Mapping[str, Any]
 class ClockSetting:
     """The setting of the virtual clock."""
 
-    now: datetime | None = None
+    now: datetime | None = field(default=None, metadata={"check": check_year})
     frozen: bool = False
 
 
@@ -107,6 +108,9 @@ def build(content: Mapping[str, Any]) -> Scenario:
     if scenario.fleet:
         scenario.sims |= _make_fleet(scenario.fleet, now)
         scenario.fleet = None
+    iccids = (*scenario.sims, *recorded_iccids(scenario.recorded))
+    for fault in scenario.faults:
+        fault.check(iccids)
     return scenario
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
+import re
 from typing import override
 
 from . import routes, serialization
@@ -92,6 +93,13 @@ def _names(check: Callable[[Mapping[str, Json]], object]) -> dict[str, object]:
     return {"check": check, "wrap": partial(_Names, check)}
 
 
+def _check_iccid(iccid: str) -> None:
+    """Raise an error for what cannot stand in a path."""
+    if not (iccid.isascii() and iccid.isalnum()):
+        msg = f"an ICCID consists of digits, not {iccid!r}"
+        raise SetupError(msg)
+
+
 def _check_device(values: Mapping[str, Json]) -> None:
     """Raise an error for a field that no device has, and for a value that is no text."""
     _check_known(values, DEVICE)
@@ -124,6 +132,9 @@ class EventKind(StrEnum):
     CORRECTION = "correction"
 
 
+_EXAMPLES = {EventKind.STATUS: "DEACTIVATED", EventKind.IMEI: "3569380012345678"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """A planned event of a SIM."""
@@ -131,6 +142,17 @@ class Event:
     due: datetime
     kind: EventKind
     value: str | None = None
+
+    def __post_init__(self) -> None:
+        """Reject a value that does not fit the kind."""
+        needs_value = self.kind in {EventKind.STATUS, EventKind.IMEI}
+        if needs_value and not (isinstance(self.value, str) and self.value):
+            msg = f"A planned {self.kind} needs a value, such as {_EXAMPLES[self.kind]!r}"
+            raise SetupError(msg)
+        is_count = isinstance(self.value, str) and re.fullmatch("[0-9]{1,15}", self.value)
+        if self.kind is EventKind.CORRECTION and not is_count:
+            msg = f"A planned correction takes off some bytes, such as '1000', not {self.value!r}"
+            raise SetupError(msg)
 
 
 @dataclass(kw_only=True)
@@ -145,7 +167,7 @@ class Sim(Checked):
 
     _unchecked = frozenset({"clock", "settled_at"})
 
-    iccid: str
+    iccid: str = field(metadata={"check": _check_iccid})
     network: str = "jasper"
     status: str = "ACTIVATED"
     imsi: str = ""

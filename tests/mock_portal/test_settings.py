@@ -41,6 +41,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("placeholders", {"imie": None}, "Sim.placeholders: there is no 'imie'; did you mean im"),
     ("placeholders", {"imei": object()}, "expected JSON of at most 50 levels"),
     ("agenda", [{"due": "+1h", "kind": "nap"}], "Sim.agenda[0].kind: expected one of status"),
+    ("agenda", [{"due": "+1h", "kind": "status"}], "A planned status needs a value, such as"),
+    ("agenda", [{"due": "+1h", "kind": "imei", "value": ""}], "A planned imei needs a value"),
+    ("agenda", [{"due": "+1h", "kind": "correction"}], "such as '1000', not None"),
+    ("agenda", [{"due": "+1h", "kind": "correction", "value": "x"}], "such as '1000', not 'x'"),
+    ("agenda", [{"due": "+1h", "kind": "correction", "value": "-1"}], "such as '1000', not '-1'"),
 ]
 
 
