@@ -99,4 +99,6 @@ def suggest(given: str, known: Collection[str]) -> str:
 
 def no_sim(iccid: object, known: Collection[str]) -> str:
     """Return the sentence about an ICCID that the portal does not have."""
+    if not isinstance(iccid, str):
+        return f"An ICCID is a text, such as '8931082322089353632', not {iccid!r}"
     return f"There is no SIM {iccid}; {suggest(str(iccid), known)}"

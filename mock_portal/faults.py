@@ -23,7 +23,7 @@ from .exchange import (
     check_headers,
     to_json,
 )
-from .filters import Filter
+from .filters import Filter, check_method
 from .locking import locked
 from .serialization import Checked
 
@@ -74,7 +74,7 @@ class Fault(Checked):
     kind: FaultKind
     id: str = ""
     route: str | None = serialization.checked(None, routes.check)
-    method: str | None = None
+    method: str | None = serialization.checked(None, check_method)
     iccid: str | None = None
     unknown_sim: bool = False
     after: int = serialization.checked(0, serialization.between(0, _MANY))

@@ -93,8 +93,8 @@ class Filter:
 
     def _explain(self, iccids: Collection[str]) -> str:
         """Return why no request can match, and what was probably meant."""
-        if self.method is not None and self.method not in _METHODS:
-            return f"No route has the method {self.method!r}; {suggest(self.method, _METHODS)}"
+        if self.method is not None:
+            check_method(self.method)
         if self.route is not None:
             routes.check(self.route)
         path_alone = Filter(path=self.path, unknown_sim=self.unknown_sim)
@@ -105,6 +105,13 @@ class Filter:
         nearest = routes.nearest(self.route or strip_prefix(self.path).strip("/").split("/")[0])
         hint = f"{nearest.name} is {nearest.method} {nearest.path}" if nearest else "leave one out"
         return f"No request can match {self}: {hint}"
+
+
+def check_method(method: str) -> None:
+    """Raise an error unless a route has this method."""
+    if method not in _METHODS:
+        msg = f"No route has the method {method!r}; {suggest(method, _METHODS)}"
+        raise SetupError(msg)
 
 
 def _explain_path(wanted: Filter, iccids: Collection[str]) -> str:

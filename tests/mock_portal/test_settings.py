@@ -125,6 +125,7 @@ def test_other_settings() -> None:
         (fault, "time", 1, "did you mean times?"),
         (fault, "times", -1, "Fault.times: -1 is not between"),
         (fault, "kind", "x", "expected one of delay"),
+        (fault, "method", "get", "Fault.method: No route has the method 'get'; did you mean GET?"),
         (message, "state", "Failed", "A Sms has no 'state'"),
         (token, "valu", "x", "A Token has no 'valu'; did you mean value?"),
     ]
@@ -218,6 +219,8 @@ def test_unknown_names() -> None:
         portal.dialects["usage_bdy"]
     with pytest.raises(KeyError):
         portal.sims["999"]
+    with pytest.raises(SetupError, match=r"An ICCID is a text, such as '\d+', not 8931"):
+        portal.sims[8931]  # type: ignore[index]
     assert portal.sims.get("999") is None
     assert portal.dialects.get("x") is None
     assert "999" not in portal.sims
