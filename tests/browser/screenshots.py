@@ -33,12 +33,21 @@ NO_SIDEBAR = "localStorage.setItem('dockedSidebar', '\"always_hidden\"')"
 
 WEATHER_STATION, PUMP_HOUSE = "8931082322204500018", "8931082322204500026"
 BOAT_TRACKER, GATEWAY = "8931082322204500034", "8931082322204500042"
+SPARE = "8931082322089353632"
 UNKNOWN, MALFORMED = "8931082322204500059", "893108232220450006X"
 SCENARIO: dict[str, Any] = {
     "extends": "demo",
     "timings": {"status_seconds": 3600, "sms_seconds": 1},
-    "sims": {GATEWAY: {"status": "ACTIVATED", "device": {"deviceID": "Gateway"}}},
+    "sims": {
+        GATEWAY: {"status": "ACTIVATED", "device": {"deviceID": "Gateway"}},
+        SPARE: {
+            "device": {"deviceID": "Spare card"},
+            "session_started": "-40d",
+            "session_ended": "-40d",
+        },
+    },
 }
+ACCOUNT = "My SIMs"
 DASHBOARD = "sim-cards"
 DAYS = 30
 FLEET = 64
@@ -50,18 +59,19 @@ PLACES = ("Pump", "Weather station", "Vending machine", "Tracker", "Gate", "Wate
 async def set_up(hass: HomeAssistantProcess, portal: MockPortal) -> None:
     """Add the demo SIMs with a month of statistics, and a dashboard."""
     sims = [iccid for iccid in portal.sims if iccid != GATEWAY]
-    await add_demo(hass, portal, *sims)
+    await add_demo(hass, portal, *sims, name=ACCOUNT)
     states = await wait_for_states(hass, sims)
     for iccid in sims:
         usage = states[iccid]["data_usage"]
         await import_month_of_statistics(hass, usage["entity_id"], float(usage["state"]))
+    await add_form_for_sms(hass)
     await make_dashboard(hass)
     await cause_events(hass, portal)
 
 
 async def set_up_fleet(hass: HomeAssistantProcess, portal: MockPortal) -> None:
     """Add a fleet of which some SIMs need attention, and a dashboard."""
-    await add_demo(hass, portal, *portal.sims)
+    await add_demo(hass, portal, *portal.sims, name=ACCOUNT)
     await wait_for_states(hass, list(portal.sims))
     await make_dashboard(hass)
 
@@ -69,7 +79,7 @@ async def set_up_fleet(hass: HomeAssistantProcess, portal: MockPortal) -> None:
 def fleet_scenario(count: int) -> dict[str, Any]:
     """Return a scenario with many SIMs, of which some have left their allowance, their status or their sessions."""
     random = Random(count)  # noqa: S311  the same fleet each time
-    sims: dict[str, Any] = {"8931082322089353632": {"device": {"deviceID": "Spare"}}}
+    sims: dict[str, Any] = {SPARE: {"device": {"deviceID": "Spare card"}}}
     while len(sims) < count:
         number = len(sims)
         started, *ended = random.choices((("-3h", "-1h"), ("-3h",), ("-5d", "-4d")), (12, 12, 1))[0]
@@ -132,6 +142,16 @@ async def import_month_of_statistics(
             for number, step in enumerate(grown)
         ],
     )
+
+
+async def add_form_for_sms(hass: HomeAssistantProcess) -> None:
+    """Create a script from the blueprint, as a user who has followed the link on the dashboard."""
+    path = Path("iot_portal", "send_sms.yaml")
+    copy = hass.config_dir / "blueprints" / "script" / path
+    copy.parent.mkdir(parents=True)
+    copy.write_text((REPOSITORY / "blueprints" / "script" / path).read_text())
+    script = {"alias": "Send an SMS", "use_blueprint": {"path": path.as_posix(), "input": {}}}
+    await hass.request("POST", "/api/config/script/config/send_an_sms", script)
 
 
 async def make_dashboard(hass: HomeAssistantProcess) -> None:

@@ -12,11 +12,13 @@ DOCUMENTED = "8931082322089353632"
 WAIT = 90
 
 
-async def add_demo(hass: HomeAssistantProcess, portal: MockPortal, *iccids: str) -> None:
+async def add_demo(
+    hass: HomeAssistantProcess, portal: MockPortal, *iccids: str, name: str = "demo-client"
+) -> None:
     """Create the user, and add the portal's account and some of its SIMs."""
     await hass.create_user("demo", "demo")
     account = await hass.add_account(
-        portal.url, client_id="demo-client", secret_key="demo-secret", name="demo-client"
+        portal.url, client_id="demo-client", secret_key="demo-secret", name=name
     )
     await hass.add_sims(account["result"]["entry_id"], list(iccids))
 
