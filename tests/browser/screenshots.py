@@ -82,11 +82,14 @@ def fleet_scenario(count: int) -> dict[str, Any]:
     sims: dict[str, Any] = {SPARE: {"device": {"deviceID": "Spare card"}}}
     while len(sims) < count:
         number = len(sims)
+        status = random.choices(("ACTIVATED", "INVENTORY", "DEACTIVATED"), (20, 1, 1))[0]
         started, *ended = random.choices((("-3h", "-1h"), ("-3h",), ("-5d", "-4d")), (12, 12, 1))[0]
+        if status != "ACTIVATED":
+            started, *ended = "-40d", "-39d"
         # The allowance of the published example is 500 MB.
         sims[f"89310823222{number:07d}0"] = {
-            "status": random.choices(("ACTIVATED", "INVENTORY", "DEACTIVATED"), (20, 1, 1))[0],
-            "data_usage": int(520 * random.random() ** 3) * 1024**2,
+            "status": status,
+            "data_usage": int(520 * random.random() ** 3) * 1024**2 * (status == "ACTIVATED"),
             "session_count": 3,
             "session_started": started,
             "session_ended": next(iter(ended), None),
