@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-import json
 import re
 from typing import Any
 
@@ -12,6 +11,7 @@ from . import routes, scenario, serialization
 from .backend import Backend
 from .checks import Check
 from .dialects import DIALECTS
+from .encoding import from_json
 from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
 from .exchange import JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
@@ -88,8 +88,8 @@ class ControlRequest:
     def body(self) -> Any:
         """Return the JSON of the request."""
         try:
-            return json.loads(self.request.body)
-        except (ValueError, RecursionError) as err:
+            return from_json(self.request.body)
+        except ValueError as err:
             msg = f"The body is not well-formed JSON: {err}"
             raise SetupError(msg) from err
 

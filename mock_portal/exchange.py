@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 
+from .encoding import from_json, to_bytes
 from .errors import SetupError
 from .routes import is_below_base, strip_prefix
 
@@ -111,7 +112,7 @@ class Exchange:
     def token(self) -> str | None:
         """Return a fingerprint of the token, which distinguishes tokens without revealing them."""
         token = self.request.header("Authorization")
-        return token and hashlib.sha256(token.encode()).hexdigest()[:8]
+        return token and hashlib.sha256(to_bytes(token)).hexdigest()[:8]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -124,14 +125,12 @@ class Exchange:
     @property
     def body(self) -> Json:
         """Return the body without its secrets, parsed if it is JSON."""
-        text = self.request.body.decode(errors="replace")
+        body = self.request.body
         try:
-            body: Json = json.loads(text)
+            return _redact(from_json(body))
         except ValueError:
+            text = body.decode(json.detect_encoding(body), "replace")
             return "***" if any(secret in text for secret in _SECRETS) else text
-        if isinstance(body, dict):
-            return {key: "***" if key in _SECRETS else value for key, value in body.items()}
-        return body
 
     def as_dict(self) -> dict[str, Json]:
         """Return the exchange in the form of the control interface."""
@@ -176,12 +175,19 @@ def check_header_value(value: str) -> None:
         raise SetupError(msg)
 
 
+def _redact(value: Json) -> Json:
+    """Return a JSON value with its secrets replaced."""
+    if isinstance(value, dict):
+        return {key: "***" if key in _SECRETS else _redact(item) for key, item in value.items()}
+    return [_redact(item) for item in value] if isinstance(value, list) else value
+
+
 _ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
 
 
 def to_json(value: object) -> bytes:
     """Return JSON in the form of the published examples: four spaces of indent."""
-    return _ENCODER.encode(value).encode()
+    return to_bytes(_ENCODER.encode(value))
 
 
 def to_body(payload: Payload) -> bytes:

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from . import routes, serialization
+from .encoding import to_bytes
 from .errors import SetupError
 from .exchange import (
     ASSUMED,
@@ -165,7 +166,7 @@ def _headers(fault: Fault) -> dict[str, str]:
 def _status(fault: Fault, _: Response) -> Response:
     """Return the status, the headers and the body of the fault."""
     text = isinstance(fault.body, str)
-    body = str(fault.body).encode(errors="surrogatepass") if text else to_json(fault.body)
+    body = to_bytes(str(fault.body)) if text else to_json(fault.body)
     return Response(
         status=fault.status or 0,
         headers={"Content-Type": "text/plain" if text else JSON_TYPE} | ASSUMED | _headers(fault),

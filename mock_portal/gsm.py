@@ -14,4 +14,4 @@ def measure(text: str) -> tuple[int, int, str]:
     if _BASIC.issuperset(set(text) - _EXTENDED):
         # A character of the extension table needs an escape before it.
         return len(text) + sum(char in _EXTENDED for char in text), _GSM_LIMIT, "GSM-7"
-    return len(text.encode("utf-16-be")) // 2, _UCS2_LIMIT, "UCS-2"
+    return len(text.encode("utf-16-be", "surrogatepass")) // 2, _UCS2_LIMIT, "UCS-2"

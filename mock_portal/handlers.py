@@ -9,6 +9,7 @@ from typing import NoReturn
 from . import gsm, responses
 from .contents import Account
 from .dialects import Dialects
+from .encoding import from_json
 from .errors import Code, PortalError
 from .exchange import Json, Request, Response
 from .routes import API_VERSION
@@ -153,8 +154,8 @@ HANDLERS: Mapping[str, Callable[[Call], Response]] = {
 def _json(request: Request) -> Json:
     """Return the JSON of a request."""
     try:
-        value: Json = json.loads(request.body)
-    except (ValueError, RecursionError) as err:
+        value: Json = from_json(request.body)
+    except ValueError as err:
         msg = f"The body is not well-formed JSON: {err}"
         raise PortalError(msg, Code.MALFORMED_JSON) from err
     return value

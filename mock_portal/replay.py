@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from . import serialization
+from .encoding import to_bytes
 from .exchange import Request, Response, Wire, check_headers
 from .routes import PREFIXES, find, strip_prefix
 
@@ -43,7 +44,7 @@ class Recorded:
         return Response(
             status=self.status,
             headers=self.headers | MARK,
-            body=body.encode("latin-1" if self.is_latin1 else "utf-8", "replace"),
+            body=body.encode("latin-1", "replace") if self.is_latin1 else to_bytes(body),
         )
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import override
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import httpx
 import respx
 
+from .encoding import decode_path
 from .exchange import Request, Response, Wire
 from .portal import Portal
 from .routes import PREFIXES
@@ -59,7 +60,7 @@ class _BrokenBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 def _read(request: httpx.Request, base: httpx.URL) -> Request:
     """Convert a request; paths below any base URL become paths of the portal."""
     path, _, query = request.url.raw_path.decode().partition("?")
-    path = unquote(path)
+    path = decode_path(path)
     prefix = base.path.rstrip("/")
     if path.startswith(f"{prefix}/"):
         path = PREFIXES[0] + path.removeprefix(prefix)

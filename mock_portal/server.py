@@ -7,11 +7,12 @@ import socket
 import struct
 from threading import Thread
 from typing import Any, Self
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion11, web
 
 from . import control
+from .encoding import decode_path
 from .exchange import Request, Response, WebhookCall, Wire
 from .portal import Portal
 from .routes import PREFIXES
@@ -127,7 +128,7 @@ class MockPortal(Portal):
             return web.Response(status=413, text="The body is too large")
         request = Request(
             method=raw.method,
-            path=unquote(path),
+            path=decode_path(path),
             query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             headers=raw.headers,
             body=body,

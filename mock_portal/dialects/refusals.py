@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 
+from mock_portal.encoding import to_bytes
 from mock_portal.errors import Code
 from mock_portal.exchange import JSON_TYPE, Payload, Record
 from mock_portal.patterns import (
@@ -233,7 +234,7 @@ ERROR_ENVELOPE: Dialect[Envelope] = Dialect(
         Variant(
             "plain",
             "the message as plain text, no code",
-            answer=Envelope(lambda message, *_: message.encode()),
+            answer=Envelope(lambda message, *_: to_bytes(message)),
             looks=is_error_with(PLAIN_TEXT),
         ),
         Variant("html", "an HTML page, no code", answer=_HTML, looks=is_error_with(Body.PAGE)),

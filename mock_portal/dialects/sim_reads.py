@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from mock_portal.encoding import to_bytes
 from mock_portal.errors import Code, PortalError
 from mock_portal.exchange import Payload, Record
 from mock_portal.patterns import ABSENT, PLAIN_TEXT, Answer, has_body, has_code
@@ -86,7 +87,7 @@ STATUS_BODY: Dialect[RecordAnswer] = Dialect(
         Variant(
             "bare",
             "the bare word",
-            answer=lambda record: str(record["status"]).encode(),
+            answer=lambda record: to_bytes(str(record["status"])),
             looks=has_body(PLAIN_TEXT),
             documented=True,
         ),

@@ -82,9 +82,13 @@ def _per_sim(edit: BulkEdit) -> Record:
 
 
 def _with_queue_id(url: str, queue_id: str | None) -> str:
-    """Return a URL whose query names the queue."""
-    parts = urlsplit(url)
-    query = "&".join(filter(None, (parts.query, f"queueId={quote(queue_id or '')}")))
+    """Return a URL whose query names the queue; what is no URL stays as it is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    queue = quote(queue_id or "", errors="surrogatepass")
+    query = "&".join(filter(None, (parts.query, f"queueId={queue}")))
     return urlunsplit(parts._replace(query=query))
 
 

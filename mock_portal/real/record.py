@@ -5,11 +5,12 @@ from collections.abc import Callable
 import sys
 import time
 from typing import Any, Self
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from mock_portal import routes
+from mock_portal.encoding import decode_path
 from mock_portal.errors import SetupError
 from mock_portal.exchange import Request
 from mock_portal.replay import Recorded
@@ -220,7 +221,7 @@ class Proxy:
         path, _, query = raw.raw_path.partition("?")
         request = Request(
             method=raw.method,
-            path=unquote(self._upstream.below(path)),
+            path=decode_path(self._upstream.below(path)),
             query=dict(parse_qsl(query, keep_blank_values=True)),
             headers=raw.headers,
             body=body,

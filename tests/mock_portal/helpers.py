@@ -1,5 +1,6 @@
 """Functions and constants that several test modules of the mock portal share."""
 
+import asyncio
 from contextlib import closing
 from http.client import HTTPConnection
 import json
@@ -9,6 +10,8 @@ import time
 from typing import Any
 
 import pytest
+
+from mock_portal import MockPortal
 
 COLLECTION = Path(__file__).parents[2] / "docs" / "iot-portal-core-api.postman_collection.json"
 # The arguments with which pytest loads the plugin.
@@ -34,6 +37,17 @@ def free_port() -> int:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+async def send_raw(portal: MockPortal, data: bytes) -> bytes:
+    """Send bytes to a portal, and return all that it sends until it closes the connection."""
+    host, _, port = portal.url.split("/")[2].rpartition(":")
+    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.write(data)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
 
 
 def wait_until_up(port: int) -> None:

@@ -17,6 +17,7 @@ LINES = (
     (
         "errors",
         "locking",
+        "encoding",
         "routes",
         "exchange",
         "gsm",
