@@ -1,6 +1,6 @@
 """The control interface under `/_mock/`: what Python code does with a portal, over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from .checks import Check
 from .dialects import DIALECTS
 from .encoding import from_json
 from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
-from .exchange import JSON_TYPE, Json, Request, Response, to_json
+from .exchange import CONTROL, JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
 from .filters import Filter
 from .serialization import Seconds
@@ -69,6 +69,15 @@ class IncomingSms:
 
 class NotFoundError(SetupError):
     """No such endpoint, SIM or fault exists."""
+
+
+class WrongMethodError(SetupError):
+    """The endpoint exists, but not with this method."""
+
+    def __init__(self, message: str, allowed: str) -> None:
+        """Store the message, and the methods that the endpoint has."""
+        super().__init__(message)
+        self.allowed = allowed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,27 +140,45 @@ def handle(backend: Backend, request: Request) -> Response:
         endpoint, item = _find(request)
         value = endpoint.act(ControlRequest(backend=backend, request=request, item=item))
     except NotFoundError as err:
-        return _answer({"error": str(err)}, status=404)
+        return refuse(str(err), status=404)
     except CheckFailedError as err:
-        return _answer({"error": str(err)}, status=409)
+        return refuse(str(err), status=409)
+    except WrongMethodError as err:
+        return refuse(str(err), status=405, headers={"Allow": err.allowed})
     except SetupError as err:
-        return _answer({"error": str(err)}, status=400)
+        return refuse(str(err))
     return _answer(value)
 
 
-def _answer(value: Json, status: int = 200) -> Response:
+def refuse(
+    message: str, *, status: int = 400, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with an error."""
+    return _answer({"error": message}, status, headers)
+
+
+def _answer(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with JSON."""
-    return Response(status=status, headers={"Content-Type": JSON_TYPE}, body=to_json(value))
+    headers = {"Content-Type": JSON_TYPE, **CONTROL, **(headers or {})}
+    return Response(status=status, headers=headers, body=to_json(value))
 
 
 def _find(request: Request) -> tuple[Endpoint, str]:
-    """Return the endpoint of a request, and the value in its path."""
+    """Return the endpoint of a request, and the value in its path; HEAD is answered like GET."""
     path = request.path.removeprefix(PREFIX).strip("/")
+    method = "GET" if request.method == "HEAD" else request.method
+    allowed = []
     for endpoint in ENDPOINTS:
         pattern = re.sub(r"\{\w+\}", "([^/]+)", endpoint.path)
         match = re.fullmatch(pattern, path)
-        if match and endpoint.method == request.method:
+        if match and endpoint.method == method:
             return endpoint, "".join(match.groups())
+        if match:
+            allowed.append(endpoint.method)
+    if allowed:
+        known = ", ".join(allowed)
+        msg = f"{request.method} is the wrong method for {request.path}; it has {known}"
+        raise WrongMethodError(msg, known)
     msg = f"There is no {request.method} {request.path}; GET {PREFIX}/ lists what there is"
     raise NotFoundError(msg)
 

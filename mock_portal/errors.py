@@ -1,6 +1,6 @@
 """Errors that a client receives (`PortalError`), and errors in the use of the mock (`SetupError`)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -43,12 +43,20 @@ class PortalError(Exception):
 
     code: Code | None = None
 
-    def __init__(self, message: str, code: Code | None = None, *, status: int = 400) -> None:
-        """Store the message, the code and the status of the answer."""
+    def __init__(
+        self,
+        message: str,
+        code: Code | None = None,
+        *,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Store the message, and the code, the status and the headers of the answer."""
         super().__init__(message)
         self.message = message
         self.code = code or self.code
         self.status = status
+        self.headers = headers or {}
 
 
 class LoginRefusedError(PortalError):

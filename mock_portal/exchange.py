@@ -17,6 +17,9 @@ JSON_TYPE = "application/json"
 # The header of responses whose form the published document does not show.
 ASSUMED = {"X-Mock-Portal": "assumed"}
 
+# The header of answers of the control interface.
+CONTROL = {"X-Mock-Portal": "control"}
+
 _SECRETS = ("secretKey", "apiToken")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Anything but control characters and halves of a surrogate pair.

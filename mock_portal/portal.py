@@ -7,6 +7,7 @@ from . import control, handlers, responses, routes
 from .backend import Backend
 from .errors import Code, PortalError, RouteRefusedError, TokenRefusedError
 from .exchange import JSON_TYPE, Request, Response, WebhookCall, Wire
+from .faults import Fault
 from .locking import locked
 from .routes import Match
 
@@ -29,14 +30,39 @@ class Portal(Backend):
         response = self._answer(request, found) if is_answered else Response()
         if fault is not None:
             response = fault.apply(response)
+        self._record(request, response, found, fault)
+        return self._complete(response)
+
+    @locked
+    def refuse(self, request: Request, err: PortalError) -> Response:
+        """Answer a request that the transport could not read, and record both; no fault hits it."""
+        if request.path.startswith(control.PREFIX):
+            return control.refuse(err.message, status=err.status)
+        found = _find(request.method, request.path)
+        self.journal.near_miss(request, err.message)
+        response = responses.error(err, found.route.name if found else None, self.dialects)
+        self._record(request, response, found)
+        return self._complete(response)
+
+    @locked
+    def abandon(self, request: Request) -> None:
+        """Record a request whose client left before it had sent everything."""
+        if not request.path.startswith(control.PREFIX):
+            found = _find(request.method, request.path)
+            self.journal.near_miss(request, "The connection ended before the body was complete")
+            self._record(request, Response(wire=Wire.RESET), found)
+
+    def _record(
+        self, request: Request, response: Response, found: Match | None, fault: Fault | None = None
+    ) -> None:
+        """Record an exchange."""
         self.journal.record(
             request,
-            route=route,
-            iccid=iccid,
+            route=found.route.name if found else None,
+            iccid=found.params.get("ICCID") if found else None,
             status=None if response.wire in _UNSENT else response.status,
             fault=None if fault is None else fault.kind,
         )
-        return self._complete(response)
 
     @locked
     def take_webhooks(self) -> list[WebhookCall]:

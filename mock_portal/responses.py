@@ -179,7 +179,7 @@ def error(err: PortalError, route: str | None, dialects: Dialects) -> Response:
     if refusal.body is not None:
         return respond(refusal.body(route), status=refusal.status)
     envelope = refusal.envelope or dialects.variant(ERROR_ENVELOPE).answer
-    headers = {"Content-Type": envelope.content_type, **ASSUMED}
+    headers = {"Content-Type": envelope.content_type, **ASSUMED, **err.headers}
     if refusal.retry_after:
         headers["Retry-After"] = refusal.retry_after
     code = err.code if refusal.has_code else None

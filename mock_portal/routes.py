@@ -1,6 +1,6 @@
 """The published routes, and hints for requests that match none of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .errors import PortalError, SetupError, closest, suggest
@@ -31,6 +31,10 @@ class Route:
     def has_iccid(self) -> bool:
         """Return whether the path names a SIM."""
         return "ICCID" in self.params
+
+    def fits(self, values: Sequence[str]) -> bool:
+        """Return whether these are as many path segments as the route has parameters."""
+        return len(values) == len(self.params) and all(values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,12 +70,7 @@ def find(method: str, path: str) -> Match | None:
     if below is not path:
         _, name, *values = below.split("/")
         route = ROUTES.get(name)
-        if (
-            route is not None
-            and route.method == method
-            and len(values) == len(route.params)
-            and all(values)
-        ):
+        if route is not None and route.method == method and route.fits(values):
             return Match(route=route, params=dict(zip(route.params, values, strict=True)))
     return None
 
@@ -79,9 +78,9 @@ def find(method: str, path: str) -> Match | None:
 def explain(method: str, path: str) -> PortalError:
     """Return the error for a request without a route; it names the nearest route."""
     below = strip_prefix(path)
-    name = below.strip("/").split("/")[0]
+    name, *values = below.removeprefix("/").split("/")
     route = nearest(name)
-    status, reason = 404, "the path has the wrong number of segments"
+    status, headers, reason = 404, {}, "the path has the wrong number of segments"
     if route is None:
         return PortalError(
             f"No route {method} {path}; there are {', '.join(ROUTES)}", status=status
@@ -90,13 +89,14 @@ def explain(method: str, path: str) -> PortalError:
         reason = "the path does not start with /api or /apiv2"
     elif name != route.name:
         reason = "paths are exact, and case-sensitive"
-    elif route.method != method:
-        status, reason = 405, f"{method} is the wrong method"
+    elif route.method != method and route.fits(values):
+        # A route has one method.
+        status, headers, reason = 405, {"Allow": route.method}, f"{method} is the wrong method"
     message = (
         f"No route {method} {path}: {reason}; "
         f"the nearest route is {route.method} {PREFIXES[0]}{route.path}"
     )
-    return PortalError(message, status=status)
+    return PortalError(message, status=status, headers=headers)
 
 
 def strip_prefix(path: str) -> str:

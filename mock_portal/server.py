@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 import socket
 import struct
 from threading import Thread
@@ -12,7 +13,9 @@ from urllib.parse import parse_qsl
 from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion11, web
 
 from . import control
+from .connection import Server, read, target
 from .encoding import decode_path
+from .errors import PortalError
 from .exchange import Request, Response, WebhookCall, Wire
 from .portal import Portal
 from .routes import PREFIXES
@@ -87,7 +90,7 @@ class MockPortal(Portal):
     async def start(self) -> None:
         """Start listening; port 0 means any free port."""
         self._stopping.clear()
-        server = web.Server(self._serve, access_log=None)
+        server = Server(self._serve, self._answer_error)
         self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -121,26 +124,33 @@ class MockPortal(Portal):
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Read a request, handle it, and send the response."""
-        path, _, query = raw.raw_path.partition("?")
-        is_control = path.startswith(control.PREFIX)
-        body = await _read(raw, _CONTROL_LIMIT if is_control else _API_LIMIT)
-        if body is None:
-            return web.Response(status=413, text="The body is too large")
-        request = Request(
-            method=raw.method,
-            path=decode_path(path),
-            query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
-            headers=raw.headers,
-            body=body,
-        )
+        is_control = target(raw).startswith(control.PREFIX)
+        try:
+            body = await read(raw, _CONTROL_LIMIT if is_control else _API_LIMIT)
+        except PortalError as err:
+            return self._answer_error(raw, err)
+        except ConnectionError:
+            self.abandon(_request(raw))
+            raise
         with nullcontext() if is_control else self.journal.in_flight():
-            response = self.handle(request)
+            response = self.handle(_request(raw, body))
             if self.state.is_busy and (self._webhooks is None or self._webhooks.done()):
                 self._webhooks = asyncio.create_task(self._call_webhooks())
             return await self._send(raw, response)
 
+    def _answer_error(self, raw: web.BaseRequest, err: PortalError) -> web.Response:
+        """Return the answer to a request that could not be read, or that failed."""
+        response = self.refuse(_request(raw), err)
+        answer = web.Response(status=response.status, body=response.body)
+        _prepare(raw, answer, response).headers.pop("Connection", None)
+        # What the client sends next may be the rest of this request.
+        answer.force_close()
+        return answer
+
     async def _send(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Send a response, with the fault on the wire if it has one."""
+        if raw.method == "HEAD":
+            response = replace(response, body=b"")
         if response.wire is Wire.DRIP:
             return await self._drip(raw, response)
         if response.wire is Wire.TRUNCATE:
@@ -202,16 +212,16 @@ def _prepare[T: web.StreamResponse](raw: web.BaseRequest, answer: T, response: R
     return answer
 
 
-async def _read(raw: web.BaseRequest, limit: int) -> bytes | None:
-    """Return the body of a request, or None when it is too large."""
-    if not raw.body_exists:
-        return b""
-    body = bytearray()
-    async for chunk in raw.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            return None
-    return bytes(body)
+def _request(raw: web.BaseRequest, body: bytes = b"") -> Request:
+    """Return a request without its transport."""
+    path, _, query = target(raw).partition("?")
+    return Request(
+        method=raw.method,
+        path=decode_path(path),
+        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+        headers=raw.headers,
+        body=body,
+    )
 
 
 def _reset(raw: web.BaseRequest) -> None:

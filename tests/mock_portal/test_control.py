@@ -203,7 +203,13 @@ async def test_a_snapshot_is_a_scenario(caller: Caller) -> None:
     ("method", "path", "body", "status", "part"),
     [
         ("GET", "nowhere", None, 404, "GET /_mock/ lists what there is"),
-        ("PUT", "journal", {}, 404, "There is no PUT /_mock/journal"),
+        (
+            "PUT",
+            "journal",
+            {},
+            405,
+            "PUT is the wrong method for /_mock/journal; it has GET, DELETE",
+        ),
         ("GET", "sims/1", None, 404, "There is no SIM 1"),
         ("PATCH", "sims/1", {}, 404, "There is no SIM 1"),
         ("PUT", "dialects", b"{", 400, "not well-formed"),

@@ -19,6 +19,7 @@ LINES = (
         "locking",
         "encoding",
         "routes",
+        "connection",
         "exchange",
         "gsm",
         "serialization",
