@@ -1,7 +1,8 @@
 """The portal on a real socket, with all faults."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 import socket
@@ -15,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion11, we
 from . import control
 from .connection import Server, read, target
 from .encoding import decode_path
-from .errors import PortalError
+from .errors import PortalError, SetupError
 from .exchange import Request, Response, WebhookCall, Wire
 from .portal import Portal
 from .routes import PREFIXES
@@ -29,6 +30,8 @@ _STOP_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 _WEBHOOK_TIMEOUT = ClientTimeout(total=5)
 _WEBHOOK_PAUSE = 0.05
+
+type Action = Callable[[], Coroutine[Any, Any, None]]
 
 
 class MockPortal(Portal):
@@ -49,8 +52,8 @@ class MockPortal(Portal):
         super().__init__({"extends": scenario, **given})
         self._host = host
         self._port = port
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
-        self._stopping = asyncio.Event()
         self._webhooks: asyncio.Task[None] | None = None
 
     @classmethod
@@ -69,11 +72,12 @@ class MockPortal(Portal):
         loop = asyncio.new_event_loop()
         thread = Thread(target=loop.run_forever, name="mock-portal", daemon=True)
         thread.start()
+        portal._adopt(loop)
         try:
-            asyncio.run_coroutine_threadsafe(portal.start(), loop).result()
+            portal.start_now()
             yield portal
         finally:
-            asyncio.run_coroutine_threadsafe(portal.stop(), loop).result()
+            portal.stop_now()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -88,23 +92,85 @@ class MockPortal(Portal):
         await self.stop()
 
     async def start(self) -> None:
-        """Start listening; port 0 means any free port."""
-        self._stopping.clear()
-        server = Server(self._serve, self._answer_error)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        """Start listening, unless it does; port 0 means any free port, once chosen it is kept."""
+        await self._run(self._start)
 
     async def stop(self) -> None:
-        """Stop listening, and end all waiting requests."""
-        self._stopping.set()
-        if self._webhooks is not None:
-            self._webhooks.cancel()
-            await asyncio.gather(self._webhooks, return_exceptions=True)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        """Stop listening, if it does, and end all waiting requests; may be called from any loop."""
+        await self._run(self._stop)
+
+    def start_now(self) -> None:
+        """Start again from code without an event loop."""
+        self._run_now(self._start)
+
+    def stop_now(self) -> None:
+        """Stop from code without an event loop."""
+        self._run_now(self._stop)
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Use an event loop; what belongs to another one is replaced."""
+        self._loop = loop
+        self._lock = asyncio.Lock()
+        self._stopping = asyncio.Event()
+
+    async def _run(self, action: Action) -> None:
+        """Run an action in the portal's event loop, which is the current one if it has none."""
+        here = asyncio.get_running_loop()
+        if self._loop is None or (self._runner is None and not self._loop.is_running()):
+            self._adopt(here)
+        if self._loop is here:
+            await action()
+        else:
+            await asyncio.wrap_future(self._submit(action))
+
+    def _run_now(self, action: Action) -> None:
+        """Run an action in the portal's event loop, and wait for it."""
+        with suppress(RuntimeError):
+            if asyncio.get_running_loop() is self._loop:
+                msg = "This is the event loop of the portal: await portal.start() or portal.stop()"
+                raise SetupError(msg)
+        self._submit(action).result()
+
+    def _submit(self, action: Action) -> Future[None]:
+        """Have an action run by the portal's event loop, from outside."""
+        if self._loop is None or not self._loop.is_running():
+            msg = (
+                "The event loop in which the portal started does not run; "
+                "MockPortal.in_thread() runs a portal in an event loop of its own"
+            )
+            raise SetupError(msg)
+        return asyncio.run_coroutine_threadsafe(action(), self._loop)
+
+    async def _start(self) -> None:
+        """Start listening in this event loop."""
+        async with self._lock:
+            if self._runner is None:
+                self._runner = await self._listen()
+
+    async def _listen(self) -> web.ServerRunner:
+        """Return a running server."""
+        self._stopping.clear()
+        server = Server(self._serve, self._answer_error)
+        runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._port = runner.addresses[0][1]
+        return runner
+
+    async def _stop(self) -> None:
+        """Stop listening in this event loop."""
+        async with self._lock:
+            self._stopping.set()
+            if self._webhooks is not None:
+                self._webhooks.cancel()
+                await asyncio.gather(self._webhooks, return_exceptions=True)
+            if self._runner is not None:
+                await self._runner.cleanup()
+            self._runner = None
 
     @property
     def url(self) -> str:
