@@ -11,13 +11,13 @@ from threading import Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 
-from . import control
+from . import control, webhooks as webhook_calls
 from .connection import Server, read, target
 from .encoding import decode_path
 from .errors import PortalError, SetupError
-from .exchange import Request, Response, WebhookCall, Wire
+from .exchange import Request, Response, Wire
 from .portal import Portal
 from .routes import PREFIXES
 from .scenario import Source
@@ -28,8 +28,6 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, never bou
 _STOP_SECONDS = 1.0
 # aiohttp can cancel a handler when its client disconnects, but requests then take five times as long.
 _LOOK_SECONDS = 0.05
-_WEBHOOK_TIMEOUT = ClientTimeout(total=5)
-_WEBHOOK_PAUSE = 0.05
 
 type Action = Callable[[], Coroutine[Any, Any, None]]
 
@@ -45,16 +43,19 @@ class MockPortal(Portal):
         port: int = 0,
         dialects: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, object]] | None = None,
+        webhooks: str = webhook_calls.LOOPBACK,
     ) -> None:
         """Load a scenario; dialects and faults replace those of the scenario."""
+        webhook_calls.check(webhooks)
         changes: dict[str, Any] = {"dialects": dialects, "faults": faults}
         given = {name: value for name, value in changes.items() if value is not None}
         super().__init__({"extends": scenario, **given})
         self._host = host
         self._port = port
+        self._webhooks = webhooks
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
-        self._webhooks: asyncio.Task[None] | None = None
+        self._webhook_calls: asyncio.Task[None] | None = None
 
     @classmethod
     @contextmanager
@@ -66,9 +67,12 @@ class MockPortal(Portal):
         port: int = 0,
         dialects: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, object]] | None = None,
+        webhooks: str = webhook_calls.LOOPBACK,
     ) -> Iterator[Self]:
         """Run a portal in its own thread, for tests without an event loop."""
-        portal = cls(scenario, host=host, port=port, dialects=dialects, faults=faults)
+        portal = cls(
+            scenario, host=host, port=port, dialects=dialects, faults=faults, webhooks=webhooks
+        )
         loop = asyncio.new_event_loop()
         thread = Thread(target=loop.run_forever, name="mock-portal", daemon=True)
         thread.start()
@@ -165,9 +169,9 @@ class MockPortal(Portal):
         """Stop listening in this event loop."""
         async with self._lock:
             self._stopping.set()
-            if self._webhooks is not None:
-                self._webhooks.cancel()
-                await asyncio.gather(self._webhooks, return_exceptions=True)
+            if self._webhook_calls is not None:
+                self._webhook_calls.cancel()
+                await asyncio.gather(self._webhook_calls, return_exceptions=True)
             if self._runner is not None:
                 await self._runner.cleanup()
             self._runner = None
@@ -200,8 +204,10 @@ class MockPortal(Portal):
             raise
         with nullcontext() if is_control else self.journal.in_flight():
             response = self.handle(_request(raw, body))
-            if self.state.is_busy and (self._webhooks is None or self._webhooks.done()):
-                self._webhooks = asyncio.create_task(self._call_webhooks())
+            if self.state.is_busy and (self._webhook_calls is None or self._webhook_calls.done()):
+                self._webhook_calls = asyncio.create_task(
+                    webhook_calls.call_due(self, self._webhooks)
+                )
             return await self._send(raw, response)
 
     def _answer_error(self, raw: web.BaseRequest, err: PortalError) -> web.Response:
@@ -257,14 +263,6 @@ class MockPortal(Portal):
             raw.transport.close()
         return stream
 
-    async def _call_webhooks(self) -> None:
-        """Call webhooks until no bulk edit is left."""
-        async with ClientSession(timeout=_WEBHOOK_TIMEOUT) as session:
-            while self.state.is_busy:
-                for call in self.take_webhooks():
-                    self.journal.record_webhook(call, await _call(session, call))
-                await asyncio.sleep(_WEBHOOK_PAUSE)
-
 
 def _prepare[T: web.StreamResponse](raw: web.BaseRequest, answer: T, response: Response) -> T:
     """Set the headers; only HTTP/1.1 has chunks and keeps connections open by default."""
@@ -296,16 +294,3 @@ def _reset(raw: web.BaseRequest) -> None:
         connection = raw.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raw.transport.abort()
-
-
-async def _call(session: ClientSession, call: WebhookCall) -> str:
-    """Call a webhook and return its status, or the name of the error."""
-    method = "GET" if call.body is None else "POST"
-    headers = {} if call.body is None else {"Content-Type": "application/json"}
-    try:
-        async with session.request(
-            method, call.url, data=call.body, headers=headers, allow_redirects=False
-        ) as response:
-            return str(response.status)
-    except (ClientError, TimeoutError, ValueError) as err:
-        return type(err).__name__

@@ -44,6 +44,7 @@ LINES = (
     ("backend", "responses"),
     ("handlers", "control"),
     ("portal",),
+    ("webhooks",),
     ("server", "respx"),
     ("real.files", "real.redaction", "real.upstream", "real.evidence"),
     ("real.shapes",),
