@@ -5,19 +5,24 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
 import socket
 import struct
+from tempfile import gettempdir
 from threading import Thread
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
 
-from . import control, webhooks as webhook_calls
+from . import certificates, control, webhooks as webhook_calls
+from .certificates import Certificate, Tls
 from .connection import Server, read, target
 from .encoding import decode_path
 from .errors import PortalError, SetupError
 from .exchange import Request, Response, Wire
+from .files import write_whole
 from .portal import Portal
 from .routes import PREFIXES
 from .scenario import Source
@@ -43,15 +48,23 @@ class MockPortal(Portal):
         port: int = 0,
         dialects: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, object]] | None = None,
+        tls: Tls = False,
+        ca_file: str | Path | None = None,
         webhooks: str = webhook_calls.LOOPBACK,
     ) -> None:
-        """Load a scenario; dialects and faults replace those of the scenario."""
+        """Load a scenario; dialects and faults replace those of the scenario.
+
+        With `tls=True` the authority of the certificate is in `ca_file`, or in a temporary file,
+        while the portal listens.
+        """
         webhook_calls.check(webhooks)
         changes: dict[str, Any] = {"dialects": dialects, "faults": faults}
         given = {name: value for name, value in changes.items() if value is not None}
         super().__init__({"extends": scenario, **given})
         self._host = host
         self._port = port
+        self._certificate = _certificate(tls, host)
+        self._ca_file = ca_file
         self._webhooks = webhooks
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
@@ -67,11 +80,20 @@ class MockPortal(Portal):
         port: int = 0,
         dialects: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, object]] | None = None,
+        tls: Tls = False,
+        ca_file: str | Path | None = None,
         webhooks: str = webhook_calls.LOOPBACK,
     ) -> Iterator[Self]:
         """Run a portal in its own thread, for tests without an event loop."""
         portal = cls(
-            scenario, host=host, port=port, dialects=dialects, faults=faults, webhooks=webhooks
+            scenario,
+            host=host,
+            port=port,
+            dialects=dialects,
+            faults=faults,
+            tls=tls,
+            ca_file=ca_file,
+            webhooks=webhooks,
         )
         loop = asyncio.new_event_loop()
         thread = Thread(target=loop.run_forever, name="mock-portal", daemon=True)
@@ -158,7 +180,9 @@ class MockPortal(Portal):
         runner = web.ServerRunner(server, shutdown_timeout=_STOP_SECONDS)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            context = self._certificate.context if self._certificate else None
+            await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
+            self._write_authority()
         except BaseException:
             await runner.cleanup()
             raise
@@ -174,12 +198,28 @@ class MockPortal(Portal):
                 await asyncio.gather(self._webhook_calls, return_exceptions=True)
             if self._runner is not None:
                 await self._runner.cleanup()
+                if self.ca_file is not None:
+                    self.ca_file.unlink(missing_ok=True)
             self._runner = None
+
+    def _write_authority(self) -> None:
+        """Write what clients have to trust."""
+        if self.ca_file is not None and self._certificate is not None:
+            write_whole(self.ca_file, self._certificate.authority or "", mode=0o644)
 
     @property
     def url(self) -> str:
         """Return the base URL for clients."""
         return f"{self._root}{PREFIXES[0]}"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Return the file with the authority that clients have to trust, if it was made here."""
+        if self._certificate is None or self._certificate.authority is None:
+            return None
+        if self._ca_file is None:
+            self._ca_file = Path(gettempdir()) / f"mock-portal-{token_hex(8)}.pem"
+        return Path(self._ca_file)
 
     @property
     def control_url(self) -> str:
@@ -190,7 +230,8 @@ class MockPortal(Portal):
     def _root(self) -> str:
         """Return the address of the socket."""
         host = _ANYWHERE.get(self._host, self._host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Read a request, handle it, and send the response."""
@@ -262,6 +303,13 @@ class MockPortal(Portal):
         if raw.transport is not None:
             raw.transport.close()
         return stream
+
+
+def _certificate(tls: Tls, host: str) -> Certificate | None:
+    """Return the certificate of a portal, or None for plain HTTP."""
+    if isinstance(tls, bool):
+        return certificates.make(host) if tls else None
+    return certificates.load(*tls)
 
 
 def _prepare[T: web.StreamResponse](raw: web.BaseRequest, answer: T, response: Response) -> T:

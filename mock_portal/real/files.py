@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 import os
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, override
 
 import yaml
 
 from mock_portal.errors import SetupError
+from mock_portal.files import write_whole
 
 
 class NewFile:
@@ -26,14 +26,7 @@ class NewFile:
 
     def write(self, text: str) -> None:
         """Replace the content, or leave it unchanged on an error."""
-        try:
-            handle, draft = mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(draft).replace(self.path)
-        except OSError as err:
-            msg = f"{self.path} cannot be written: {err.strerror}"
-            raise SetupError(msg) from err
+        write_whole(self.path, text)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -18,6 +18,8 @@ LINES = (
         "errors",
         "locking",
         "encoding",
+        "files",
+        "certificates",
         "routes",
         "connection",
         "exchange",

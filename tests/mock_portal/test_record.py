@@ -408,7 +408,7 @@ async def test_a_full_disk(
     file, said = tmp_path / "bug.yaml", list[str]()
     async with MockPortal() as portal, recording(portal.url, file, said) as url:
         with monkeypatch.context() as full:
-            full.setattr("mock_portal.real.files.mkstemp", refuse)
+            full.setattr("mock_portal.files.mkstemp", refuse)
             async with session.get(f"{url}/getStatus/1") as answer:
                 assert answer.status == 401
         assert "No space left" in said[-1]
