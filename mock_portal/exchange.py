@@ -64,13 +64,17 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """One response; `seconds` is the delay before it is sent, with DRIP between two bytes."""
+    """One response; `seconds` is the delay before it is sent, with DRIP between two bytes.
+
+    `fault` is the kind of the fault that it comes from.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     wire: Wire = Wire.SEND
     seconds: float = 0.0
+    fault: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

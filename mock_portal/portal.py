@@ -11,7 +11,8 @@ from .faults import Fault
 from .locking import locked
 from .routes import Match
 
-_UNSENT = (Wire.RESET, Wire.HANG)
+# The ways in which no answer is sent.
+UNSENT = (Wire.RESET, Wire.HANG)
 
 
 class Portal(Backend):
@@ -31,7 +32,7 @@ class Portal(Backend):
         if fault is not None:
             response = fault.apply(response)
         self._record(request, response, found, fault)
-        return self._complete(response)
+        return self._complete(response, fault)
 
     @locked
     def refuse(self, request: Request, err: PortalError) -> Response:
@@ -60,7 +61,7 @@ class Portal(Backend):
             request,
             route=found.route.name if found else None,
             iccid=found.params.get("ICCID") if found else None,
-            status=None if response.wire in _UNSENT else response.status,
+            status=None if response.wire in UNSENT else response.status,
             fault=None if fault is None else fault.kind,
         )
 
@@ -133,7 +134,7 @@ class Portal(Backend):
         self.journal.near_miss(request, err.message)
         return err
 
-    def _complete(self, response: Response) -> Response:
+    def _complete(self, response: Response, fault: Fault | None = None) -> Response:
         """Add the headers of the published examples, in their order."""
         headers = {
             "Date": _http_date(int(self.clock.now().timestamp())),
@@ -150,6 +151,7 @@ class Portal(Backend):
             body=response.body,
             wire=response.wire,
             seconds=response.seconds,
+            fault=None if fault is None else fault.kind,
         )
 
 

@@ -16,14 +16,15 @@ from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
 
-from . import certificates, control, webhooks as webhook_calls
+from . import certificates, control, cors as sharing, webhooks as webhook_calls
 from .certificates import Certificate, Tls
 from .connection import Server, read, target
 from .encoding import decode_path
 from .errors import PortalError, SetupError
 from .exchange import Request, Response, Wire
 from .files import write_whole
-from .portal import Portal
+from .portal import UNSENT, Portal
+from .request_log import RequestLog
 from .routes import PREFIXES
 from .scenario import Source
 
@@ -50,6 +51,8 @@ class MockPortal(Portal):
         faults: Sequence[Mapping[str, object]] | None = None,
         tls: Tls = False,
         ca_file: str | Path | None = None,
+        cors: bool = False,
+        log: bool = False,
         webhooks: str = webhook_calls.LOOPBACK,
     ) -> None:
         """Load a scenario; dialects and faults replace those of the scenario.
@@ -65,6 +68,8 @@ class MockPortal(Portal):
         self._port = port
         self._certificate = _certificate(tls, host)
         self._ca_file = ca_file
+        self._cors = cors
+        self._log = RequestLog(self) if log else None
         self._webhooks = webhooks
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
@@ -82,6 +87,8 @@ class MockPortal(Portal):
         faults: Sequence[Mapping[str, object]] | None = None,
         tls: Tls = False,
         ca_file: str | Path | None = None,
+        cors: bool = False,
+        log: bool = False,
         webhooks: str = webhook_calls.LOOPBACK,
     ) -> Iterator[Self]:
         """Run a portal in its own thread, for tests without an event loop."""
@@ -93,6 +100,8 @@ class MockPortal(Portal):
             faults=faults,
             tls=tls,
             ca_file=ca_file,
+            cors=cors,
+            log=log,
             webhooks=webhooks,
         )
         loop = asyncio.new_event_loop()
@@ -235,6 +244,10 @@ class MockPortal(Portal):
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Read a request, handle it, and send the response."""
+        if self._log is not None:
+            self._log.begin(raw)
+        if self._cors and sharing.is_preflight(raw):
+            return await self._send(raw, sharing.preflight(raw))
         is_control = target(raw).startswith(control.PREFIX)
         try:
             body = await read(raw, _CONTROL_LIMIT if is_control else _API_LIMIT)
@@ -242,9 +255,11 @@ class MockPortal(Portal):
             return self._answer_error(raw, err)
         except ConnectionError:
             self.abandon(_request(raw))
+            self._note(raw, None)
             raise
         with nullcontext() if is_control else self.journal.in_flight():
-            response = self.handle(_request(raw, body))
+            request = _request(raw, body)
+            response = self._log.handle(raw, request) if self._log else self.handle(request)
             if self.state.is_busy and (self._webhook_calls is None or self._webhook_calls.done()):
                 self._webhook_calls = asyncio.create_task(
                     webhook_calls.call_due(self, self._webhooks)
@@ -255,12 +270,31 @@ class MockPortal(Portal):
         """Return the answer to a request that could not be read, or that failed."""
         response = self.refuse(_request(raw), err)
         answer = web.Response(status=response.status, body=response.body)
-        _prepare(raw, answer, response).headers.pop("Connection", None)
+        self._prepare(raw, answer, response).headers.pop("Connection", None)
         # What the client sends next may be the rest of this request.
         answer.force_close()
+        self._note(raw, answer.status)
         return answer
 
+    def _note(self, raw: web.BaseRequest, status: int | None) -> None:
+        """Write a line about a request, if there is a log."""
+        if self._log is not None:
+            self._log.write(raw, status)
+
     async def _send(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
+        """Send a response, and log it."""
+        if self._log is None:
+            return await self._transmit(raw, response)
+        status = None if response.wire in UNSENT else response.status
+        try:
+            return await self._transmit(raw, response)
+        except ConnectionError:
+            status = None
+            raise
+        finally:
+            self._log.write(raw, status)
+
+    async def _transmit(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Send a response, with the fault on the wire if it has one."""
         if raw.method == "HEAD":
             response = replace(response, body=b"")
@@ -274,11 +308,13 @@ class MockPortal(Portal):
             _reset(raw)
         if response.seconds:
             await self._pause(response.seconds)
-        return _prepare(raw, web.Response(status=response.status, body=response.body), response)
+        return self._prepare(
+            raw, web.Response(status=response.status, body=response.body), response
+        )
 
     async def _drip(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Send a body byte by byte."""
-        stream = _prepare(raw, web.StreamResponse(status=response.status), response)
+        stream = self._prepare(raw, web.StreamResponse(status=response.status), response)
         await stream.prepare(raw)
         for index in range(len(response.body)):
             await stream.write(response.body[index : index + 1])
@@ -297,12 +333,27 @@ class MockPortal(Portal):
 
     async def _truncate(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Send half a body and close the connection."""
-        stream = _prepare(raw, web.StreamResponse(status=response.status), response)
+        stream = self._prepare(raw, web.StreamResponse(status=response.status), response)
         await stream.prepare(raw)
         await stream.write(response.body[: len(response.body) // 2])
         if raw.transport is not None:
             raw.transport.close()
         return stream
+
+    def _prepare[T: web.StreamResponse](
+        self, raw: web.BaseRequest, answer: T, response: Response
+    ) -> T:
+        """Set the headers; only HTTP/1.1 has chunks and keeps connections open by default."""
+        if self._cors:
+            answer.headers.update(sharing.HEADERS)
+        answer.headers.update(response.headers)
+        if raw.version == HttpVersion11:
+            answer.enable_chunked_encoding()
+        else:
+            answer.headers.pop("Transfer-Encoding", None)
+        if not raw.keep_alive:
+            answer.headers.pop("Connection", None)
+        return answer
 
 
 def _certificate(tls: Tls, host: str) -> Certificate | None:
@@ -310,18 +361,6 @@ def _certificate(tls: Tls, host: str) -> Certificate | None:
     if isinstance(tls, bool):
         return certificates.make(host) if tls else None
     return certificates.load(*tls)
-
-
-def _prepare[T: web.StreamResponse](raw: web.BaseRequest, answer: T, response: Response) -> T:
-    """Set the headers; only HTTP/1.1 has chunks and keeps connections open by default."""
-    answer.headers.update(response.headers)
-    if raw.version == HttpVersion11:
-        answer.enable_chunked_encoding()
-    else:
-        answer.headers.pop("Transfer-Encoding", None)
-    if not raw.keep_alive:
-        answer.headers.pop("Connection", None)
-    return answer
 
 
 def _request(raw: web.BaseRequest, body: bytes = b"") -> Request:

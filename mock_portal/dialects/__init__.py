@@ -4,6 +4,7 @@ Each variant is one row of one dialect. Pages list the rows, and tests compare t
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, override
 
 from mock_portal.errors import UnknownNameError, suggest
@@ -55,6 +56,7 @@ class Dialects(Mapping[str, str]):
         """Start with the defaults."""
         # Never replaced, and its keys never change, so that any thread may read it.
         self._chosen: dict[str, Variant[Any]] = {}
+        self._asked: set[str] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -67,7 +69,18 @@ class Dialects(Mapping[str, str]):
 
     def variant[T](self, dialect: Dialect[T]) -> Variant[T]:
         """Return the variant that a dialect is switched to."""
+        if self._asked is not None:
+            self._asked.add(dialect.name)
         return self._chosen[dialect.name]
+
+    @contextmanager
+    def watched(self) -> Iterator[set[str]]:
+        """Collect the names of the dialects that are asked."""
+        self._asked = asked = set[str]()
+        try:
+            yield asked
+        finally:
+            self._asked = None
 
     @override
     def __getitem__(self, name: str) -> str:

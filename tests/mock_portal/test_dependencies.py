@@ -46,7 +46,7 @@ LINES = (
     ("backend", "responses"),
     ("handlers", "control"),
     ("portal",),
-    ("webhooks",),
+    ("cors", "request_log", "webhooks"),
     ("server", "respx"),
     ("real.files", "real.redaction", "real.upstream", "real.evidence"),
     ("real.shapes",),
