@@ -23,6 +23,7 @@ from .encoding import decode_path
 from .errors import PortalError, SetupError
 from .exchange import Request, Response, Wire
 from .files import write_whole
+from .listening import check_address
 from .portal import UNSENT, Portal
 from .request_log import RequestLog
 from .routes import PREFIXES
@@ -60,6 +61,7 @@ class MockPortal(Portal):
         With `tls=True` the authority of the certificate is in `ca_file`, or in a temporary file,
         while the portal listens.
         """
+        check_address(host, port)
         webhook_calls.check(webhooks)
         changes: dict[str, Any] = {"dialects": dialects, "faults": faults}
         given = {name: value for name, value in changes.items() if value is not None}
@@ -220,6 +222,11 @@ class MockPortal(Portal):
     def url(self) -> str:
         """Return the base URL for clients."""
         return f"{self._root}{PREFIXES[0]}"
+
+    @property
+    def port(self) -> int:
+        """Return the port; 0 until any free port was chosen."""
+        return self._port
 
     @property
     def ca_file(self) -> Path | None:

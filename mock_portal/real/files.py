@@ -17,7 +17,7 @@ class NewFile:
     def __init__(self, path: str | Path) -> None:
         """Check that the path is free and its folder writable."""
         self.path = Path(path)
-        if self.path.exists():
+        if os.path.lexists(self.path):
             msg = f"{path} exists already; move it away, or name another file"
             raise SetupError(msg)
         if not os.access(self.path.parent, os.W_OK | os.X_OK):

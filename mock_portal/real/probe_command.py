@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from getpass import getpass
 import os
 import re
-import sys
 from typing import Any
 
 from mock_portal.errors import SetupError
 from mock_portal.sim import TERMINAL
+from mock_portal.terminal import say
 
 from .assumptions import Finding, Result, judge
 from .evidence import Evidence
@@ -107,6 +107,9 @@ def run(options: Namespace) -> Coroutine[Any, Any, None]:
     """Check the options and ask for missing input; return the coroutine that runs the probe."""
     plan = _plan(options)
     report, scenario = NewFile(options.report), NewFile(options.scenario)
+    if report.path.resolve() == scenario.path.resolve():
+        msg = "--report and --scenario need a file each"
+        raise SetupError(msg)
     upstream = Upstream(options.base_url)
     credentials = _ask(plan)
     return _probe(upstream, credentials, plan, report, scenario)
@@ -121,17 +124,17 @@ async def _probe(
 ) -> None:
     """Ask, print the findings, and write both files."""
     async with upstream:
-        prober = Prober(upstream, credentials, plan, say=_say)
+        prober = Prober(upstream, credentials, plan, say=say)
         is_logged_in = await prober.run()
     evidence = prober.evidence
     findings = judge(evidence)
-    _say(f"\n{table(findings)}\n")
+    say(f"\n{table(findings)}\n")
     report.write(to_yaml(to_report(findings, evidence, str(upstream.base_url))))
     scenario.write(to_yaml(to_scenario(findings, evidence)))
-    _say(f"Report    {report.path}\nScenario  {scenario.path}")
+    say(f"Report    {report.path}\nScenario  {scenario.path}")
     for sim in range(1, len(plan.sims) + 1):
         if is_logged_in and not evidence.knows(sim):
-            _say(f"Nothing was learned from SIM {sim}: the portal told nothing about it.")
+            say(f"Nothing was learned from SIM {sim}: the portal told nothing about it.")
     if not is_logged_in:
         msg = "the portal did not accept the log-in; there was nothing more to ask"
         raise SetupError(msg)
@@ -243,9 +246,3 @@ def _credentials() -> dict[str, str]:
         return {"apiToken": api_token or getpass("apiToken: ")}
     secret_key = os.environ.get("IOT_PORTAL_SECRET_KEY") or getpass("secretKey: ")
     return {"clientId": client_id, "secretKey": secret_key}
-
-
-def _say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

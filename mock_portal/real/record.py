@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-import sys
 import time
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -13,9 +12,11 @@ from mock_portal import routes
 from mock_portal.encoding import decode_path
 from mock_portal.errors import SetupError
 from mock_portal.exchange import Request
+from mock_portal.listening import check_address, explained
 from mock_portal.replay import Recorded
 from mock_portal.serialization import dump
 from mock_portal.signals import stop_event
+from mock_portal.terminal import say
 
 from .files import NewFile, to_yaml
 from .redaction import Redactor, Rule
@@ -166,6 +167,7 @@ class Proxy:
         say: Callable[[str], object] = print,
     ) -> None:
         """Prepare to listen at an address; `say` receives a line for each exchange."""
+        check_address(host, port)
         self._upstream = upstream
         self._recorder = recorder
         self._host = host
@@ -179,11 +181,8 @@ class Proxy:
     async def __aenter__(self) -> Self:
         """Start listening."""
         await self._runner.setup()
-        try:
+        with explained(self._host, self._port):
             await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as err:
-            msg = f"cannot listen on {self._host} port {self._port}: {err.strerror}"
-            raise SetupError(msg) from err
         self._port = self._runner.addresses[0][1]
         return self
 
@@ -249,17 +248,11 @@ async def run(options: Namespace) -> None:
     stop = stop_event()
     async with Upstream(options.upstream) as upstream:
         recorder = Recorder(NewFile(options.output), upstream.host)
-        proxy = Proxy(upstream, recorder, host=options.host, port=options.port, say=_say)
+        proxy = Proxy(upstream, recorder, host=options.host, port=options.port, say=say)
         async with proxy:
-            _say(f"Base URL  {proxy.url}\nRecording {options.output}")
+            say(f"Base URL  {proxy.url}\nRecording {options.output}")
             await stop.wait()
-    _say(f"Stopped after {recorder.count} exchanges. Read {options.output} before you send it.")
-
-
-def _say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    say(f"Stopped after {recorder.count} exchanges. Read {options.output} before you send it.")
 
 
 def _passed_on(headers: Headers) -> list[tuple[str, str]]:

@@ -111,7 +111,11 @@ async def _send_once(request: ClientRequest, handler: ClientHandlerType) -> Clie
 
 def _check(base_url: str) -> URL:
     """Return a valid base URL; raise an error if it would expose the token."""
-    parts = urlsplit(base_url)
+    try:
+        parts, url = urlsplit(base_url), URL(base_url.rstrip("/"))
+    except ValueError as err:
+        msg = f"{base_url!r} is no base URL: {err}"
+        raise SetupError(msg) from err
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = f"{base_url!r} is no base URL; write https://api.iotportal.io/api"
     elif parts.username or parts.password or parts.query or parts.fragment:
@@ -119,5 +123,5 @@ def _check(base_url: str) -> URL:
     elif parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         msg = f"{base_url!r} would send the credentials in clear; only this machine may have http"
     else:
-        return URL(base_url.rstrip("/"))
+        return url
     raise SetupError(msg)

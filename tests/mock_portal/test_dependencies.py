@@ -19,6 +19,9 @@ LINES = (
         "locking",
         "encoding",
         "files",
+        "environment",
+        "listening",
+        "terminal",
         "certificates",
         "routes",
         "connection",
@@ -53,6 +56,7 @@ LINES = (
     ("real.assumptions",),
     ("real.probe", "real.record"),
     ("real.probe_command",),
+    ("serve",),
     ("cli", "pytest_plugin"),
     ("__init__", "__main__", "real"),
 )
