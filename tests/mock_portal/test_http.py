@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 
+import aiohttp
 import pytest
 
 from mock_portal import MockPortal
@@ -286,7 +287,12 @@ async def test_error_envelope_of_too_large_a_body(caller: Caller) -> None:
         b"GET /api/getStatus/1 HTTP/1.1\r\nContent-Length: two\r\n\r\n",
         b"GET /api/" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET http://[ HTTP/1.1\r\n\r\n",
+        pytest.param(
+            b"GET http://[ HTTP/1.1\r\n\r\n",
+            marks=pytest.mark.skipif(
+                aiohttp.__version__ < "3.14", reason="older versions of aiohttp hang up"
+            ),
+        ),
     ],
 )
 async def test_no_http(caller: Caller, caplog: pytest.LogCaptureFixture, data: bytes) -> None:
