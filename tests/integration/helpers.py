@@ -142,7 +142,7 @@ async def request_status_change(
 async def wait_for_requests(portal: MockPortal, *paths: str) -> None:
     """Wait until the portal has received all requests, answered or not."""
     async with asyncio.timeout(60):
-        while not all(portal.journal.find(*path.split()) for path in paths):  # noqa: ASYNC110  a socket
+        while not all(portal.journal.find(*path.split(), unknown_sim=True) for path in paths):  # noqa: ASYNC110  a socket
             await asyncio.sleep(0.01)
 
 

@@ -505,7 +505,7 @@ async def test_sim_removed_while_it_is_read(
         portal.sims[OTHER_ICCID].refused_routes = frozenset({"ctdUsage", "getStatus"})
     elif answer == "unknown":
         portal.load("documented")
-    portal.faults.add("delay", seconds=0.2, iccid=OTHER_ICCID)
+    portal.faults.add("delay", seconds=0.2, iccid=OTHER_ICCID, unknown_sim=True)
     portal.journal.clear()
     reading = hass.async_create_task(sim.async_refresh())
     await wait_for_requests(portal, f"GET /ctdUsage/{OTHER_ICCID}")
