@@ -14,7 +14,8 @@ from .routes import API_VERSION, ROUTES, Route, strip_prefix
 
 _ANY = "*"
 _METHODS = tuple(dict.fromkeys(route.method for route in ROUTES.values()))
-_ANY_SMS_ID = "1"
+_SOME_SMS_ID = "1"
+_SOME_ICCID = "0" * 19
 # Scheme and host, query and fragment of a URL.
 _AROUND_PATH = re.compile(r"^[a-zA-Z]+://[^/]*|[?#].*", re.DOTALL)
 
@@ -84,12 +85,13 @@ class Filter:
         if param == "apiVersion":
             return (API_VERSION,)
         if param == "SMS_id":
-            return [_ANY_SMS_ID, *(value for value in given if value.isdecimal())]
+            return [_SOME_SMS_ID, *(value for value in given if value.isdecimal())]
         if self.iccid is not None:
             return (self.iccid,)
         if self.unknown_sim:
             return [*iccids, *(value for value in given if value.isalnum())]
-        return iccids
+        # Without any SIM, a client can still ask for one.
+        return iccids or (_SOME_ICCID,)
 
     def _explain(self, iccids: Collection[str]) -> str:
         """Return why no request can match, and what was probably meant."""

@@ -111,6 +111,15 @@ def test_possible(asked: dict[str, Any]) -> None:
     assert Portal("demo").journal.find(**asked) == []
 
 
+def test_without_any_sim() -> None:
+    """In a portal without SIMs, routes can be asked for, and SIMs cannot."""
+    portal = Portal({})
+    assert portal.journal.find("GET", "/getStatus/*") == portal.journal.find(route="ctdUsage") == []
+    portal.faults.add("hang", route="getStatus")
+    with pytest.raises(SetupError, match=f"There is no SIM {ACTIVE}, .* there are none"):
+        portal.journal.find("GET", f"/getStatus/{ACTIVE}")
+
+
 @pytest.mark.parametrize(
     "asked", [{"method": 7}, {"path": None}, {"path": ["/Login"]}, {"iccid": 1.5}]
 )
