@@ -30,6 +30,7 @@ from scripts.release import (
 )
 
 URL = "https://github.com/seed-8fbb6451/ha-iot-portal"
+RAW = f"{URL.replace('github.com', 'raw.githubusercontent.com')}/main/"
 FLOOR = "2026.10.0"
 
 
@@ -289,8 +290,8 @@ def test_description(sdist: Path) -> None:
     for link in map("".join, links):
         assert link.startswith(("https://", "#")), link
         # GitHub's page about a picture is not the picture.
-        if link.startswith(f"{URL}/raw/main/"):
-            assert (REPOSITORY / link.removeprefix(f"{URL}/raw/main/")).is_file(), link
+        if link.startswith(RAW):
+            assert (REPOSITORY / link.removeprefix(RAW)).is_file(), link
         else:
             assert not link.endswith((".png", ".svg")), link
 
