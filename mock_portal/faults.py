@@ -103,7 +103,7 @@ class Fault(Checked):
                 known = ", ".join(details) or "none"
                 msg = f"A {self.kind} fault has no {name}; its details: {known}"
                 raise SetupError(msg)
-        has_body = self.body is not None or self.kind is FaultKind.MAINTENANCE_PAGE
+        has_body = self.body not in (None, "") or self.kind is FaultKind.MAINTENANCE_PAGE
         if has_body and self.status in _WITHOUT_BODY:
             msg = f"An answer with the status {self.status} has no body; choose another status"
             raise SetupError(msg)

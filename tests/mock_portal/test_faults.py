@@ -312,7 +312,7 @@ async def test_a_fault_that_makes_no_sense(
 )
 async def test_unusual_answers(caller: Caller, status: int, headers: dict[str, str]) -> None:
     """What HTTP can carry arrives as it was given."""
-    caller.portal.faults.add("status", status=status, headers=headers)
+    caller.portal.faults.add("status", status=status, headers=headers, body="")
     for _ in range(2):
         answer = await caller.get(USAGE)
         assert (answer.status, answer.text) == (status, "")
