@@ -1,6 +1,6 @@
 """The control interface under `/_mock/`: what Python code does with a portal, over HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -12,18 +12,18 @@ from .backend import Backend
 from .checks import Check
 from .dialects import DIALECTS
 from .encoding import from_json
-from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
+from .errors import CheckFailedError, SetupError, UnknownNameError
 from .exchange import CONTROL, JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
 from .filters import Filter
+from .journal import between
 from .serialization import Seconds
 from .sim import Sim
 
 PREFIX = "/_mock"
 
-_FILTERS = tuple(each.name for each in fields(Filter))
-_TRUTH = {"true": True, "false": False}
 _SECONDS = serialization.between(0, 365 * 24 * 3600)
+_COUNT = serialization.between(0, 10**15)
 
 
 class SessionAction(StrEnum):
@@ -31,6 +31,19 @@ class SessionAction(StrEnum):
 
     OPEN = "open"
     CLOSE = "close"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalQuery(Filter):
+    """Query of `GET /_mock/journal`; `limit` keeps the newest."""
+
+    after: int = serialization.checked(0, _COUNT)
+    before: int | None = serialization.checked(None, _COUNT)
+    limit: int | None = serialization.checked(None, _COUNT)
+
+    def newest[T](self, found: Sequence[T]) -> list[T]:
+        """Return as many of the last as the limit allows."""
+        return list(found)[0 if self.limit is None else max(len(found) - self.limit, 0) :]
 
 
 @dataclass(kw_only=True)
@@ -123,6 +136,11 @@ class ControlRequest:
         """Return the body as a dataclass."""
         return serialization.load(shape, self.body, "body", self.now)
 
+    def read_query[T](self, shape: type[T]) -> T:
+        """Return the query as a dataclass."""
+        query = self.request.query
+        return serialization.load(shape, serialization.parse(shape, query), "query", self.now)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
@@ -212,23 +230,27 @@ def _health(call: ControlRequest) -> Json:
 
 
 def _journal(call: ControlRequest) -> Json:
-    """Return the journal; the query may filter by method, path, route and iccid."""
-    journal = call.backend.journal
-    wanted: dict[str, Any] = {**call.request.query}
-    for name in wanted:
-        if name not in _FILTERS:
-            msg = f"There is no filter {name!r}; {suggest(name, _FILTERS)}"
-            raise SetupError(msg)
-    if "unknown_sim" in wanted:
-        wanted["unknown_sim"] = _TRUTH.get(wanted["unknown_sim"], wanted["unknown_sim"])
+    """Return the journal, or the part of it that the query asks for."""
+    journal, query = call.backend.journal, call.read_query(JournalQuery)
+    found = journal.find(
+        query.method,
+        query.path,
+        route=query.route,
+        iccid=query.iccid,
+        unknown_sim=query.unknown_sim,
+        after=query.after,
+        before=query.before,
+    )
+    misses = between(journal.near_misses, query.after, query.before)
     return {
         "total": journal.total,
         "logins": journal.logins,
         "peak_rate": journal.peak_rate,
         "peak_width": journal.peak_width,
-        "near_misses": [serialization.dump(miss) for miss in journal.near_misses],
-        "webhooks": [serialization.dump(webhook) for webhook in journal.webhooks],
-        "exchanges": [exchange.as_dict() for exchange in journal.find(**wanted)],
+        "first_number": journal.first_number,
+        "near_misses": [serialization.dump(miss) for miss in query.newest(misses)],
+        "webhooks": [serialization.dump(webhook) for webhook in query.newest(journal.webhooks)],
+        "exchanges": [exchange.as_dict() for exchange in query.newest(found)],
     }
 
 
@@ -384,7 +406,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="journal",
-        description=f"the requests so far; filters: {', '.join(_FILTERS)}",
+        description=f"the requests so far; filters: {', '.join(f.name for f in fields(JournalQuery))}",
         act=_journal,
     ),
     Endpoint(

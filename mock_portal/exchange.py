@@ -89,9 +89,11 @@ class WebhookCall:
 class Exchange:
     """One request and its status, which is None when no answer was sent.
 
-    `time` is virtual, `steady` the seconds of a clock that never stands still.
+    `time` is virtual, `steady` the seconds of a clock that never stands still. The journal numbers
+    its exchanges from 1, and never uses a number twice.
     """
 
+    number: int
     time: datetime
     steady: float
     request: Request
@@ -142,6 +144,7 @@ class Exchange:
     def as_dict(self) -> dict[str, Json]:
         """Return the exchange in the form of the control interface."""
         return {
+            "number": self.number,
             "time": self.time.isoformat(),
             "method": self.method,
             "path": self.path,

@@ -25,8 +25,12 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NearMiss:
-    """A request that resembles a documented one, and what was probably meant."""
+    """A request that resembles a documented one, and what was probably meant.
 
+    `number` is that of its exchange.
+    """
+
+    number: int
     method: str
     path: str
     message: str
@@ -49,6 +53,8 @@ class Journal:
         self._clock = clock
         self._iccids = iccids
         self._width = 0
+        # Never starts over, so that a reader who asks for what is new misses nothing after a clear().
+        self._number = 0
         self.clear()
 
     @locked
@@ -89,6 +95,12 @@ class Journal:
         """Return the number of exchanges kept."""
         return len(self._exchanges)
 
+    @property
+    @locked
+    def first_number(self) -> int:
+        """Return the number of the oldest exchange kept, or of the next one if none is kept."""
+        return self._exchanges[0].number if self._exchanges else self._number + 1
+
     def record(
         self,
         request: Request,
@@ -100,6 +112,7 @@ class Journal:
     ) -> None:
         """Record an exchange; `Portal.handle`, which calls this, holds the lock."""
         self.total += 1
+        self._number += 1
         self.logins += route == "Login"
         steady = self._clock.steady()
         self.peak_rate = max(self.peak_rate, self._window.add(steady))
@@ -107,6 +120,7 @@ class Journal:
             request = replace(request, body=request.body[:_BODY_LIMIT])
         self._exchanges.append(
             Exchange(
+                number=self._number,
                 time=self._clock.now(),
                 steady=steady,
                 request=request,
@@ -120,8 +134,14 @@ class Journal:
     @locked
     def near_miss(self, request: Request, message: str) -> None:
         """Record what was probably meant by a request."""
-        miss = NearMiss(method=request.method, path=strip_prefix(request.path), message=message)
-        self._near_misses.append(miss)
+        self._near_misses.append(
+            NearMiss(
+                number=self._number + 1,
+                method=request.method,
+                path=strip_prefix(request.path),
+                message=message,
+            )
+        )
 
     @locked
     def record_webhook(self, call: WebhookCall, outcome: str) -> None:
@@ -148,8 +168,10 @@ class Journal:
         route: str | None = None,
         iccid: str | None = None,
         unknown_sim: bool = False,
+        after: int = 0,
+        before: int | None = None,
     ) -> list[Exchange]:
-        """Return the matching exchanges; `*` in the path matches anything.
+        """Return the matching exchanges with numbers between two; `*` in the path matches anything.
 
         A filter that no request can match is an error, and so is a SIM that the portal does not
         have, unless a request named it or `unknown_sim` is true.
@@ -157,7 +179,7 @@ class Journal:
         wanted = load(
             Filter, method=method, path=path, route=route, iccid=iccid, unknown_sim=unknown_sim
         )
-        return self._find(wanted, self.exchanges)
+        return self._find(wanted, between(self.exchanges, after, before))
 
     def assert_called(
         self, method: str | None = None, path: str = "*", times: int | None = None, **details: Any
@@ -224,6 +246,13 @@ class Journal:
         lines = [f"  {exchange}" for exchange in exchanges[-_SHOWN:]]
         hints = [f"  {miss.message}" for miss in self.near_misses[-_SHOWN:]]
         return "\n".join(["Calls:", *lines, *(["Near misses:", *hints] if hints else [])])
+
+
+def between[T: (Exchange, NearMiss)](found: list[T], after: int, before: int | None) -> list[T]:
+    """Return those whose numbers lie between two."""
+    return [
+        each for each in found if each.number > after and (before is None or each.number < before)
+    ]
 
 
 def load[T: Filter](shape: type[T], /, **given: object) -> T:

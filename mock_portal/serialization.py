@@ -16,6 +16,8 @@ from .exchange import Json
 
 _RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)([smhd])")
 _SPAN = re.compile(r"\+?(\d+(?:\.\d+)?)([smhd])")
+_DIGITS = re.compile(r"\d{1,18}").fullmatch
+_TRUTH = {"true": True, "false": False}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DEEPEST = 50
 _LONGEST = 200
@@ -85,6 +87,22 @@ def update(target: object, changes: object, where: str, now: datetime) -> None:
         raise _too_large(where) from err
     for name, value in converted.items():
         setattr(target, name, value)
+
+
+def parse(shape: type, texts: Mapping[str, str]) -> dict[str, bool | int | str]:
+    """Return texts, such as those of a query, as what the dataclass has: whole numbers, true, false."""
+    known = _shape(shape)
+    return {
+        name: _parse(known[name][1], text) if name in known else text
+        for name, text in texts.items()
+    }
+
+
+def _parse(hint: Any, text: str) -> bool | int | str:
+    """Return a text as a value of an annotated type, if it is one."""
+    if hint is bool:
+        return _TRUTH.get(text, text)
+    return int(text) if int in {hint, *get_args(hint)} and _DIGITS(text) else text
 
 
 def dump(value: Any, *, with_defaults: bool = False) -> Json:

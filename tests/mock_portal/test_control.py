@@ -7,6 +7,7 @@ import pytest
 
 from mock_portal import MockPortal
 from mock_portal.control import ENDPOINTS
+from mock_portal.exchange import WebhookCall
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
 
@@ -64,6 +65,44 @@ async def test_journal(caller: Caller) -> None:
     assert "'colour'" in (await caller.control("GET", "journal?colour=red")).json["error"]
     await caller.control("DELETE", "journal")
     assert (await caller.control("GET", "journal")).json["exchanges"] == []
+
+
+async def test_what_is_new_in_the_journal(caller: Caller) -> None:
+    """A reader asks for what is new, or older, or for the newest; numbers go on after clearing."""
+
+    async def ask(query: str) -> tuple[list[int], list[int], int]:
+        journal = (await caller.control("GET", f"journal?{query}")).json
+        numbers = (
+            [each["number"] for each in journal[part]] for part in ("exchanges", "near_misses")
+        )
+        return *numbers, journal["first_number"]
+
+    for _ in range(3):
+        await caller.get(STATUS)
+    await caller.get("/GetStatus/1")
+    assert await ask("") == ([1, 2, 3, 4, 5], [5], 1)
+    assert await ask("after=3") == ([4, 5], [5], 1)
+    assert await ask("after=3&before=5&limit=7") == ([4], [], 1)
+    assert await ask("limit=2") == ([4, 5], [5], 1)
+    assert await ask("limit=0") == ([], [], 1)
+    assert await ask("after=5&limit=2") == ([], [], 1)
+    assert await ask("method=GET&before=5&limit=1") == ([4], [], 1)
+    await caller.control("DELETE", "journal")
+    assert await ask("") == ([], [], 6)
+    await caller.get(STATUS)
+    assert await ask("after=5") == ([6], [], 6)
+
+
+async def test_webhooks_of_the_journal(caller: Caller) -> None:
+    """A limit holds for webhooks, too."""
+    for number in range(3):
+        url = f"http://127.0.0.1/{number}"
+        caller.portal.journal.record_webhook(WebhookCall(url=url), "200")
+    journal = (await caller.control("GET", "journal?limit=2")).json
+    assert [each["url"] for each in journal["webhooks"]] == [
+        "http://127.0.0.1/1",
+        "http://127.0.0.1/2",
+    ]
 
 
 async def test_dialects(caller: Caller) -> None:
@@ -203,6 +242,9 @@ async def test_a_snapshot_is_a_scenario(caller: Caller) -> None:
     ("method", "path", "body", "status", "part"),
     [
         ("GET", "nowhere", None, 404, "GET /_mock/ lists what there is"),
+        ("GET", "journal?limit=-1", None, 400, "query.limit: expected a number, not '-1'"),
+        ("GET", "journal?after=" + "9" * 5000, None, 400, "query.after: expected a number"),
+        ("GET", "journal?afer=1", None, 400, "did you mean after?"),
         (
             "PUT",
             "journal",
