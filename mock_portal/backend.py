@@ -40,6 +40,11 @@ class Backend:
         """Return the SIMs by ICCID."""
         return self.state.sims
 
+    @property
+    def description(self) -> str:
+        """Return what the current scenario says of itself."""
+        return str(self._content.get("description", ""))
+
     def load(self, source: Source, *, allow_files: bool = True) -> None:
         """Replace everything by another scenario."""
         content = scenario.read(source, allow_files=allow_files)

@@ -7,18 +7,18 @@ from enum import StrEnum
 import re
 from typing import Any
 
-from . import routes, scenario, serialization
+from . import overview, routes, scenario, serialization
 from .backend import Backend
 from .checks import Check
 from .dialects import DIALECTS
 from .encoding import from_json
-from .errors import CheckFailedError, SetupError, UnknownNameError
+from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
 from .exchange import CONTROL, JSON_TYPE, Json, Request, Response, to_json
 from .faults import KINDS, Fault
 from .filters import Filter
 from .journal import between
 from .serialization import Seconds
-from .sim import Sim
+from .sim import STATUSES, Sim
 
 PREFIX = "/_mock"
 
@@ -53,6 +53,21 @@ class ClockChange:
     set: datetime | None = None
     advance: Seconds = 0.0
     freeze: bool | None = None
+
+
+def _check_status(status: str) -> None:
+    """Raise an error for an unknown status."""
+    if status not in STATUSES:
+        msg = f"there is no status {status!r}; {suggest(status, STATUSES)}"
+        raise SetupError(msg)
+
+
+@dataclass(kw_only=True)
+class StatusChange:
+    """Body of `POST /_mock/sims/{iccid}/status`."""
+
+    status: str = field(metadata={"check": _check_status})
+    after: Seconds = field(default=0.0, metadata={"check": _SECONDS})
 
 
 @dataclass(kw_only=True)
@@ -213,7 +228,11 @@ def _help(_: ControlRequest) -> Json:
             dialect.name: {variant.name: variant.description for variant in dialect.variants}
             for dialect in DIALECTS.values()
         },
-        "faults": {kind: described.description for kind, described in KINDS.items()},
+        "faults": {
+            kind: {"description": described.description, "details": dict(described.details)}
+            for kind, described in KINDS.items()
+        },
+        "statuses": [*STATUSES],
         "scenarios": [*scenario.shipped()],
     }
 
@@ -227,6 +246,12 @@ def _health(call: ControlRequest) -> Json:
         "sims": len(backend.sims),
         "requests": backend.journal.total,
     }
+
+
+def _overview(call: ControlRequest) -> Json:
+    """Return the portal in short."""
+    shown = overview.show(call.backend, call.read_query(overview.OverviewQuery))
+    return serialization.dump(shown, with_defaults=True)
 
 
 def _journal(call: ControlRequest) -> Json:
@@ -342,6 +367,13 @@ def _put_sim(call: ControlRequest) -> Json:
     return serialization.dump(call.backend.state.add_sim(sim), with_defaults=True)
 
 
+def _status(call: ControlRequest) -> Json:
+    """Change a SIM's status."""
+    sim, change = call.sim, call.read(StatusChange)
+    sim.set_status(change.status, after=change.after)
+    return _sim(call)
+
+
 def _session(call: ControlRequest) -> Json:
     """Open or close a SIM's session."""
     sim, change = call.sim, call.read(SessionChange)
@@ -405,6 +437,12 @@ ENDPOINTS = (
     Endpoint(method="GET", path="health", description="is the portal up?", act=_health),
     Endpoint(
         method="GET",
+        path="overview",
+        description="everything but the journal, in short; filters for the SIMs: search, limit",
+        act=_overview,
+    ),
+    Endpoint(
+        method="GET",
         path="journal",
         description=f"the requests so far; filters: {', '.join(f.name for f in fields(JournalQuery))}",
         act=_journal,
@@ -466,6 +504,12 @@ ENDPOINTS = (
         path="sims/{iccid}",
         description='change fields at once: {"status": "ACTIVATED", "data_usage": 1000}',
         act=_patch_sim,
+    ),
+    Endpoint(
+        method="POST",
+        path="sims/{iccid}/status",
+        description='change the status, with all that follows: {"status": "DEACTIVATED", "after": 60}',
+        act=_status,
     ),
     Endpoint(
         method="POST",

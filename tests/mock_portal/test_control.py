@@ -11,6 +11,8 @@ from mock_portal.exchange import WebhookCall
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
 
+# The SIM of the scenario demo that is in session.
+IN_SESSION = "8931082322204500034"
 STATUS = f"/getStatus/{DOCUMENTED}"
 
 
@@ -21,7 +23,12 @@ async def test_help(caller: Caller) -> None:
     assert page["endpoints"]["POST /_mock/sims/{iccid}/imei"].startswith("move the SIM")
     assert len(page["endpoints"]) == len(ENDPOINTS)
     assert page["dialects"]["usage_body"]["array"] == "an array of one"
-    assert "hang" in page["faults"]
+    assert page["faults"]["hang"]["details"] == {}
+    assert page["faults"]["garbage"] == {
+        "description": "random bytes that are no UTF-8",
+        "details": {"size": 64},
+    }
+    assert "TRIAL" in page["statuses"]
     assert "demo" in page["scenarios"]
 
 
@@ -142,6 +149,64 @@ async def test_sims(caller: Caller) -> None:
     assert (device["customer"], device["deviceID"]) == ("Anna", "Weather station")
     await caller.control("PUT", "sims/8931000000000000008", {"status": "TRIAL"})
     assert (await caller.get("/getStatus/8931000000000000008")).text == "TRIAL"
+
+
+async def test_status(caller: Caller) -> None:
+    """A status can be changed, now or later, and a SIM that is no longer active has no session."""
+    path = f"sims/{IN_SESSION}/status"
+    later = {"status": "DEACTIVATED", "after": 60}
+    assert (await caller.control("POST", path, later)).json["status"] == "ACTIVATED"
+    caller.portal.clock.advance(60)
+    assert (await caller.get(f"/getStatus/{IN_SESSION}")).text == "DEACTIVATED"
+    assert not caller.portal.sims[IN_SESSION].in_session
+    answer = (await caller.control("POST", path, {"status": "INVENTORY"})).json
+    assert answer["status"] == "INVENTORY"
+
+
+async def test_overview(caller: Caller) -> None:
+    """The overview has everything but the journal, in short."""
+    portal = caller.portal
+    portal.dialects["status_body"] = "object"
+    portal.faults.add("hang", route="GetDevice")
+    portal.state.receive_sms(ACTIVE, "Hello")
+    await caller.put(f"/SendSMS/{ACTIVE}/1", {"messageText": "reboot"})
+    portal.clock.advance(5)
+    shown = (await caller.control("GET", "overview")).json
+    assert shown["description"].startswith("Four SIMs to look at")
+    assert (shown["now"], shown["frozen"]) == (portal.clock.now().isoformat(), True)
+    assert (shown["requests"], shown["total"], shown["found"]) == (2, 4, 4)
+    assert shown["accounts"][0]["api_token"] == "demo-token"
+    assert shown["dialects"] == dict(portal.dialects)
+    assert shown["faults"][0]["kind"] == "hang"
+    assert [sim["iccid"] for sim in shown["sims"]] == list(portal.sims)
+    sim = shown["sims"][1]
+    assert (sim["name"], sim["status"], sim["allowance"]) == (
+        "Weather station",
+        "ACTIVATED",
+        "500 MB",
+    )
+    assert sim["data_usage"] == portal.sims[ACTIVE].data_usage
+    assert (sim["in_session"], sim["ip_address"]) == (False, "100.126.61.101")
+    last = sim["last_sms"]
+    assert (last["text"], last["status"], last["to_sim"]) == ("reboot", "Delivered", True)
+    assert shown["sims"][0]["last_sms"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "shown"),
+    [
+        ("search=weather", 1, 1),
+        ("search=0034", 1, 1),
+        ("search=activated&limit=2", 3, 2),
+        ("limit=0", 4, 0),
+        ("search=100.126.61.102", 1, 1),
+        ("search=nothing", 0, 0),
+    ],
+)
+async def test_search(caller: Caller, query: str, found: int, shown: int) -> None:
+    """The SIMs of the overview can be searched, and only so many are shown."""
+    answer = (await caller.control("GET", f"overview?{query}")).json
+    assert (answer["found"], len(answer["sims"]), answer["total"]) == (found, shown, 4)
 
 
 async def test_session(caller: Caller) -> None:
@@ -272,6 +337,9 @@ async def test_a_snapshot_is_a_scenario(caller: Caller) -> None:
         ("PATCH", f"sims/{ACTIVE}", {"agenda": 3}, 400, "expected a list"),
         ("PATCH", f"sims/{ACTIVE}", {"refused_routes": ["x"]}, 400, "no route 'x'"),
         ("PATCH", f"sims/{ACTIVE}", {"session_ended": "soon"}, 400, "'soon' is no time"),
+        ("POST", f"sims/{ACTIVE}/status", {"status": "ON"}, 400, "there is no status 'ON'"),
+        ("POST", "sims/1/status", {"status": "TRIAL"}, 404, "There is no SIM 1"),
+        ("GET", "overview?limit=many", None, 400, "expected a number, not 'many'"),
         ("POST", f"sims/{ACTIVE}/session", {"action": "x"}, 400, "one of open, close"),
         ("POST", f"sims/{ACTIVE}/imei", {}, 400, "imei is missing"),
         ("POST", "sms", {"iccid": "1", "text": "x"}, 400, "There is no SIM 1"),
