@@ -5,18 +5,32 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 import re
-from typing import Any
+from typing import Any, TypedDict
 
-from . import overview, routes, scenario, serialization
+from . import control_openapi, overview, routes, scenario, serialization
 from .backend import Backend
 from .checks import Check
+from .contents import Sms
+from .control_openapi import Operation
 from .dialects import DIALECTS
 from .encoding import from_json
 from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
-from .exchange import CONTROL, JSON_TYPE, Json, Request, Response, to_json
+from .exchange import (
+    CONTROL,
+    JSON_TYPE,
+    YAML_TYPE,
+    ExchangeRecord,
+    Json,
+    Record,
+    Request,
+    Response,
+    to_json,
+)
 from .faults import KINDS, Fault
 from .filters import Filter
-from .journal import between
+from .journal import NearMiss, WebhookRecord, between
+from .pages import PAGES
+from .scenario import Scenario
 from .serialization import Seconds
 from .sim import STATUSES, Sim
 
@@ -95,6 +109,35 @@ class IncomingSms:
     text: str
 
 
+class Health(TypedDict):
+    """The health of the portal, with a few numbers."""
+
+    status: str
+    now: str
+    sims: int
+    requests: int
+
+
+class ClockAnswer(TypedDict):
+    """The virtual time."""
+
+    now: str
+    frozen: bool
+
+
+class JournalAnswer(TypedDict):
+    """The journal, or a part of it; `first_number` is the oldest that is still there."""
+
+    total: int
+    logins: int
+    peak_rate: int
+    peak_width: int
+    first_number: int
+    near_misses: list[NearMiss]
+    webhooks: list[WebhookRecord]
+    exchanges: list[ExchangeRecord]
+
+
 class NotFoundError(SetupError):
     """No such endpoint, SIM or fault exists."""
 
@@ -158,13 +201,10 @@ class ControlRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
-    """One control endpoint; a name in braces stands for a value in its path."""
+class Endpoint(Operation):
+    """One control endpoint."""
 
-    method: str
-    path: str
-    description: str
-    act: Callable[[ControlRequest], Json]
+    act: Callable[[ControlRequest], object]
 
 
 def handle(backend: Backend, request: Request) -> Response:
@@ -180,7 +220,7 @@ def handle(backend: Backend, request: Request) -> Response:
         return refuse(str(err), status=405, headers={"Allow": err.allowed})
     except SetupError as err:
         return refuse(str(err))
-    return _answer(value)
+    return value if isinstance(value, Response) else _answer(value)
 
 
 def refuse(
@@ -190,7 +230,7 @@ def refuse(
     return _answer({"error": message}, status, headers)
 
 
-def _answer(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with JSON."""
     headers = {"Content-Type": JSON_TYPE, **CONTROL, **(headers or {})}
     return Response(status=status, headers=headers, body=to_json(value))
@@ -219,6 +259,7 @@ def _find(request: Request) -> tuple[Endpoint, str]:
 def _help(_: ControlRequest) -> Json:
     """Return a description of this interface."""
     return {
+        "pages": {f"GET {path}": page.description for path, page in PAGES.items()},
         "routes": [f"{route.method} {route.path}" for route in routes.ROUTES.values()],
         "endpoints": {
             f"{endpoint.method} {PREFIX}/{endpoint.path}": endpoint.description
@@ -228,6 +269,7 @@ def _help(_: ControlRequest) -> Json:
             dialect.name: {variant.name: variant.description for variant in dialect.variants}
             for dialect in DIALECTS.values()
         },
+        "defaults": {dialect.name: dialect.variants[0].name for dialect in DIALECTS.values()},
         "faults": {
             kind: {"description": described.description, "details": dict(described.details)}
             for kind, described in KINDS.items()
@@ -237,7 +279,16 @@ def _help(_: ControlRequest) -> Json:
     }
 
 
-def _health(call: ControlRequest) -> Json:
+def _openapi(call: ControlRequest) -> Response:
+    """Return the description of this interface."""
+    import yaml  # noqa: PLC0415  takes a while to load
+
+    document = control_openapi.describe(call.request.root, PREFIX, ENDPOINTS)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return Response(headers={"Content-Type": YAML_TYPE, **CONTROL}, body=text.encode())
+
+
+def _health(call: ControlRequest) -> Health:
     """Return the health of the portal, with a few numbers."""
     backend = call.backend
     return {
@@ -254,7 +305,7 @@ def _overview(call: ControlRequest) -> Json:
     return serialization.dump(shown, with_defaults=True)
 
 
-def _journal(call: ControlRequest) -> Json:
+def _journal(call: ControlRequest) -> JournalAnswer:
     """Return the journal, or the part of it that the query asks for."""
     journal, query = call.backend.journal, call.read_query(JournalQuery)
     found = journal.find(
@@ -273,8 +324,8 @@ def _journal(call: ControlRequest) -> Json:
         "peak_rate": journal.peak_rate,
         "peak_width": journal.peak_width,
         "first_number": journal.first_number,
-        "near_misses": [serialization.dump(miss) for miss in query.newest(misses)],
-        "webhooks": [serialization.dump(webhook) for webhook in query.newest(journal.webhooks)],
+        "near_misses": query.newest(misses),
+        "webhooks": query.newest(journal.webhooks),
         "exchanges": [exchange.as_dict() for exchange in query.newest(found)],
     }
 
@@ -403,7 +454,7 @@ def _revoke_tokens(call: ControlRequest) -> Json:
     return {}
 
 
-def _clock(call: ControlRequest) -> Json:
+def _clock(call: ControlRequest) -> ClockAnswer:
     """Move, freeze or set the clock."""
     clock, change = call.backend.clock, call.read(ClockChange)
     if change.set is not None:
@@ -426,25 +477,52 @@ def _restore(call: ControlRequest) -> Json:
     return {}
 
 
-def _load_scenario(call: ControlRequest) -> Json:
+def _load_scenario(call: ControlRequest) -> Health:
     """Load another scenario: by its name, or its content."""
     call.backend.load(call.body, allow_files=False)
     return _health(call)
 
 
+_SCENARIO: Record = {
+    "anyOf": [
+        {"enum": [*scenario.shipped()]},
+        {"type": "object", "description": "like a snapshot, all of it optional; see the README"},
+    ]
+}
+_DIALECTS: Record = {
+    "type": "object",
+    "properties": {
+        dialect.name: {"enum": [variant.name for variant in dialect.variants]}
+        for dialect in DIALECTS.values()
+    },
+    "additionalProperties": False,
+}
 ENDPOINTS = (
-    Endpoint(method="GET", path="", description="this page", act=_help),
-    Endpoint(method="GET", path="health", description="is the portal up?", act=_health),
+    Endpoint(method="GET", path="", description="this page", answer=dict[str, Json], act=_help),
+    Endpoint(
+        method="GET",
+        path="openapi.yaml",
+        description="this interface as OpenAPI",
+        answer=Response,
+        act=_openapi,
+    ),
+    Endpoint(
+        method="GET", path="health", description="is the portal up?", answer=Health, act=_health
+    ),
     Endpoint(
         method="GET",
         path="overview",
         description="everything but the journal, in short; filters for the SIMs: search, limit",
+        query=overview.OverviewQuery,
+        answer=overview.Overview,
         act=_overview,
     ),
     Endpoint(
         method="GET",
         path="journal",
         description=f"the requests so far; filters: {', '.join(f.name for f in fields(JournalQuery))}",
+        query=JournalQuery,
+        answer=JournalAnswer,
         act=_journal,
     ),
     Endpoint(
@@ -453,6 +531,8 @@ ENDPOINTS = (
         description=(
             '{"method": "PUT", "path": "/SendSMS/*", "times": 1}: 200 if that holds, 409 if not'
         ),
+        body=Check,
+        answer=dict[str, bool | int],
         act=_verify,
     ),
     Endpoint(method="DELETE", path="journal", description="empty the journal", act=_clear_journal),
@@ -461,72 +541,102 @@ ENDPOINTS = (
         method="POST",
         path="scenario",
         description="start over with another scenario: its name, or its content",
+        body=_SCENARIO,
+        answer=Health,
         act=_load_scenario,
     ),
     Endpoint(
         method="GET",
         path="snapshot",
         description="everything but the journal, in the form of a scenario",
+        answer=Scenario,
         act=_snapshot,
     ),
-    Endpoint(method="PUT", path="snapshot", description="go back to a snapshot", act=_restore),
+    Endpoint(
+        method="PUT",
+        path="snapshot",
+        description="go back to a snapshot",
+        body=Scenario,
+        act=_restore,
+    ),
     Endpoint(
         method="GET",
         path="dialects",
         description="what the dialects are switched to",
+        answer=dict[str, str],
         act=_dialects,
     ),
     Endpoint(
         method="PUT",
         path="dialects",
         description='switch those named: {"usage_body": "object"}',
+        body=_DIALECTS,
+        answer=dict[str, str],
         act=_set_dialects,
     ),
-    Endpoint(method="GET", path="faults", description="the faults", act=_faults),
+    Endpoint(
+        method="GET", path="faults", description="the faults", answer=list[Fault], act=_faults
+    ),
     Endpoint(
         method="POST",
         path="faults",
         description='add one: {"kind": "delay", "seconds": 3, "route": "ctdUsage", "times": 1}',
+        body=Fault,
+        answer=Fault,
         act=_add_fault,
     ),
     Endpoint(method="DELETE", path="faults", description="remove all", act=_clear_faults),
     Endpoint(method="DELETE", path="faults/{id}", description="remove one", act=_remove_fault),
-    Endpoint(method="GET", path="sims", description="all SIMs", act=_sims),
-    Endpoint(method="GET", path="sims/{iccid}", description="one SIM", act=_sim),
+    Endpoint(method="GET", path="sims", description="all SIMs", answer=dict[str, Sim], act=_sims),
+    Endpoint(method="GET", path="sims/{iccid}", description="one SIM", answer=Sim, act=_sim),
     Endpoint(
         method="PUT",
         path="sims/{iccid}",
         description='add a SIM, or replace it: {"status": "INVENTORY"}',
+        body=Sim,
+        is_partial=True,
+        answer=Sim,
         act=_put_sim,
     ),
     Endpoint(
         method="PATCH",
         path="sims/{iccid}",
         description='change fields at once: {"status": "ACTIVATED", "data_usage": 1000}',
+        body=Sim,
+        is_partial=True,
+        answer=Sim,
         act=_patch_sim,
     ),
     Endpoint(
         method="POST",
         path="sims/{iccid}/status",
         description='change the status, with all that follows: {"status": "DEACTIVATED", "after": 60}',
+        body=StatusChange,
+        answer=Sim,
         act=_status,
     ),
     Endpoint(
         method="POST",
         path="sims/{iccid}/session",
         description='{"action": "open"} or {"action": "close", "after": 60}',
+        body=SessionChange,
+        answer=Sim,
         act=_session,
     ),
     Endpoint(
         method="POST",
         path="sims/{iccid}/imei",
         description='move the SIM to another device: {"imei": "3569380012345678"}',
+        body=ImeiChange,
+        answer=Sim,
         act=_imei,
     ),
     Endpoint(
         method="POST",
         path="sms",
         description='a text message from a SIM: {"iccid": "8931...", "text": "Hello"}',
+        body=IncomingSms,
+        answer=Sms,
         act=_incoming_sms,
     ),
     Endpoint(
@@ -539,6 +649,8 @@ ENDPOINTS = (
         method="POST",
         path="clock",
         description='{"advance": 3600}, {"freeze": true} or {"set": "2025-01-31T12:00:00Z"}',
+        body=ClockChange,
+        answer=ClockAnswer,
         act=_clock,
     ),
 )

@@ -1,23 +1,25 @@
 """Requests and responses, independent of a transport."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 import hashlib
 import json
 import re
+from typing import TypedDict
 
 from .encoding import from_json, to_bytes
 from .errors import SetupError
 from .routes import is_below_base, strip_prefix
 
 JSON_TYPE = "application/json"
+YAML_TYPE = "application/yaml"
 
 # The header of responses whose form the published document does not show.
 ASSUMED = {"X-Mock-Portal": "assumed"}
 
-# The header of answers of the control interface.
+# The header of answers of the control interface and of the pages.
 CONTROL = {"X-Mock-Portal": "control"}
 
 _SECRETS = ("secretKey", "apiToken")
@@ -25,6 +27,9 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Anything but control characters and halves of a surrogate pair.
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _FRAMING = ("content-length", "transfer-encoding")
+
+# A client may send anything as a host; it stands in documents that tools read.
+_HOST = re.compile(r"(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?", re.ASCII | re.IGNORECASE)
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 type Record = dict[str, Json]
@@ -52,6 +57,13 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    scheme: str = "http"
+
+    @property
+    def root(self) -> str:
+        """Return the address that the client used, without a path; empty if it named no host."""
+        host = self.header("Host") or ""
+        return f"{self.scheme}://{host}" if _HOST.fullmatch(host) else ""
 
     def header(self, name: str) -> str | None:
         """Return a header; names are case-insensitive."""
@@ -83,6 +95,23 @@ class WebhookCall:
 
     url: str
     body: bytes | None = None
+
+
+class ExchangeRecord(TypedDict):
+    """One request and the status of its answer; the token is a fingerprint, and the body has no secrets."""
+
+    number: int
+    time: str
+    method: str
+    path: str
+    query: dict[str, str]
+    route: str | None
+    iccid: str | None
+    status: int | None
+    fault: str | None
+    token: str | None
+    headers: dict[str, str]
+    body: Json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +170,7 @@ class Exchange:
             text = body.decode(json.detect_encoding(body), "replace")
             return "***" if any(secret in text for secret in _SECRETS) else text
 
-    def as_dict(self) -> dict[str, Json]:
+    def as_dict(self) -> ExchangeRecord:
         """Return the exchange in the form of the control interface."""
         return {
             "number": self.number,
@@ -192,11 +221,11 @@ def _redact(value: Json) -> Json:
     return [_redact(item) for item in value] if isinstance(value, list) else value
 
 
-_ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
+_ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False, default=asdict)
 
 
 def to_json(value: object) -> bytes:
-    """Return JSON in the form of the published examples: four spaces of indent."""
+    """Return JSON in the form of the published examples: four spaces of indent; dataclasses are mappings."""
     return to_bytes(_ENCODER.encode(value))
 
 

@@ -3,7 +3,7 @@
 from email.utils import formatdate
 from functools import lru_cache
 
-from . import control, handlers, responses, routes
+from . import control, handlers, pages, responses, routes
 from .backend import Backend
 from .errors import Code, PortalError, RouteRefusedError, TokenRefusedError
 from .exchange import JSON_TYPE, Request, Response, WebhookCall, Wire
@@ -23,6 +23,8 @@ class Portal(Backend):
         """Answer a request, apply the first matching fault, and record both in the journal."""
         if request.path.startswith(control.PREFIX):
             return control.handle(self, request)
+        if page := pages.find(request):
+            return page
         found = _find(request.method, request.path)
         route = found.route.name if found else None
         iccid = found.params.get("ICCID") if found else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import MISSING, Field, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -58,16 +58,24 @@ def checked(default: Any, check: Callable[[Any], object]) -> Any:
     return field(default=default, metadata={"check": check})
 
 
-def between(low: float, high: float) -> Callable[[float], None]:
-    """Return a check that a number lies between two limits."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Between:
+    """A check that a number lies between two limits."""
 
-    def check(value: float) -> None:
+    low: float
+    high: float
+
+    def __call__(self, value: float) -> None:
+        """Raise an error unless it does."""
         # Not "value < low or value > high": NaN would pass.
-        if not low <= value <= high:
-            msg = f"{_shown(value)} is not between {low} and {high}"
+        if not self.low <= value <= self.high:
+            msg = f"{_shown(value)} is not between {self.low} and {self.high}"
             raise SetupError(msg)
 
-    return check
+
+def between(low: float, high: float) -> Between:
+    """Return a check that a number lies between two limits."""
+    return Between(low=low, high=high)
 
 
 def load[T](shape: type[T], value: object, where: str, now: datetime) -> T:

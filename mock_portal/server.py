@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
 
-from . import certificates, control, cors as sharing, webhooks as webhook_calls
+from . import certificates, control, cors as sharing, pages, webhooks as webhook_calls
 from .certificates import Certificate, Tls
 from .connection import Server, read, target
 from .encoding import decode_path
@@ -255,7 +255,8 @@ class MockPortal(Portal):
             self._log.begin(raw)
         if self._cors and sharing.is_preflight(raw):
             return await self._send(raw, sharing.preflight(raw))
-        is_control = target(raw).startswith(control.PREFIX)
+        path = target(raw).partition("?")[0]
+        is_control = path.startswith(control.PREFIX) or path in pages.PAGES
         try:
             body = await read(raw, _CONTROL_LIMIT if is_control else _API_LIMIT)
         except PortalError as err:
@@ -379,6 +380,7 @@ def _request(raw: web.BaseRequest, body: bytes = b"") -> Request:
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=raw.headers,
         body=body,
+        scheme=raw.scheme,
     )
 
 

@@ -23,6 +23,7 @@ async def test_help(caller: Caller) -> None:
     assert page["endpoints"]["POST /_mock/sims/{iccid}/imei"].startswith("move the SIM")
     assert len(page["endpoints"]) == len(ENDPOINTS)
     assert page["dialects"]["usage_body"]["array"] == "an array of one"
+    assert page["defaults"] == dict(caller.portal.dialects)
     assert page["faults"]["hang"]["details"] == {}
     assert page["faults"]["garbage"] == {
         "description": "random bytes that are no UTF-8",
