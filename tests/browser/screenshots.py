@@ -1,6 +1,7 @@
 """Take the screenshots of the README and the docs in light and dark: the demo SIMs after a month, and a fleet.
 
-With `--sims` only the dashboard is taken, of as many SIMs, on a desktop and on a phone.
+With `--sims` only the dashboard is taken, of as many SIMs, on a desktop and on a phone; with `--mock-page`
+only the page of the mock portal.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from aiohttp import ClientSession
 from aiohttp.test_utils import unused_port
 from PIL import Image
 from playwright.async_api import expect
@@ -53,6 +55,7 @@ DAYS = 30
 FLEET = 64
 DESKTOP = (1280, 900)
 PHONE = (390, 844)
+MOCK_PAGE = (1280, 1180)
 PLACES = ("Pump", "Weather station", "Vending machine", "Tracker", "Gate", "Water meter", "Camera")
 
 
@@ -277,8 +280,45 @@ async def take_fleet(chromium: str, folder: Path, sims: int = FLEET) -> None:
         await take_pictures(hass, chromium, folder, FLEET_PICTURES)
 
 
+async def take_mock_page(chromium: str, folder: Path) -> None:
+    """Take the screenshots of the page of the mock portal, after some requests."""
+    width, height = MOCK_PAGE
+    window = {"viewport": {"width": width, "height": height}, "device_scale_factor": SCALE}
+    async with MockPortal("demo") as portal:
+        await send_requests(portal)
+        root = portal.url.removesuffix("/api")
+        for theme in THEMES:
+            async with visiting(root, chromium, folder, color_scheme=theme, **window) as visit:
+                await visit.open("/")
+                await expect(visit.page.get_by_text("Near miss:")).to_be_visible()
+                # Not visit.look(), to which the path of a route looks like a placeholder.
+                path = folder / f"mock_page-{theme}.png"
+                await visit.page.screenshot(path=path, animations="disabled")
+                shrink(path)
+
+
+async def send_requests(portal: MockPortal) -> None:
+    """Send requests of which one meets a fault, and one has a mistake in its path."""
+    portal.faults.add("rate_limited", route="ctdUsage", times=1, retry_after="30")
+    portal.faults.add("delay", route="GetDevice", seconds=0.1)
+    portal.dialects["status_body"] = "object"
+    async with ClientSession(f"{portal.url}/") as session:
+        body = {"clientId": "demo-client", "secretKey": "demo-secret"}
+        async with session.post("Login", json=body) as answer:
+            headers = {"Authorization": (await answer.json())["data"]["token"]}
+        for path in ("ctdUsage", "ctdUsage", "sessionInfo", "GetDevice", "GetStatus", "getStatus"):
+            async with session.get(f"{path}/{WEATHER_STATION}", headers=headers) as answer:
+                await answer.read()
+        message = {"messageText": "reboot"}
+        async with session.put(f"SendSMS/{PUMP_HOUSE}/1", headers=headers, json=message) as answer:
+            await answer.read()
+    portal.clock.advance(5)
+    portal.state.receive_sms(BOAT_TRACKER, "52.3702 N, 4.8952 E")
+
+
 async def take_all(chromium: str, folder: Path) -> None:
     """Take all screenshots."""
+    await take_mock_page(chromium, folder)
     async with running(SCENARIO) as (hass, portal):
         await set_up(hass, portal)
         await take_pictures(hass, chromium, folder, PICTURES)
@@ -289,11 +329,14 @@ async def main() -> None:
     """Take the screenshots that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sims", type=int, help="only the dashboard, of so many SIMs")
+    parser.add_argument("--mock-page", action="store_true", help="only the page of the mock portal")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to put them")
     options = parser.parse_args()
     chromium = find_chromium() or sys.exit(NO_CHROMIUM)
     if options.sims:
         await take_fleet(chromium, options.folder, options.sims)
+    elif options.mock_page:
+        await take_mock_page(chromium, options.folder)
     else:
         await take_all(chromium, options.folder)
 
