@@ -186,7 +186,11 @@ def _describe(portal: MockPortal) -> str:
         for account in portal.state.accounts.values()
     ]
     sims = [f"SIM       {sim.iccid}  {sim.status}" for sim in portal.sims.values()]
-    addresses = [f"Base URL  {portal.url}", f"Control   {portal.control_url}/"]
+    addresses = [
+        f"Base URL  {portal.url}",
+        f"Page      {portal.page_url}",
+        f"Control   {portal.control_url}/",
+    ]
     return "\n".join([*addresses, *authority, *accounts, *sims])
 
 
@@ -195,6 +199,7 @@ def _as_json(portal: MockPortal) -> str:
     return json.dumps(
         {
             "url": portal.url,
+            "page_url": portal.page_url,
             "control_url": portal.control_url,
             "port": portal.port,
             "ca_file": None if portal.ca_file is None else str(portal.ca_file),

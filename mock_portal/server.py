@@ -238,6 +238,11 @@ class MockPortal(Portal):
         return Path(self._ca_file)
 
     @property
+    def page_url(self) -> str:
+        """Return the URL of the page to look at."""
+        return f"{self._root}/"
+
+    @property
     def control_url(self) -> str:
         """Return the URL of the control interface."""
         return f"{self._root}{control.PREFIX}"

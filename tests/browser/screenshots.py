@@ -286,7 +286,7 @@ async def take_mock_page(chromium: str, folder: Path) -> None:
     window = {"viewport": {"width": width, "height": height}, "device_scale_factor": SCALE}
     async with MockPortal("demo") as portal:
         await send_requests(portal)
-        root = portal.url.removesuffix("/api")
+        root = portal.page_url.rstrip("/")
         for theme in THEMES:
             async with visiting(root, chromium, folder, color_scheme=theme, **window) as visit:
                 await visit.open("/")

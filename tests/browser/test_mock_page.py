@@ -73,7 +73,7 @@ async def looking(
     portal: MockPortal, chromium: str, folder: Path, size: tuple[int, int], **context: Any
 ) -> AsyncIterator[Visit]:
     """Open the page in a browser; at the end nothing was logged, and nothing is too wide."""
-    root = portal.url.removesuffix("/api")
+    root = portal.page_url.rstrip("/")
     viewport = dict(zip(("width", "height"), size, strict=True))
     async with visiting(root, chromium, folder, viewport=viewport, **context) as visit:
         await visit.open("/")

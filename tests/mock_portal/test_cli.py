@@ -33,8 +33,9 @@ def test_serve(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([*command, *options]) == 0
     watcher.join()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         f"Base URL  http://127.0.0.1:{port}/api",
+        f"Page      http://127.0.0.1:{port}/",
         f"Control   http://127.0.0.1:{port}/_mock/",
         "Account   clientId demo-client  secretKey demo-secret  apiToken demo-token",
     ]

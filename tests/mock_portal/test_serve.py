@@ -56,7 +56,15 @@ def get(url: str, ca_file: str | None = None) -> Any:
 def test_json() -> None:
     """A program that starts the portal reads one line with all it needs."""
     with serving("--scenario", "demo") as (printed, _):
-        assert list(printed) == ["url", "control_url", "port", "ca_file", "accounts", "sims"]
+        assert list(printed) == [
+            "url",
+            "page_url",
+            "control_url",
+            "port",
+            "ca_file",
+            "accounts",
+            "sims",
+        ]
         assert printed["url"] == f"http://127.0.0.1:{printed['port']}/api"
         assert printed["accounts"] == [
             {
@@ -391,7 +399,7 @@ def test_texts_that_a_terminal_cannot_show(tmp_path: Path, encoding: str) -> Non
         env=os.environ | {"PYTHONIOENCODING": encoding},
     )
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(4)]
+    lines = [process.stdout.readline() for _ in range(5)]
     process.terminate()
     assert process.wait(10) == 0
     process.stdout.close()

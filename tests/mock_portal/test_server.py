@@ -56,6 +56,7 @@ async def test_addresses(host: str, shown: str) -> None:
     portal = MockPortal(host=host, port=8089)
     assert portal.url == f"http://{shown}:8089/api"
     assert portal.control_url == f"http://{shown}:8089/_mock"
+    assert portal.page_url == f"http://{shown}:8089/"
 
 
 async def test_one_connection_serves_many_requests(caller: Caller) -> None:
