@@ -1,0 +1,1 @@
+"""Programs in several languages against the mock portal."""
