@@ -13,10 +13,11 @@ from mock_portal import MockPortal
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "iot-portal-core-api.postman_collection.json"
-COLLECTION, ENVIRONMENT = (
-    Path(mock_portal.__file__).parent / "postman" / name
-    for name in ("collection.json", "environment.json")
-)
+PACKAGE = Path(mock_portal.__file__).parent
+COLLECTION = PACKAGE / "postman" / "collection.json"
+ENVIRONMENT = PACKAGE / "postman" / "environment.json"
+# As the README has it.
+COMMAND = "newman run collection.json --environment environment.json"
 NEWMAN = shutil.which("newman", path=ROOT / ".tools" / "newman" / "node_modules" / ".bin")
 
 
@@ -43,10 +44,10 @@ def newman(portal: MockPortal, folder: Path) -> dict[str, dict[str, int]]:
     report = folder / "report.json"
     subprocess.run(  # noqa: S603  ours
         [
-            *(program, "run", str(COLLECTION), "--environment", str(ENVIRONMENT)),
-            *("--env-var", f"URL={portal.url}"),
+            *(program, *COMMAND.split()[1:], "--env-var", f"URL={portal.url}"),
             *("--reporters", "json", "--reporter-json-export", str(report)),
         ],
+        cwd=COLLECTION.parent,
         timeout=60,
         check=False,
     )
@@ -55,6 +56,11 @@ def newman(portal: MockPortal, folder: Path) -> dict[str, dict[str, int]]:
         name: {key: stats[name][key] for key in ("total", "failed")}
         for name in ("requests", "assertions")
     }
+
+
+def test_readme() -> None:
+    """The README has the command that is tested here."""
+    assert f"\n{COMMAND}\n" in (PACKAGE / "README.md").read_text(encoding="utf-8")
 
 
 def test_newman(portal: MockPortal, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -23,6 +24,8 @@ from .helpers import PLUGIN, free_port, wait_until_up
 
 README = (Path(mock_portal.__file__).parent / "README.md").read_text(encoding="utf-8")
 PROGRAMS = Path(sys.executable).parent
+CLIENTS = Path(__file__).parents[1] / "clients"
+REPOSITORY = "https://github.com/seed-8fbb6451/ha-iot-portal"
 
 pytest_plugins = ("pytester",)
 
@@ -64,24 +67,36 @@ def test_numbers() -> None:
     assert "Sixteen *faults*" in README
 
 
+def _block(language: str, text: str) -> str:
+    """Return the only code block in a language that contains a text."""
+    (block,) = (block for block in _blocks(language) if text in block)
+    return block
+
+
+def test_links() -> None:
+    """Every link works outside of the repository, too."""
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
 @pytest.mark.parametrize("code", [code for code in _blocks("python") if "def test_" not in code])
-def test_python(code: str) -> None:
-    """The Python examples run."""
+def test_python(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python examples run, beside the clients of other languages."""
+    monkeypatch.chdir(CLIENTS)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102  the README is ours
 
 
 def test_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pytest example runs."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    (code,) = [code for code in _blocks("python") if "def test_" in code]
-    pytester.makepyfile(code)
+    pytester.makepyfile(_block("python", "def test_"))
     pytester.runpytest_inprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
 def test_scenario() -> None:
     """The example of a scenario can be loaded."""
-    (text,) = _blocks("yaml")
-    portal = Portal(yaml.safe_load(text))
+    portal = Portal(yaml.safe_load(_block("yaml", "extends:")))
     sim = portal.sims[ACTIVE]
     seen = []
     for seconds in (0, 3599, 1):
@@ -92,26 +107,72 @@ def test_scenario() -> None:
     assert (sim.status, sim.in_session, sim.device["customer"]) == ("DEACTIVATED", False, "Anna")
 
 
-def test_shell() -> None:
-    """The program starts as the README says, and curl gets the answers."""
-    start, calls = _blocks("sh")
-    install, command = start.splitlines()
-    assert install.startswith("pip install .")
+@pytest.fixture
+def program() -> Iterator[int]:
+    """Start the program as the README says, and return its port."""
     port = free_port()
-    program, *arguments = command.replace("8089", str(port)).split()
-    process = subprocess.Popen([PROGRAMS / program, *arguments], stdout=subprocess.DEVNULL)  # noqa: S603  ours
+    name, *arguments = _block("sh", "mock-portal --port").replace("8089", str(port)).split()
+    process = subprocess.Popen([PROGRAMS / name, *arguments], stdout=subprocess.DEVNULL)  # noqa: S603  ours
     try:
         wait_until_up(port)
-        script = calls.replace("8089", str(port))
-        result = subprocess.run(  # noqa: S603  ours
-            ["/bin/sh", "-ec", script], capture_output=True, text=True, check=True
-        )
+        yield port
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-    assert '"ctdDataUsage": 0' in result.stdout
-    assert '"status_body": "object"' in result.stdout
-    assert result.stdout.endswith('"iccid": "8931082322089353632",\n    "status": "INVENTORY"\n}')
+
+
+def _run(script: str, port: int, folder: Path | None = None) -> str:
+    """Run a shell script with another port, and return what it prints."""
+    return subprocess.run(  # noqa: S603  ours
+        ["/bin/sh", "-ec", script.replace("8089", str(port))],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_start(program: int) -> None:
+    """After the first start curl gets the answers."""
+    printed = _run(_block("sh", "TOKEN="), program)
+    assert '"ctdDataUsage": 0' in printed
+    assert '"status_body": "object"' in printed
+    assert printed.endswith('"iccid": "8931082322089353632",\n    "status": "INVENTORY"\n}')
+
+
+def test_faults(program: int) -> None:
+    """A fault can be added in any language, and the journal be read."""
+    printed = _run(_block("sh", "/_mock/faults"), program)
+    assert '"kind": "reset_after_read"' in printed
+    assert '"exchanges": []' in printed
+
+
+def test_install() -> None:
+    """The package is installed from this repository, everywhere."""
+    assert _block("sh", "pip install") == f"pip install git+{REPOSITORY}\n"
+    assert _ci()[0]["run"] == f"pip install git+{REPOSITORY}"
+
+
+def _ci() -> list[dict[str, Any]]:
+    """Return the steps of the example for GitHub Actions."""
+    steps: list[dict[str, Any]] = yaml.safe_load(_block("yaml", "steps:"))["steps"]
+    return steps
+
+
+def test_ci() -> None:
+    """The steps for CI start the portal, wait for it, and run tests with its address."""
+    _, start, wait, tests = _ci()
+    port = free_port()
+    script = f"""
+        {start["run"]}
+        trap "kill $!" EXIT
+        {wait["run"]}
+        curl --fail {tests["env"]["IOT_PORTAL_URL"]}/Login -d '{{"apiToken": "demo-token"}}'
+    """
+    printed = _run(script, port)
+    assert '"status": "ok"' in printed
+    assert '"token"' in printed
 
 
 @pytest.fixture
@@ -123,7 +184,7 @@ def real_portal() -> Iterator[MockPortal]:
 
 def _console(command: str, portal: MockPortal) -> list[str]:
     """Return the example of a command, with the URL and a SIM of the test portal."""
-    (line,) = (block for block in _blocks("console") if block.startswith(f"mock-portal {command} "))
+    line = _block("console", f"mock-portal {command} ")
     line = line.replace("https://api.iotportal.io/api", portal.url).replace("8931...", ACTIVE)
     program, *arguments = line.split()
     return [str(PROGRAMS / program), *arguments]
