@@ -1,6 +1,7 @@
 """Every example of the README runs, and its tables match the code."""
 
 from collections.abc import Iterator
+from importlib.metadata import metadata, version
 import os
 from pathlib import Path
 import re
@@ -25,7 +26,6 @@ from .helpers import PLUGIN, free_port, wait_until_up
 README = (Path(mock_portal.__file__).parent / "README.md").read_text(encoding="utf-8")
 PROGRAMS = Path(sys.executable).parent
 CLIENTS = Path(__file__).parents[1] / "clients"
-REPOSITORY = "https://github.com/seed-8fbb6451/ha-iot-portal"
 
 pytest_plugins = ("pytester",)
 
@@ -164,9 +164,18 @@ def test_refused_check(program: int) -> None:
 
 
 def test_install() -> None:
-    """The package is installed from this repository, everywhere."""
-    assert _block("sh", "pip install") == f"pip install git+{REPOSITORY}\n"
-    assert _ci()[0]["run"] == f"pip install git+{REPOSITORY}"
+    """The wheel of this version is installed, everywhere."""
+    project, number = metadata("mock-portal"), version("mock-portal")
+    (repository,) = (
+        url.removeprefix("Repository, ")
+        for url in project.get_all("Project-URL", [])
+        if url.startswith("Repository, ")
+    )
+    wheel = f"{repository}/releases/download/v{number}/mock_portal-{number}-py3-none-any.whl"
+    assert _block("sh", "pip install") == f"pip install {wheel}\n"
+    assert _ci()[0]["run"] == f"pip install {wheel}"
+    assert f"pip install git+{repository}`" in README
+    assert f"Python {project['Requires-Python'].removeprefix('>=')} or later" in README
 
 
 def _ci() -> list[dict[str, Any]]:
