@@ -30,6 +30,8 @@ public class Client {
         HttpRequest request = HttpRequest.newBuilder(URI.create(url + path))
             .timeout(Duration.ofSeconds(30))
             .header("Authorization", token)
+            // Send a body only after the portal has agreed to take it.
+            .expectContinue(body != null)
             .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofString(body))
             .build();
         HttpResponse<String> response;

@@ -43,8 +43,9 @@ def program(request: pytest.FixtureRequest) -> list[str]:
 
 def run(program: list[str], portal: MockPortal, text: str = "Hello") -> tuple[str, int]:
     """Run a program, and return what it prints and its exit status."""
+    # Java would wait 15 seconds for each `100 Continue` that does not come.
     result = subprocess.run(  # noqa: S603  ours
-        [*program, portal.url, ICCID, text], capture_output=True, text=True, timeout=60, check=False
+        [*program, portal.url, ICCID, text], capture_output=True, text=True, timeout=25, check=False
     )
     assert result.stderr == ""
     return result.stdout, result.returncode
@@ -73,3 +74,21 @@ def test_too_many_requests(program: list[str], portal: MockPortal) -> None:
     error = "error: too many requests, wait 7 s\n"
     assert run(program, portal) == (f"status: ACTIVATED\n{error}", 1)
     portal.journal.assert_called_once("GET", "/ctdUsage/*")
+
+
+def test_expect_continue(portal: MockPortal) -> None:
+    """The portal says at once that it takes a body, which curl would otherwise send after 30 seconds."""
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("this test needs curl, which is not installed")
+    result = subprocess.run(  # noqa: S603  ours
+        [
+            *(curl, "--silent", "--include", "--expect100-timeout", "30", "--max-time", "10"),
+            *("--header", "Expect: 100-continue", "--data", '{"apiToken": "demo-token"}'),
+            f"{portal.url}/Login",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.startswith("HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\n")
