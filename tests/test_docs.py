@@ -32,6 +32,7 @@ TESTED_BY = {
     ("docs/examples.md", "yaml"): "tests/integration/test_docs.py",
     ("docs/fleets.md", "promql"): "tests/e2e/test_fleets_doc.py",
     ("docs/fleets.md", "yaml"): "tests/e2e/test_fleets_doc.py",
+    ("mock_portal/README.md", "dockerfile"): "tests/mock_portal/test_readme.py",
     ("mock_portal/README.md", "python"): "tests/mock_portal/test_readme.py",
     ("mock_portal/README.md", "sh"): "tests/mock_portal/test_readme.py",
     ("mock_portal/README.md", "yaml"): "tests/mock_portal/test_readme.py",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import metadata, version
+import json
 import os
 from pathlib import Path
 import re
@@ -107,11 +108,25 @@ def test_scenario() -> None:
     assert (sim.status, sim.in_session, sim.device["customer"]) == ("DEACTIVATED", False, "Anna")
 
 
+def test_options() -> None:
+    """The table has every option of the program, and no other."""
+    (table,) = re.findall(
+        r"^## Options of the program\n(.*?)^Each can", README, re.DOTALL | re.MULTILINE
+    )
+    listed = re.findall(
+        r"`(--[a-z-]+)[^`]*`[,|]? ", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE))
+    )
+    usage = _run("mock-portal serve --help", 0).partition("\n\n")[0]
+    assert sorted(listed) == sorted(re.findall(r"\[(--[a-z-]+)", usage))
+
+
 @pytest.fixture
 def program() -> Iterator[int]:
     """Start the program as the README says, and return its port."""
     port = free_port()
-    name, *arguments = _block("sh", "mock-portal --port").replace("8089", str(port)).split()
+    name, *arguments = (
+        _block("sh", "mock-portal --port 8089 --scenario").replace("8089", str(port)).split()
+    )
     process = subprocess.Popen([PROGRAMS / name, *arguments], stdout=subprocess.DEVNULL)  # noqa: S603  ours
     try:
         wait_until_up(port)
@@ -161,6 +176,32 @@ def test_refused_check(program: int) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         _run(_block("sh", "/_mock/verify").replace("/SendSMS/*", "SendSMS/*"), program)
     assert "did you mean '/SendSMS/*'?" in failed.value.stdout
+
+
+def test_container() -> None:
+    """The Dockerfile installs the same wheel as the first start, and starts the portal with its variables."""
+    lines = _block("dockerfile", "FROM").splitlines()
+    commands = dict(line.split(" ", 1) for line in lines)
+    assert f"{commands['RUN']}\n" == _block("sh", "pip install")
+    assert commands["EXPOSE"] == "8089"
+    port = free_port()
+    script = f"""
+        export {commands["ENV"]}
+        {" ".join(json.loads(commands["CMD"]))} &
+        trap "kill $!" EXIT
+        curl --silent --retry 9 --retry-connrefused http://127.0.0.1:8089/_mock/sims
+    """
+    assert ACTIVE in _run(script, port)
+
+
+def test_port_file(tmp_path: Path) -> None:
+    """The port of a portal on any free port is in its file."""
+    assert '"status": "ok"' in _run(_block("sh", "--port-file"), 0, tmp_path)
+
+
+def test_https(tmp_path: Path) -> None:
+    """Curl trusts the portal with the file that it writes."""
+    assert '"status": "ok"' in _run(_block("sh", "--cacert"), free_port(), tmp_path)
 
 
 def test_install() -> None:
