@@ -156,6 +156,21 @@ def test_start(program: int) -> None:
     assert printed.endswith('"iccid": "8931082322089353632",\n    "status": "INVENTORY"\n}')
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/", "<title>Mock portal"),
+        ("/openapi.yaml", "openapi: "),
+        ("/_mock/openapi.yaml", "openapi: "),
+    ],
+)
+def test_pages(program: int, path: str, text: str) -> None:
+    """The page and the two descriptions are where the README says."""
+    assert f"`http://127.0.0.1:8089{path}`" in README
+    with urlopen(f"http://127.0.0.1:{program}{path}") as answer:
+        assert text in answer.read().decode()
+
+
 def test_faults(program: int) -> None:
     """A fault can be added in any language."""
     assert '"kind": "reset_after_read"' in _run(_block("sh", "/_mock/faults"), program)
