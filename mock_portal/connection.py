@@ -92,7 +92,7 @@ async def read(raw: web.BaseRequest, limit: int) -> bytes:
 
 
 async def _meet_expectation(raw: web.BaseRequest, limit: int) -> None:
-    """Let a client that asks first send its body, or raise an error."""
+    """Ask for the body of a client that waits to be asked, or raise an error."""
     if raw.headers[hdrs.EXPECT].lower() != "100-continue":
         err = PortalError("The only expectation that is met is 100-continue", status=417)
     elif (raw.content_length or 0) > limit:
