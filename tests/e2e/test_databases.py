@@ -1,22 +1,23 @@
-"""The recorder with a real PostgreSQL server: states are stored and survive a restart."""
+"""The recorder with real database servers: states are stored and survive a restart."""
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
+import json
 from pathlib import Path
 import time
 from typing import Any
 
 from aiohttp.test_utils import unused_port
-import psycopg2
 import pytest
+from sqlalchemy import NullPool, bindparam, create_engine, text
 
 from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
 
 from .common import DOCUMENTED, WAIT, add_demo, complaints, read_again, wait_for
-from .postgresql import PASSWORD, find_programs, running_server
+from .databases import mariadb, postgresql
+from .servers import PASSWORD
 
 PUMP_HOUSE = "8931082322204500026"
 DATA_USAGE = "sensor.pump_house_data_usage"
@@ -29,29 +30,26 @@ recorder:
   commit_interval: 1
 """
 # Oldest first, with their attributes, which are stored once for equal sets.
-KEPT = """
-SELECT states_meta.entity_id, states.state, state_attributes.shared_attrs::json ->> 'unit_of_measurement'
+KEPT = text("""
+SELECT states_meta.entity_id, states.state, state_attributes.shared_attrs
 FROM states JOIN states_meta USING (metadata_id) LEFT JOIN state_attributes USING (attributes_id)
-WHERE states_meta.entity_id IN %s ORDER BY states.last_updated_ts
-"""
+WHERE states_meta.entity_id IN :entity_ids ORDER BY states.last_updated_ts
+""").bindparams(bindparam("entity_ids", expanding=True))
 
 
-@pytest.fixture
-def database(socket_enabled: None) -> Iterator[str]:
-    """Run PostgreSQL, and return the URL of a database."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
-    with running_server(programs) as url:
+@pytest.fixture(params=[postgresql, mariadb], ids=["postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest, socket_enabled: None) -> Iterator[str]:
+    """Run each database server, and return the URL of a database."""
+    with request.param() as url:
         yield url
 
 
 def read_kept(url: str, *entity_ids: str) -> dict[str, list[tuple[str, str | None]]]:
     """Return the stored states of entities with their units, oldest first."""
     kept: dict[str, list[tuple[str, str | None]]] = {entity_id: [] for entity_id in entity_ids}
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(KEPT, [entity_ids])
-        for entity_id, state, unit in cursor:
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        for entity_id, state, attributes in connection.execute(KEPT, {"entity_ids": entity_ids}):
+            unit = json.loads(attributes or "{}").get("unit_of_measurement")
             kept[entity_id].append((state, unit))
     return kept
 
