@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(
     "tests.browser.browser",
     "tests.contract.cases",
     "tests.e2e.common",
+    "tests.e2e.prometheus",
     "tests.e2e.servers",
     "tests.faults.harness",
     "tests.field_reports.home",
