@@ -1,5 +1,8 @@
 """The numbers and examples of docs/fleets.md are correct."""
 
+from collections.abc import Iterator
+from itertools import product
+import json
 from pathlib import Path
 import re
 from typing import Any
@@ -15,6 +18,7 @@ from custom_components.iot_portal.api.pacing import DEFAULT_RATE, Pacer
 from custom_components.iot_portal.const import DEFAULT_POLL_INTERVAL
 from custom_components.iot_portal.poll_schedule import PollSchedule
 
+from .grafana import ALL, DASHBOARD, PANELS, VARIABLE, VARIABLES
 from .metrics import EXPECTED_VALUES, GAUGES, UPDATED
 
 TEXT = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
@@ -49,8 +53,8 @@ def validated(domain: str) -> list[dict[str, Any]]:
     ]
 
 
-def queried() -> list[tuple[str, list[str]]]:
-    """Return the metric of each query, and the pattern of the entities that it selects."""
+def queried(queries: str) -> list[tuple[str, list[str]]]:
+    """Return the metric of each selector in queries, and the entities that it selects."""
     return [
         (
             metric,
@@ -60,8 +64,18 @@ def queried() -> list[tuple[str, list[str]]]:
                 if told_in == metric and re.fullmatch(wanted, entity_id)
             ],
         )
-        for metric, wanted in re.findall(r'(\w+)\{entity=~"([^"]+)"\}', TEXT)
+        for metric, wanted in re.findall(
+            r'(\w+)\{(?:instance=~"\$instance", )?entity=~"([^"]+)"\}', queries
+        )
     ]
+
+
+def cells_of(position: dict[str, int]) -> Iterator[tuple[int, int]]:
+    """Yield the cells of Grafana's grid that a panel covers, by column and row."""
+    return product(
+        range(position["x"], position["x"] + position["w"]),
+        range(position["y"], position["y"] + position["h"]),
+    )
 
 
 def minutes(sims: int, requests: int, rate: float) -> float:
@@ -114,12 +128,37 @@ def test_examples_are_valid() -> None:
 def test_queries() -> None:
     """Every query selects SIMs in an exported metric, and the filter exports them."""
     [exporter] = validated("prometheus")
-    assert len(queried()) == 4
-    for metric, entity_ids in queried():
+    dashboard = [target["expr"] for panel in PANELS.values() for target in panel["targets"]]
+    assert len(queried(TEXT)) == 4
+    assert len(queried("\n".join(dashboard))) == 9
+    for metric, entity_ids in queried("\n".join([TEXT, *dashboard])):
         assert entity_ids, metric
         assert all(exporter["filter"](entity_id) for entity_id in entity_ids)
         assert not any("all_sims" in entity_id for entity_id in entity_ids)
     assert not exporter["filter"]("sensor.boat_tracker_rate_plan")
+
+
+def test_dashboard() -> None:
+    """The page describes each panel, and the dashboard has what Grafana requires of a file that is imported."""
+    table = TEXT.partition("| panel |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| ([A-Z][^|]+) \|", table, re.MULTILINE) == list(PANELS)
+    assert "id" not in DASHBOARD  # Grafana gives it one
+    assert len({panel["id"] for panel in PANELS.values()}) == len(PANELS)
+    cells = [cell for panel in PANELS.values() for cell in cells_of(panel["gridPos"])]
+    assert len(set(cells)) == len(cells)
+    assert max(column for column, _ in cells) < 24
+
+
+def test_dashboard_variables() -> None:
+    """The dashboard uses only its own variables, and any Prometheus as its data source."""
+    content = json.dumps(DASHBOARD)
+    assert set(VARIABLE.findall(content)) == VARIABLES.keys()
+    sources = content.count('"datasource": ')
+    assert content.count('"datasource": {"type": "prometheus", "uid": "${datasource}"}') == sources
+    assert VARIABLES["datasource"]["query"] == "prometheus"
+    assert VARIABLES["instance"]["current"]["value"] == ALL
+    sims = VARIABLES["sims"]
+    assert [option["value"] for option in sims["options"]] == sims["query"].split(",")
 
 
 def test_metrics() -> None:

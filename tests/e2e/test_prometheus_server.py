@@ -1,4 +1,4 @@
-"""A real Prometheus reads 100 SIMs from a real Home Assistant, and answers the queries of docs/fleets.md."""
+"""A real Prometheus reads 100 SIMs from a real Home Assistant, and answers the queries of docs/fleets.md and of its dashboard."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,11 +15,13 @@ from mock_portal import MockPortal
 from scripts.hass_process import HomeAssistantProcess
 
 from .common import complaints
-from .prometheus import HOST, TOKEN_FILE, Prometheus, running_prometheus
+from .grafana import PANELS, SIMS_SHOWN, run_panel, shown_columns
+from .prometheus import HOST, TOKEN_FILE, Prometheus, Samples, running_prometheus
 
 TEXT = (Path(__file__).parents[2] / "docs" / "fleets.md").read_text()
 
 FLEET = _fleet.iccids(100)
+NAMES = [f"SIM {iccid}" for iccid in FLEET]
 PERCENT = 5 * 1024**2  # of 500 MB of 1,024 x 1,024 bytes
 # In percent of the allowance. After six of ten days, the first ten are going to exceed it, and three of them have already.
 USED = [120, 115, 110, 97, 94, 91, 88, 85, 82, 79, *(number / 2 for number in range(90))]
@@ -117,6 +119,16 @@ async def change(hass: HomeAssistantProcess, prometheus: Prometheus, portal: Moc
     await prometheus.until(f"sum({USAGE})", lambda samples: samples[0][1] == megabytes)
 
 
+def names(samples: Samples) -> list[str]:
+    """Return the SIMs that a panel shows."""
+    return [labels["sim"] for labels, _ in samples]
+
+
+def by_name(samples: Samples) -> dict[str, float]:
+    """Return the values that a panel shows by SIM."""
+    return {labels["sim"]: value for labels, value in samples}
+
+
 async def check_examples(prometheus: Prometheus) -> None:
     """Check the results of the queries in docs/fleets.md."""
     closest, used, in_session, unreadable = expressions()
@@ -135,9 +147,52 @@ async def check_examples(prometheus: Prometheus) -> None:
     assert growth <= increase <= growth * (scrapes + 1) / (scrapes - 1)
 
 
+async def check_dashboard(prometheus: Prometheus, port: int) -> None:
+    """Check the results of the queries of the Grafana dashboard."""
+    panels = {title: await run_panel(prometheus, title) for title in PANELS}
+    attention = panels.pop("SIMs that need attention")
+    allowance = panels.pop("Allowance used")
+    usage = panels.pop("Data used in this billing cycle")
+    overage = panels.pop("Projected overage")
+    no_session = panels.pop("SIMs without a data session")
+    assert not panels
+
+    assert {labels["sim"]: labels["reason"] for labels, _ in attention} == {
+        **dict.fromkeys(NAMES[:3], "Has exceeded its allowance"),
+        **dict.fromkeys(NAMES[3:10], "Projected to exceed its allowance"),
+        **{NAMES[number]: "Cannot be read at the moment" for number in UNREADABLE},
+    }
+    assert len(attention) == 10 + len(UNREADABLE)
+    assert {labels["instance"] for labels, _ in attention} == {f"{HOST}:{port}"}
+
+    most = sorted(READABLE, key=BYTES.__getitem__, reverse=True)[:SIMS_SHOWN]
+    assert names(allowance) == [NAMES[number] for number in most]
+    assert by_name(allowance) == pytest.approx(
+        {NAMES[number]: BYTES[number] / PERCENT for number in most}
+    )
+    assert by_name(usage) == pytest.approx({NAMES[number]: BYTES[number] / 1e6 for number in most})
+    assert names(overage) == NAMES[:10]
+    assert by_name(overage) == pytest.approx(dict(zip(NAMES, USED[:10], strict=False)))
+    assert sorted(names(no_session)) == [
+        NAMES[number] for number in READABLE if number not in IN_SESSION
+    ]
+
+    assert shown_columns("SIMs that need attention", attention) == [
+        "SIM",
+        "Reason",
+        "Home Assistant",
+    ]
+    assert shown_columns("Projected overage", overage) == [
+        "SIM",
+        "Allowance used",
+        "Home Assistant",
+    ]
+    assert shown_columns("SIMs without a data session", no_session) == ["SIM", "Home Assistant"]
+
+
 @pytest.mark.timeout(240)
 async def test_queries(tmp_path: Path, port: int, prometheus: Prometheus) -> None:
-    """The queries of the documentation select the right SIMs."""
+    """The queries of the documentation and of the Grafana dashboard select the right SIMs."""
     hass = HomeAssistantProcess(tmp_path / "home-assistant", port=port)
     hass.prepare(yaml.safe_dump({"config": None, **example("prometheus")}))
     async with MockPortal(scenario()) as portal:
@@ -147,4 +202,8 @@ async def test_queries(tmp_path: Path, port: int, prometheus: Prometheus) -> Non
             assert await prometheus.query(expressions()[-1]) == []
             await change(hass, prometheus, portal)
             await check_examples(prometheus)
+            await check_dashboard(prometheus, port)
+            assert await prometheus.get(
+                "label/instance/values", **{"match[]": "homeassistant_entity_available"}
+            ) == [f"{HOST}:{port}"]
     assert not complaints(hass, "prometheus")
