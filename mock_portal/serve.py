@@ -126,7 +126,7 @@ async def run(options: Namespace) -> None:
 
 @contextmanager
 def _port_file(path: str | None, port: int) -> Iterator[None]:
-    """Have the port in a file meanwhile, if there is to be one."""
+    """Write the port to a file, if there is to be one, and remove the file at the end."""
     if path is None:
         yield
         return

@@ -2,16 +2,20 @@
 
 import asyncio
 from importlib import import_module
+import json
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
 from threading import Thread
+import time
 
 import pytest
 
 from mock_portal import MockPortal
 from mock_portal.cli import main
+from mock_portal.terminal import say
 
 from .conftest import ACTIVE
 from .helpers import free_port, wait_until_up
@@ -41,6 +45,38 @@ def test_serve(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     ]
     assert f"SIM       {ACTIVE}  ACTIVATED" in lines
     assert lines[-1] == "Stopped."
+
+
+def test_serve_for_a_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With --json the program prints one line, and the port is in a file until Ctrl-C."""
+    port, file = free_port(), tmp_path / "port"
+    seen: list[str] = []
+
+    def look_and_interrupt() -> None:
+        wait_until_up(port)
+        while not file.exists():
+            time.sleep(0.01)
+        seen.append(file.read_text())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = Thread(target=look_and_interrupt)
+    watcher.start()
+    assert main(["--port", str(port), "--json", "--port-file", str(file)]) == 0
+    watcher.join()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["port"] == port
+    assert seen == [f"{port}\n"]
+    assert not file.exists()
+
+
+def test_output_to_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is raised, now or at the end of Python, if nobody reads the output any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        say("Stopped.")
+        output.flush()
 
 
 def test_ctrl_c_on_windows(

@@ -193,6 +193,15 @@ async def test_overview(caller: Caller) -> None:
     assert shown["sims"][0]["last_sms"] is None
 
 
+async def test_last_sms_of_those_who_are_shown(caller: Caller) -> None:
+    """A newer message of another SIM does not hide the last one of a SIM that was searched for."""
+    caller.portal.state.receive_sms(ACTIVE, "first")
+    caller.portal.state.receive_sms(ACTIVE, "second")
+    caller.portal.state.receive_sms(IN_SESSION, "other")
+    (sim,) = (await caller.control("GET", "overview?search=weather")).json["sims"]
+    assert sim["last_sms"]["text"] == "second"
+
+
 @pytest.mark.parametrize(
     ("query", "found", "shown"),
     [

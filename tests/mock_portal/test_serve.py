@@ -19,6 +19,8 @@ from urllib3 import PoolManager
 
 from mock_portal import MockPortal
 from mock_portal.cli import main
+from mock_portal.errors import SetupError
+from mock_portal.listening import explained
 from mock_portal.serve import OPTIONS
 
 from .conftest import ACTIVE
@@ -238,6 +240,14 @@ WRONG: tuple[tuple[Sequence[str], str], ...] = (
     (["--port-file", "/none/port"], "/none/port cannot be written: No such file"),
     (["--port-file", "/"], "cannot be written"),
 )
+
+
+def test_no_name_of_a_host() -> None:
+    """A host that DNS cannot have is said to be none."""
+    wanted = "cannot listen on a..b port 0: this is no name of a host"
+    with pytest.raises(SetupError, match=wanted), explained("a..b", 0):
+        # As the event loop does, which the tests keep from resolving names.
+        "a..b".encode("idna")
 
 
 @pytest.mark.parametrize(

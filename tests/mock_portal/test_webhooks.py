@@ -143,6 +143,12 @@ async def test_other_schemes(url: str, where: str) -> None:
         assert await _outcome(portal, url) == "not called: a webhook has an http or https URL"
 
 
+async def test_no_url() -> None:
+    """What is no URL at all is not called, and the journal says so."""
+    async with MockPortal(_DUE) as portal:
+        assert await _outcome(portal, "http://[") == "not called: this is no URL"
+
+
 async def test_redirect(receiver: tuple[int, list[str]]) -> None:
     """A redirect is not followed, neither here nor elsewhere."""
     port, paths = receiver
