@@ -43,6 +43,7 @@ from .reauthentication import async_record_login, async_record_refused_login
 from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
 from .sim_devices import SimDevices
+from .slices import in_slices
 from .storage import HistoryStore, PendingWritesStore, SnapshotStore
 
 PLATFORMS = [
@@ -100,9 +101,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     client = await _async_log_in(hass, entry)
     _async_update_device(hass, entry)
     entry.runtime_data = await _async_load(hass, entry, client)
-    sims = _async_add_sims(hass, entry)
+    sims = await _async_add_sims(hass, entry, entry.runtime_data)
     sim_devices = entry.runtime_data.sim_devices
-    sim_devices.async_update()
+    async for sim in entry.runtime_data.async_each_sim():
+        sim_devices.async_update(sim.subentry)
+    sim_devices.async_follow()
     entry.async_on_unload(sim_devices.async_stop)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     # Only now, so that the event entities exist when something happens.
@@ -122,7 +125,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     def start(_: HomeAssistant) -> None:
         """Start the SIMs in the background."""
         entry.async_create_background_task(
-            hass, _async_start_sims(entry, sims), f"{DOMAIN} start of {entry.title}"
+            hass, _async_start_sims(entry.runtime_data, sims), f"{DOMAIN} start of {entry.title}"
         )
 
     if entry.runtime_data.account.is_large:
@@ -232,32 +235,46 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
     for subentry_id in data.sims.keys() - entry.subentries.keys():
         await data.async_remove_sim(subentry_id).async_shutdown()
         async_clear_sim_issues(hass, entry.entry_id, subentry_id)
-    if data.is_update_scheduled:
+    data.has_changed = True
+    if data.is_applying_changes:
         return
-    data.is_update_scheduled = True
-    # Each of hundreds of SIMs that change together calls this, which goes through all SIMs.
-    await asyncio.sleep(0)
-    data.is_update_scheduled = False
-    if entry.state is not ConfigEntryState.LOADED or entry.runtime_data is not data:
+    data.is_applying_changes = True
+    try:
+        while data.has_changed:
+            # Each of hundreds of SIMs that change together calls this, which goes through all SIMs.
+            await asyncio.sleep(0)
+            data.has_changed = False
+            await _async_apply_changes(hass, entry, data)
+    finally:
+        data.is_applying_changes = False
+
+
+async def _async_apply_changes(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, data: IotPortalData
+) -> None:
+    """Apply what has changed of an account and its SIMs, in slices; the account may be unloaded in between."""
+    if not data.is_in_use():
         return
     _async_update_device(hass, entry)
-    _async_apply_options(hass, entry)
-    for sim in data.sims.values():
+    await _async_apply_options(hass, entry, data)
+    async for sim in data.async_each_sim():
         sim.async_apply_subentry()
-    data.sim_devices.async_update()
+        data.sim_devices.async_update(sim.subentry)
+    added = await _async_add_sims(hass, entry, data)
+    if not data.is_in_use():
+        return
+    data.sim_devices.async_follow()
     entry.async_create_background_task(
-        hass,
-        _async_start_sims(entry, _async_add_sims(hass, entry)),
-        f"{DOMAIN} start of new SIMs of {entry.title}",
+        hass, _async_start_sims(data, added), f"{DOMAIN} start of new SIMs of {entry.title}"
     )
     # Last, because it may unload the account.
     _async_apply_details(hass, entry)
 
 
-@callback
-def _async_apply_options(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
+async def _async_apply_options(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, data: IotPortalData
+) -> None:
     """Apply changed options without a reload, which would write the state of every entity anew."""
-    data = entry.runtime_data
     before, data.options = data.options, entry.options
     if entry.options == before:
         return
@@ -266,12 +283,12 @@ def _async_apply_options(hass: HomeAssistant, entry: IotPortalConfigEntry) -> No
     async_apply_limits(hass, entry.data)
     data.account.async_apply_options()
     if schedule.interval != interval:
-        for sim in data.sims.values():
+        async for sim in data.async_each_sim():
             sim.async_reschedule()
     if entry.options.get(CONF_WATCH_SMS) and not before.get(CONF_WATCH_SMS):
         # An SMS that comes from now on has to be told apart from those that are listed already.
         entry.async_create_background_task(
-            hass, _async_read_sims(entry), f"{DOMAIN} read of the SMS of {entry.title}"
+            hass, _async_read_sims(data), f"{DOMAIN} read of the SMS of {entry.title}"
         )
 
 
@@ -299,36 +316,32 @@ async def _async_change_details(
     hass.config_entries.async_schedule_reload(entry.entry_id)
 
 
-async def _async_read_sims(entry: IotPortalConfigEntry) -> None:
+async def _async_read_sims(data: IotPortalData) -> None:
     """Read all SIMs that have been read before; the others are about to be."""
-    for sim in list(entry.runtime_data.sims.values()):
+    async for sim in data.async_each_sim():
         if sim.has_been_read:
             sim.async_read_in_background()
             await asyncio.sleep(0)
 
 
-@callback
-def _async_add_sims(
-    hass: HomeAssistant, entry: IotPortalConfigEntry
+async def _async_add_sims(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, data: IotPortalData
 ) -> list[IotPortalSimCoordinator]:
     """Add the SIMs that are not tracked yet, and return them; they are still to be started."""
-    data = entry.runtime_data
-    added = [
-        IotPortalSimCoordinator(hass, entry, subentry, data.account)
-        for subentry in entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)
-        if subentry.subentry_id not in data.sims
-    ]
-    for sim in added:
-        data.async_add_sim(sim)
+    added = []
+    async for subentry in in_slices(entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)):
+        is_new = subentry.subentry_id not in data.sims
+        if is_new and subentry.subentry_id in entry.subentries and data.is_in_use():
+            sim = IotPortalSimCoordinator(hass, entry, subentry, data.account)
+            data.async_add_sim(sim)
+            added.append(sim)
     data.account.async_update()
     return added
 
 
-async def _async_start_sims(
-    entry: IotPortalConfigEntry, sims: Iterable[IotPortalSimCoordinator]
-) -> None:
+async def _async_start_sims(data: IotPortalData, sims: Iterable[IotPortalSimCoordinator]) -> None:
     """Start SIMs one after the other, with the rest of Home Assistant's work in between."""
     for sim in sims:
-        if sim.subentry.subentry_id in entry.runtime_data.sims:
+        if sim.subentry.subentry_id in data.sims:
             sim.async_start()
             await asyncio.sleep(0)

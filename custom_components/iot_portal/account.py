@@ -1,5 +1,6 @@
 """What the SIMs of an account share: whether the portal is reachable, and their sums."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,6 +121,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self._cancel_update: CALLBACK_TYPE | None = None
         self._pause: Pause | None = None
         self._cancel_pause_end: CALLBACK_TYPE | None = None
+        self._turn = asyncio.Lock()
         super().__init__(hass, LOGGER, config_entry=entry, name=f"{DOMAIN} {entry.title}")
         self.data = AccountData()
         entry.async_on_unload(self._async_cancel_update)
@@ -175,6 +177,11 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         return self.schedule.seconds_until_poll(
             sim.iccid, self.hass.loop.time(), failures=failures.while_reachable
         )
+
+    async def async_take_turn(self) -> None:
+        """Wait for a turn of the event loop in which no other SIM does: a thousand at once would hold up everything."""
+        async with self._turn:
+            await asyncio.sleep(0)
 
     @callback
     def async_name_after(self, device: Device | None) -> None:

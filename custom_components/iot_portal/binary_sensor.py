@@ -113,7 +113,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the binary sensors."""
-    async_add_sim_entities(
+    await async_add_sim_entities(
         entry, Platform.BINARY_SENSOR, async_add_entities, IotPortalBinarySensor, BINARY_SENSORS
     )
     account = entry.runtime_data.account

@@ -43,7 +43,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the buttons."""
-    async_add_sim_entities(entry, Platform.BUTTON, async_add_entities, IotPortalButton, BUTTONS)
+    await async_add_sim_entities(
+        entry, Platform.BUTTON, async_add_entities, IotPortalButton, BUTTONS
+    )
 
 
 class IotPortalButton(IotPortalSimEntity, ButtonEntity):

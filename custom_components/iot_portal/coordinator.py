@@ -365,6 +365,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
 
     async def async_read_now(self) -> None:
         """Read everything for a person; raise the error if that fails, and end when Home Assistant stops."""
+        await self.account.async_take_turn()
         await self.config_entry.async_create_background_task(
             self.hass, self._async_read_for_person(), f"{DOMAIN} read of {self.title} for a person"
         )

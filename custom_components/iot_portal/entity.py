@@ -42,8 +42,7 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
         return self.has_part(data)
 
 
-@callback
-def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
+async def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
     entry: IotPortalConfigEntry,
     platform: Platform,
     async_add_entities: AddConfigEntryEntitiesCallback,
@@ -77,7 +76,7 @@ def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
 
         entry.async_on_unload(coordinator.async_add_listener(add_ready_entities))
 
-    entry.async_on_unload(entry.runtime_data.async_for_each_sim(sim_added))
+    entry.async_on_unload(await entry.runtime_data.async_listen_to_sims(sim_added))
 
 
 def _is_wanted(
@@ -163,6 +162,12 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
         super()._handle_coordinator_update()
         if self.entity_description.shows_writes:
             self._context = None
+
+    @override
+    async def async_update(self) -> None:
+        """Read the SIM for the action `update_entity`."""
+        await self.coordinator.account.async_take_turn()
+        await super().async_update()
 
     @property
     @override

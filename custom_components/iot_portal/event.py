@@ -52,7 +52,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the event entities."""
-    async_add_sim_entities(entry, Platform.EVENT, async_add_entities, _sim_event, SIM_EVENTS)
+    await async_add_sim_entities(entry, Platform.EVENT, async_add_entities, _sim_event, SIM_EVENTS)
     account = entry.runtime_data.account
     async_add_entities(_account_event(account, description) for description in ACCOUNT_EVENTS)
 

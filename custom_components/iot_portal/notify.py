@@ -34,7 +34,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the notify entities."""
-    async_add_sim_entities(entry, Platform.NOTIFY, async_add_entities, IotPortalNotifier, NOTIFIERS)
+    await async_add_sim_entities(
+        entry, Platform.NOTIFY, async_add_entities, IotPortalNotifier, NOTIFIERS
+    )
 
 
 class IotPortalNotifier(IotPortalSimEntity, NotifyEntity):

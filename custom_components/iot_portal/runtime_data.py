@@ -1,10 +1,10 @@
 """What belongs to a loaded account."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, callback
 
@@ -12,6 +12,7 @@ from .account import IotPortalAccount
 from .bulk_edit import BulkEdits
 from .coordinator import IotPortalSimCoordinator
 from .sim_devices import SimDevices
+from .slices import in_slices
 
 type IotPortalConfigEntry = ConfigEntry[IotPortalData]
 type SimListener = Callable[[IotPortalSimCoordinator], None]
@@ -21,7 +22,8 @@ type SimListener = Callable[[IotPortalSimCoordinator], None]
 class IotPortalData:
     """A loaded account: the options that are applied, and its SIMs by subentry id.
 
-    `details` are the platforms and keys of the entities that SIMs of large accounts have only on request.
+    `details` are the platforms and keys of the entities that SIMs of large accounts have only on request. While changes are
+    being applied, `has_changed` is set by further ones.
     """
 
     account: IotPortalAccount
@@ -30,14 +32,26 @@ class IotPortalData:
     sim_devices: SimDevices
     sims: dict[str, IotPortalSimCoordinator]
     details: set[tuple[Platform, str]] = field(default_factory=set)
-    is_update_scheduled: bool = False
+    is_applying_changes: bool = False
+    has_changed: bool = False
     _sim_listeners: list[SimListener] = field(default_factory=list)
 
-    @callback
-    def async_for_each_sim(self, listener: SimListener) -> CALLBACK_TYPE:
-        """Call the listener for every SIM, now and whenever one is added; return how to stop that."""
+    def is_in_use(self) -> bool:
+        """Return whether the account is loaded, or being loaded, with this data."""
+        entry = self.account.config_entry
+        is_loaded = entry.state in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_IN_PROGRESS)
+        return is_loaded and getattr(entry, "runtime_data", None) is self
+
+    async def async_each_sim(self) -> AsyncIterator[IotPortalSimCoordinator]:
+        """Yield the SIMs in slices, but none that was removed, or whose account was unloaded, in the meantime."""
+        async for sim in in_slices(self.sims.values()):
+            if sim.subentry.subentry_id in self.sims and self.is_in_use():
+                yield sim
+
+    async def async_listen_to_sims(self, listener: SimListener) -> CALLBACK_TYPE:
+        """Call the listener for every SIM, and from now on for each that is added; return how to stop that."""
         self._sim_listeners.append(listener)
-        for sim in self.sims.values():
+        async for sim in self.async_each_sim():
             listener(sim)
         return lambda: self._sim_listeners.remove(listener)
 

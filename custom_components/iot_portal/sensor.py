@@ -306,7 +306,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the sensors."""
-    async_add_sim_entities(entry, Platform.SENSOR, async_add_entities, IotPortalSensor, SENSORS)
+    await async_add_sim_entities(
+        entry, Platform.SENSOR, async_add_entities, IotPortalSensor, SENSORS
+    )
     account = entry.runtime_data.account
     async_add_entities(
         IotPortalAccountSensor(account, description) for description in ACCOUNT_SENSORS

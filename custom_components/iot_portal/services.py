@@ -57,6 +57,7 @@ from .sim_flow import (
     PLAN_UNIT_SELECTOR,
 )
 from .sim_reader import SimReader
+from .slices import in_slices
 from .targets import Target, missing_from
 from .triggering_sim import triggering_sim
 
@@ -207,15 +208,21 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
         raise invalid_input(key="settings_empty")
     if both := sorted(given.keys() & reset):
         raise invalid_input(key="settings_contradict", settings=", ".join(both))
-    changes = [
-        (device, *_changed_sim(call.hass, device, given, reset)) for device in _sims_of(call)
-    ]
+    devices = _sims_of(call)
+    async for device in in_slices(devices):
+        _changed_sim(call.hass, device, given, reset)
     answers: list[JsonValueType] = []
-    for device, entry, subentry, data in changes:
+    async for device in in_slices(devices):
+        # What has changed since the slice before is kept.
+        if (changed := _changed_sim(call.hass, device, given, reset)) is None:
+            continue
+        entry, subentry, data = changed
         call.hass.config_entries.async_update_subentry(entry, subentry, data=data)
-        if entry.state is ConfigEntryState.LOADED:
+        if entry.state is ConfigEntryState.LOADED and (
+            sim := entry.runtime_data.sims.get(subentry.subentry_id)
+        ):
             # At once, so that the next step of an automation finds the values.
-            entry.runtime_data.sims[subentry.subentry_id].async_apply_subentry()
+            sim.async_apply_subentry()
         settings: Answer = {key: data[key] for key in SETTINGS if key in data}
         answers.append({**_description(device), "settings": settings})
     return {"sims": answers} if call.return_response else None
@@ -223,10 +230,15 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
 
 def _changed_sim(
     hass: HomeAssistant, device: dr.DeviceEntry, given: Mapping[str, Any], reset: set[str]
-) -> tuple[IotPortalConfigEntry, ConfigSubentry, dict[str, Any]]:
-    """Return the account and the subentry of a SIM with the data that it would have; raise if they do not fit."""
-    entry: IotPortalConfigEntry = hass.config_entries.async_get_known_entry(device.config_entry_id)
-    subentry = entry.subentries[device.config_subentry_id or ""]
+) -> tuple[IotPortalConfigEntry, ConfigSubentry, dict[str, Any]] | None:
+    """Return the account and the subentry of a SIM with the data that it would have, None if the SIM was removed.
+
+    Raise an error if the settings do not fit.
+    """
+    entry: IotPortalConfigEntry | None = hass.config_entries.async_get_entry(device.config_entry_id)
+    subentry = entry.subentries.get(device.config_subentry_id or "") if entry else None
+    if entry is None or subentry is None:
+        return None
     kept = {key: value for key, value in subentry.data.items() if key not in reset}
     data = {**kept, **given}
     if not has_whole_cycle(merge_options(entry.options, data)):

@@ -1,7 +1,5 @@
 """Home Assistant's devices of the SIMs of an account: their names, and what they are connected via."""
 
-from collections.abc import Iterable
-
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
@@ -59,15 +57,14 @@ class SimDevices:
         self._stop_tracking: CALLBACK_TYPE | None = None
 
     @callback
-    def async_update(self) -> None:
-        """Apply the names and settings of all SIMs, and follow the devices that they are installed in."""
+    def async_follow(self) -> None:
+        """Follow the devices that SIMs are installed in now."""
         self.async_stop()
-        sims = list(self._entry.get_subentries_of_type(SUBENTRY_TYPE_SIM))
+        sims = self._entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)
         named = {sim.data[CONF_INSTALLED_IN] for sim in sims if CONF_INSTALLED_IN in sim.data}
         self._stop_tracking = async_track_device_registry_updated_event(
             self._hass, named, self._async_device_changed
         )
-        self._update(sims)
 
     @callback
     def async_stop(self) -> None:
@@ -79,23 +76,19 @@ class SimDevices:
     @callback
     def _async_device_changed(self, event: Event[dr.EventDeviceRegistryUpdatedData]) -> None:
         """Connect the SIMs that are installed in a device anew; it may have been removed, or be back."""
-        self._update(
-            sim
-            for sim in self._entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)
-            if sim.data.get(CONF_INSTALLED_IN) == event.data["device_id"]
-        )
+        for sim in self._entry.get_subentries_of_type(SUBENTRY_TYPE_SIM):
+            if sim.data.get(CONF_INSTALLED_IN) == event.data["device_id"]:
+                self.async_update(sim)
 
-    def _update(self, sims: Iterable[ConfigSubentry]) -> None:
-        """Update the devices of SIMs; the entities of a new SIM create its device."""
+    @callback
+    def async_update(self, sim: ConfigSubentry) -> None:
+        """Apply the name and the settings of a SIM to its device; the entities of a new SIM create it."""
         devices = dr.async_get(self._hass)
         entry_id = self._entry.entry_id
-        for sim in sims:
-            device = devices.async_get_device_by_identifier(
-                (DOMAIN, sim.data[CONF_ICCID]), entry_id
+        device = devices.async_get_device_by_identifier((DOMAIN, sim.data[CONF_ICCID]), entry_id)
+        if device is not None:
+            devices.async_update_device(
+                device.id,
+                name=sim.title,
+                via_device_id=async_get_via_device_id(self._hass, entry_id, sim),
             )
-            if device is not None:
-                devices.async_update_device(
-                    device.id,
-                    name=sim.title,
-                    via_device_id=async_get_via_device_id(self._hass, entry_id, sim),
-                )

@@ -47,7 +47,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the switches."""
-    async_add_sim_entities(entry, Platform.SWITCH, async_add_entities, IotPortalSwitch, SWITCHES)
+    await async_add_sim_entities(
+        entry, Platform.SWITCH, async_add_entities, IotPortalSwitch, SWITCHES
+    )
 
 
 class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):

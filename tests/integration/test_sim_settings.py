@@ -11,6 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
+from custom_components.iot_portal import slices
 from custom_components.iot_portal.const import DOMAIN
 from custom_components.iot_portal.models import SimSettings
 from custom_components.iot_portal.sim_devices import SimDevices
@@ -189,8 +190,14 @@ async def test_account_not_loaded(hass: HomeAssistant, set_up: SetUp, portal: Mo
     assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 50
 
 
+@pytest.mark.parametrize(("slice_seconds", "passes"), [(3600, 1), (0, 3)])
 async def test_work_grows_with_the_number_of_sims(
-    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    monkeypatch: pytest.MonkeyPatch,
+    slice_seconds: float,
+    passes: int,
 ) -> None:
     """The settings of each SIM are looked at a few times, however many SIMs are changed or added together."""
     iccids = [str(int(OTHER_ICCID) + number) for number in range(20)]
@@ -206,16 +213,20 @@ async def test_work_grows_with_the_number_of_sims(
         looked_at["settings"] += 1
         return from_options(*args)
 
-    def count_devices(self: SimDevices) -> None:
+    def count_devices(self: SimDevices, sim: ConfigSubentry) -> None:
         looked_at["devices"] += 1
-        update(self)
+        update(self, sim)
 
     monkeypatch.setattr(SimSettings, "from_options", count_settings)
     monkeypatch.setattr(SimDevices, "async_update", count_devices)
+    monkeypatch.setattr(slices, "SLICE", slice_seconds)
 
     await set_settings(hass, entry, *iccids, allowance=3)
+    await hass.async_block_till_done()
 
-    assert looked_at == {"settings": 2 * len(iccids), "devices": 1}
+    # The action applies each change at once; then all SIMs are gone through.
+    assert len(iccids) <= looked_at["devices"] <= passes * len(iccids)
+    assert looked_at["settings"] == len(iccids) + looked_at["devices"]
 
 
 def subentry_of(iccid: str) -> ConfigSubentry:
