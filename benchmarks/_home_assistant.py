@@ -24,22 +24,25 @@ PROBE = Path(__file__).parent / "_probe"
 START_SECONDS = 600
 LOOK_SECONDS = 0.25
 READ_SECONDS = 180
+# Until what an action has started in the background is done.
+SETTLING_SECONDS = 3
 # Home Assistant delays update requests that follow each other sooner than this.
 PAUSE = 11
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poll:
-    """The cost of a poll: CPU seconds, elapsed seconds, seconds of the longest stall, state writes.
+    """The cost of a poll, or of anything else: CPU seconds, elapsed seconds, longest stall in seconds, state writes.
 
-    `busy` is the CPU that the event loop used in one stall at most: unlike its length, it does not depend on what
-    else the machine does.
+    `busy` is the CPU that the event loop used in one stall at most, without the garbage collector: unlike its length,
+    it does not depend on what else the machine does. `collector` is the CPU of the garbage collector's longest run.
     """
 
     cpu: float
     seconds: float
     stall: float
     busy: float
+    collector: float
     changes: float
     reports: float
 
@@ -130,6 +133,19 @@ class ProbedHomeAssistant(HomeAssistantProcess):
     async def poll(self, sensors: list[str]) -> Poll:
         """Update sensors and return what it cost."""
         return Poll(**await self.call_action(DOMAIN, "poll", {"sensors": sensors}))
+
+    @asynccontextmanager
+    async def measured(self) -> AsyncIterator[list[Poll]]:
+        """Measure what happens within the context, and until Home Assistant is idle; it is added to the list."""
+        measured: list[Poll] = []
+        await self.call_action(DOMAIN, "begin", {})
+        yield measured
+        await asyncio.sleep(SETTLING_SECONDS)
+        measured.append(Poll(**await self.call_action(DOMAIN, "end", {})))
+
+    async def change_options(self, options: dict[str, Any]) -> None:
+        """Change options of all accounts."""
+        await self.call_action(DOMAIN, "change_options", {"options": options})
 
 
 async def _number_in(file: Path) -> float:

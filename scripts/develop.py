@@ -73,6 +73,14 @@ class PortalProcess:
         async with ClientSession() as session:
             await session.delete(f"{self.root}/_mock/journal")
 
+    async def replace_faults(self, *faults: dict[str, Any]) -> None:
+        """Remove all faults of the portal, and add others."""
+        url = f"{self.root}/_mock/faults"
+        async with ClientSession(raise_for_status=True) as session:
+            await session.delete(url)
+            for fault in faults:
+                await session.post(url, json=fault)
+
     async def control(self, path: str) -> Any:
         """Return the response of the portal's control interface."""
         async with ClientSession() as session, session.get(f"{self.root}/_mock/{path}") as response:

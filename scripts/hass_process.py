@@ -249,6 +249,10 @@ class HomeAssistantProcess:
         )
         return answer["service_response"]
 
+    async def action(self, domain: str, action: str, data: dict[str, Any]) -> None:
+        """Call an action that has no response."""
+        await self.request("POST", f"/api/services/{domain}/{action}", data)
+
     async def add_account(
         self, base_url: str, *, client_id: str, secret_key: str, name: str = ""
     ) -> dict[str, Any]:

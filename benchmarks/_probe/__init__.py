@@ -27,12 +27,14 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.event_type import EventType
+from homeassistant.util.hass_dict import HassKey
 
 DOMAIN = "bench_probe"
 CONFIG_SCHEMA = cv.empty_config_schema(DOMAIN)
 # The file with the start time, for benchmarks that have no user yet.
 STARTED_FILE = "bench_started"
 NAP = 0.005
+_MEASUREMENT: HassKey[_Measurement] = HassKey(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
@@ -44,7 +46,7 @@ async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
         await hass.async_add_executor_job(file.write_text, str(now))
 
     async_at_started(hass, note_start)
-    for action in (poll, look):
+    for action in (poll, look, begin, end, change_options):
         hass.services.async_register(
             DOMAIN, action.__name__, action, supports_response=SupportsResponse.ONLY
         )
@@ -64,27 +66,63 @@ async def look(call: ServiceCall) -> ServiceResponse:
 
 async def poll(call: ServiceCall) -> ServiceResponse:
     """Update sensors and return what it cost."""
-    counts: dict[EventType[Any], int] = {EVENT_STATE_CHANGED: 0, EVENT_STATE_REPORTED: 0}
-    stops = [_count(call.hass, kind, counts) for kind in counts]
-    longest = _Longest()
-    watch = call.hass.async_create_background_task(_watch(longest), DOMAIN)
-    cpu, began = time.process_time(), time.perf_counter()
+    measurement = _Measurement(call.hass)
     await call.hass.services.async_call(
         "homeassistant", "update_entity", {"entity_id": call.data["sensors"]}, blocking=True
     )
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    watch.cancel()
-    for stop in stops:
-        stop()
-    return {
-        "cpu": cpu,
-        "seconds": seconds,
-        "stall": longest.stall,
-        "busy": longest.busy,
-        "changes": counts[EVENT_STATE_CHANGED],
-        # An entity that is told to update writes its state once more, which a poll does not.
-        "reports": counts[EVENT_STATE_REPORTED] - len(call.data["sensors"]),
-    }
+    result = measurement.stop()
+    # An entity that is told to update writes its state once more, which a poll does not.
+    result["reports"] -= len(call.data["sensors"])
+    return {**result}
+
+
+async def begin(call: ServiceCall) -> ServiceResponse:
+    """Begin to measure whatever happens until the action `end`."""
+    call.hass.data[_MEASUREMENT] = _Measurement(call.hass)
+    return {}
+
+
+async def end(call: ServiceCall) -> ServiceResponse:
+    """Return what has happened since the action `begin`."""
+    return {**call.hass.data.pop(_MEASUREMENT).stop()}
+
+
+async def change_options(call: ServiceCall) -> ServiceResponse:
+    """Change options of all accounts, as the dialog of each would."""
+    for entry in call.hass.config_entries.async_entries("iot_portal"):
+        call.hass.config_entries.async_update_entry(
+            entry, options={**entry.options, **call.data["options"]}
+        )
+    return {}
+
+
+class _Measurement:
+    """What Home Assistant has done since the measurement began."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Begin."""
+        self._counts: dict[EventType[Any], int] = {EVENT_STATE_CHANGED: 0, EVENT_STATE_REPORTED: 0}
+        self._stops = [_count(hass, kind, self._counts) for kind in self._counts]
+        self._longest = _Longest()
+        self._watch = hass.async_create_background_task(_watch(self._longest), DOMAIN)
+        self._cpu, self._began = time.process_time(), time.perf_counter()
+
+    def stop(self) -> dict[str, float]:
+        """Stop, and return what was measured; times are in seconds."""
+        seconds = time.perf_counter() - self._began
+        cpu = time.process_time() - self._cpu
+        self._watch.cancel()
+        for stop in self._stops:
+            stop()
+        return {
+            "cpu": cpu,
+            "seconds": seconds,
+            "stall": self._longest.stall,
+            "busy": self._longest.busy,
+            "collector": self._longest.collector,
+            "changes": self._counts[EVENT_STATE_CHANGED],
+            "reports": self._counts[EVENT_STATE_REPORTED],
+        }
 
 
 def _count(
@@ -109,13 +147,15 @@ def _count(
 
 @dataclass
 class _Longest:
-    """The longest delay of the event loop, and the longest work in one: seconds of CPU in the loop's thread.
+    """The longest delay of the event loop, the longest work in one, and the longest run of the garbage collector.
 
-    Work without the garbage collector, which looks at all objects of Home Assistant, whoever made the last one.
+    Work is in seconds of CPU of the loop's thread, without the garbage collector: that looks at all objects of Home
+    Assistant, whoever made the last one.
     """
 
     stall: float = 0.0
     busy: float = 0.0
+    collector: float = 0.0
 
 
 class _Collector:
@@ -123,7 +163,8 @@ class _Collector:
 
     def __init__(self) -> None:
         """Start counting."""
-        self.seconds = 0.0
+        self.seconds = self.longest = 0.0
+        self._began = 0.0
         gc.callbacks.append(self._count)
 
     def stop(self) -> None:
@@ -131,9 +172,13 @@ class _Collector:
         gc.callbacks.remove(self._count)
 
     def _count(self, phase: str, _: Mapping[str, int]) -> None:
-        """Subtract the time of a start, and add that of the end."""
+        """Add the time from a start to its end."""
         now = time.thread_time()
-        self.seconds += -now if phase == "start" else now
+        if phase == "start":
+            self._began = now
+            return
+        self.seconds += now - self._began
+        self.longest = max(self.longest, now - self._began)
 
 
 async def _watch(longest: _Longest) -> None:
@@ -145,5 +190,6 @@ async def _watch(longest: _Longest) -> None:
             await asyncio.sleep(NAP)
             longest.stall = max(longest.stall, time.perf_counter() - before - NAP)
             longest.busy = max(longest.busy, time.thread_time() - collector.seconds - cpu)
+            longest.collector = collector.longest
     finally:
         collector.stop()
