@@ -48,6 +48,8 @@ LOGGED_FAILURE: Final = 2
 POLLS_UNTIL_GONE: Final = 2
 # Home Assistant takes 10,000 enabled entities of an account: the SIMs of a larger fleet start with fewer each.
 LARGE_FLEET: Final = 100
+# So many reads begin in one turn of the event loop; a thousand at once would hold up everything else.
+READS_PER_TURN: Final = 10
 # A fleet is read SIM by SIM; the sums are updated once for all that are read within these seconds.
 UPDATE_DELAY: Final = 2
 
@@ -121,7 +123,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self._cancel_update: CALLBACK_TYPE | None = None
         self._pause: Pause | None = None
         self._cancel_pause_end: CALLBACK_TYPE | None = None
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Semaphore(READS_PER_TURN)
         super().__init__(hass, LOGGER, config_entry=entry, name=f"{DOMAIN} {entry.title}")
         self.data = AccountData()
         entry.async_on_unload(self._async_cancel_update)
@@ -179,7 +181,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         )
 
     async def async_take_turn(self) -> None:
-        """Wait for a turn of the event loop in which no other SIM does: a thousand at once would hold up everything."""
+        """Wait for a turn of the event loop in which few other reads begin."""
         async with self._turn:
             await asyncio.sleep(0)
 

@@ -30,6 +30,7 @@ from .api.pacing import Priority, priority, start_in_time
 from .const import CONF_WATCH_SMS, DOMAIN, LOGGER
 from .errors import translate
 from .event_feed import EventFeed, async_call_when_heard
+from .evidence import EndpointFailure
 from .follow_up import SIM_EVENT, SIM_READ, TrackedSim
 from .models import (
     Endpoint,
@@ -152,7 +153,10 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self._is_recalled = True
         snapshot = self.account.snapshots.async_recall(self.iccid)
         history = self.account.histories.async_recall(self.iccid, snapshot.history)
-        self.data = self._build_data(snapshot, history)
+        data = replace(
+            snapshot, settings=self.data.settings, writes=self.data.writes, history=history
+        )
+        self.data = data.with_projected_usage(dt_util.now())
 
     @override
     async def async_shutdown(self) -> None:
@@ -200,7 +204,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             data = replace(data, status=self.data.status)
         if reads_all:
             self._must_read_all = False
-        await self._apply_read(replace(data, failing=reader.failing(is_sim_read=True)))
+        await self._apply_read(data, reader.failing(is_sim_read=True))
         self.account.async_record_endpoints(reader.answered, reader.failures)
         self._handle_success(reader)
         return self.data
@@ -260,18 +264,14 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """Set the wait until the next poll."""
         self.update_interval = timedelta(seconds=self.account.seconds_until_poll(self))
 
-    def _build_data(self, read: SimData, history: History) -> SimData:
-        """Return what was read with its history, the current settings and writes, and the projected usage as of now."""
-        data = replace(read, settings=self.data.settings, writes=self.data.writes, history=history)
-        return data.with_projected_usage(dt_util.now())
-
-    async def _apply_read(self, read: SimData) -> None:
+    async def _apply_read(self, read: SimData, failing: Mapping[Endpoint, EndpointFailure]) -> None:
         """Replace the data, and publish what happened since the last known values."""
-        read = replace(read, settings=self.data.settings)
-        before = self.data.history
-        history, events = tell_read(before, read, dt_util.now())
+        before, now = self.data.history, dt_util.now()
+        # The settings may have changed since the read began.
+        read = replace(read, failing=failing, settings=self.data.settings)
+        history, events = tell_read(before, read, now)
         history, status_events, context = self._tell_status(history, read.status)
-        self.data = self._build_data(read, history).with_use()
+        self.data = replace(read, history=history).with_projected_usage(now).with_use()
         if context is not None or status_events:
             # Before anything else can update the entities, in another context.
             self._async_update_in(context)

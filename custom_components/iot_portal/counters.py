@@ -140,6 +140,11 @@ class CounterHistory:
         return replace(reading, **{name: n for name, n in self.known.known() if name in held})
 
     @property
+    def is_settled(self) -> bool:
+        """Return whether nothing waits for another reading, so that one with the same counts says nothing new."""
+        return self.fall is None and self.returned_at is None and not self.is_doubted
+
+    @property
     def shown_peak(self) -> Count | None:
         """Return the most data of the present cycle; also of the last one once its count seems to be back."""
         if self.returned_at is None or self.ended is None:
@@ -166,7 +171,7 @@ class CounterHistory:
         `cycle` is the beginning and the end of the cycle by the user's settings, in which nothing is certain.
         """
         before = self.carry(now, cycle[0])
-        if not any(reading.known()):
+        if not any(reading.known()) or (reading == self.known and self.is_settled):
             return before, None
         if before.has_returned(reading, now):
             return before.after_return(reading, now), None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util.signal_type import SignalType
@@ -27,7 +27,10 @@ def async_call_when_heard[*Ts](
         """Publish when the current callback returns."""
         hass.loop.call_soon(publish, *args)
 
-    async_at_started(hass, publish_soon)
+    if hass.state is CoreState.running:
+        publish_soon(hass)
+    else:
+        async_at_started(hass, publish_soon)
 
 
 class EventFeed[OwnerT]:

@@ -459,12 +459,18 @@ class SimData:
 
     def with_projected_usage(self, now: datetime) -> SimData:
         """Return the data with the projected usage as of a local time; none while the last cycle still counts on."""
+        projected = self._projected_usage(now)
+        if projected == self.projected_usage:
+            return self
+        return replace(self, projected_usage=projected)
+
+    def _projected_usage(self, now: datetime) -> int | None:
+        """Return the projected usage as of a local time."""
         used, cycle = self.data_used, self.settings.cycle_around(now)
         if used is None or not self.history.counters.has_started_over(cycle.start, now):
-            return replace(self, projected_usage=None)
+            return None
         # Whole megabytes, so that an idle SIM does not change at every poll.
-        projected = round(cycle.projected_usage(used, now) / MEGABYTE) * MEGABYTE
-        return replace(self, projected_usage=projected)
+        return round(cycle.projected_usage(used, now) / MEGABYTE) * MEGABYTE
 
     def with_use(self) -> SimData:
         """Return the data with its use in the history, where the next reading finds it."""
@@ -480,6 +486,8 @@ class SimData:
         )
         if before is not None and before.was_overage_projected and use.continues(before):
             use = replace(use, was_overage_projected=True)
+        if use == before:
+            return self
         return replace(self, history=replace(self.history, use=use))
 
     def invalidate(self) -> SimData:
@@ -537,6 +545,8 @@ def tell_status(
         requested = Settled(value=status, before=old.value, changed_at=now)
         return replace(history, status=requested), []
     new = old.after(status, now, str.casefold)
+    if new is old:
+        return history, []
     history = replace(history, status=new)
     if old.value.casefold() == new.value.casefold():
         return history, []
@@ -552,8 +562,8 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
 
     A value that is missing is compared when it is there again. What is known for the first time has not happened.
     """
-    told = history.told
-    history = replace(history, is_gone=False)
+    if history.is_gone:
+        history = replace(history, is_gone=False)
     events: list[SimEvent] = []
     if data.usage is not None:
         history, cycle_events = _tell_cycle(history, data, data.usage, now)
@@ -564,7 +574,9 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
         if data.session.started is not None or data.session.ended is not None:
             history = replace(history, session_checked_at=now)
         events += session_events
-    return replace(history, told=told + len(events)), events
+    if events:
+        history = replace(history, told=history.told + len(events))
+    return history, events
 
 
 def tell_gone(history: History) -> tuple[History, list[SimEvent]]:
@@ -607,6 +619,8 @@ def _tell_imei(history: History, imei: str | None, now: datetime) -> tuple[Histo
         return history, []
     old = history.imei
     new = Settled(value=imei) if old is None else old.after(imei, now, _device_of)
+    if new is old:
+        return history, []
     history = replace(history, imei=new)
     if old is None or _device_of(old.value) == _device_of(new.value):
         return history, []

@@ -349,11 +349,9 @@ class IotPortalClient:
             content = Body(self._content(body))
             headers["Content-Type"] = "application/json"
         session = self._session if method == "GET" else self._write_session
-        with translated_errors(content):
-            async with (
-                self.pacer.slot(),
-                marked_cancellation(method, content),
-                session.request(
+        async with self.pacer.slot():
+            with translated_errors(content), marked_cancellation(method, content):
+                async with session.request(
                     method,
                     url,
                     data=content,
@@ -361,9 +359,8 @@ class IotPortalClient:
                     timeout=self._client_timeout(is_login=token is None),
                     allow_redirects=False,
                     middlewares=(send_once,),
-                ) as response,
-            ):
-                return await Response.read(response)
+                ) as response:
+                    return await Response.read(response)
 
     def _client_timeout(self, *, is_login: bool) -> ClientTimeout:
         """Return the timeout of a request that starts now; a log-in ends in time for the request that needs it."""

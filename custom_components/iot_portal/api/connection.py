@@ -1,8 +1,8 @@
 """Rules and errors of the connection to the portal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 import errno
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -142,8 +142,8 @@ def translated_errors(body: Body | None) -> Iterator[None]:
         raise IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body)) from err
 
 
-@asynccontextmanager
-async def marked_cancellation(method: str, body: Body | None) -> AsyncIterator[None]:
+@contextmanager
+def marked_cancellation(method: str, body: Body | None) -> Iterator[None]:
     """Raise IotPortalCancelledError if a write is cancelled within the context after it may have been sent."""
     try:
         yield

@@ -226,7 +226,7 @@ def _sanitize(value: Json, depth: int) -> Json:
 
 def _replace_lone_surrogates(text: str) -> str:
     """Return a text with a question mark for each lone surrogate, which UTF-8 cannot encode."""
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _parse_retry_after(header: str | None) -> float | None:
