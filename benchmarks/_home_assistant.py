@@ -143,6 +143,11 @@ class ProbedHomeAssistant(HomeAssistantProcess):
         await asyncio.sleep(SETTLING_SECONDS)
         measured.append(Poll(**await self.call_action(DOMAIN, "end", {})))
 
+    async def generate_dashboard(self) -> tuple[Poll, int]:
+        """Generate the dashboard, and return what it cost and its bytes."""
+        generated = await self.call_action(DOMAIN, "dashboard", {})
+        return Poll(**generated["cost"]), generated["bytes"]
+
     async def change_options(self, options: dict[str, Any]) -> None:
         """Change options of all accounts."""
         await self.call_action(DOMAIN, "change_options", {"options": options})

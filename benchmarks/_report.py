@@ -31,6 +31,11 @@ def parser(name: str, description: str | None) -> ArgumentParser:
     return options
 
 
+def fleet_sizes(text: str) -> list[int]:
+    """Return the fleet sizes of a comma-separated list."""
+    return sorted({int(size) for size in text.split(",")})
+
+
 def run[ResultT](measure: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Run a benchmark; print an error as one line, and stop what was started in any case."""
     # Compile Python's modules once, as pip would have done it, not at each start.

@@ -19,7 +19,7 @@ from scripts.develop import PortalProcess
 from . import _fleet
 from ._home_assistant import PAUSE, VERSIONS, Holding, ProbedHomeAssistant
 from ._machine import say
-from ._report import as_json, footer, medians, parser, run, table
+from ._report import as_json, fleet_sizes, footer, medians, parser, run, table
 
 ANSWER_SECONDS = 0.02
 # Growth is relative to the size closest to this.
@@ -52,16 +52,11 @@ type Results = Mapping[int, Result]
 def main() -> None:
     """Run the benchmark and print the results."""
     arguments = parser("scale", __doc__)
-    arguments.add_argument("--sims", type=_sizes, default=_sizes("10,100,1000,3000"))
+    arguments.add_argument("--sims", type=fleet_sizes, default=fleet_sizes("10,100,1000,3000"))
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
     results = run(_measure(options))
     print(as_json(results, options, VERSIONS) if options.json else _as_table(results))
-
-
-def _sizes(text: str) -> list[int]:
-    """Return the fleet sizes of a comma-separated list."""
-    return sorted({int(size) for size in text.split(",")})
 
 
 async def _measure(options: Namespace) -> Results:

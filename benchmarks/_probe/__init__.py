@@ -24,6 +24,7 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.event_type import EventType
@@ -46,7 +47,7 @@ async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
         await hass.async_add_executor_job(file.write_text, str(now))
 
     async_at_started(hass, note_start)
-    for action in (poll, look, begin, end, change_options):
+    for action in (poll, look, begin, end, dashboard, change_options):
         hass.services.async_register(
             DOMAIN, action.__name__, action, supports_response=SupportsResponse.ONLY
         )
@@ -85,6 +86,20 @@ async def begin(call: ServiceCall) -> ServiceResponse:
 async def end(call: ServiceCall) -> ServiceResponse:
     """Return what has happened since the action `begin`."""
     return {**call.hass.data.pop(_MEASUREMENT).stop()}
+
+
+async def dashboard(call: ServiceCall) -> ServiceResponse:
+    """Generate the dashboard for an administrator, and return what it cost and its bytes as JSON."""
+    # Here, because other benchmarks run without the integration.
+    from custom_components.iot_portal.dashboard import async_generate  # noqa: PLC0415
+
+    owner = next(user for user in await call.hass.auth.async_get_users() if user.is_owner)
+    measurement = _Measurement(call.hass)
+    config = await async_generate(call.hass, call.hass.config.language, owner)
+    size = len(json_bytes(config))
+    # What was begun in the same turn of the event loop ends with it.
+    await asyncio.sleep(NAP)
+    return {"cost": measurement.stop(), "bytes": size}
 
 
 async def change_options(call: ServiceCall) -> ServiceResponse:

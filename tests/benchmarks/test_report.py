@@ -4,7 +4,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 import json
 
-from benchmarks._report import as_json, medians, table
+from benchmarks._report import as_json, fleet_sizes, medians, table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +35,8 @@ def test_json() -> None:
     assert told["results"] == {"idle fleet": [{"cpu": 1, "stall": 2}]}
     assert told["options"] == {"sims": 1}
     assert told["machine"]["Home Assistant"] == "2026.10.4"
+
+
+def test_sizes() -> None:
+    """Each size is measured once, whatever their order."""
+    assert fleet_sizes("1000,10,100,10") == [10, 100, 1000]

@@ -1,7 +1,7 @@
 """The growth of costs with the size of a fleet."""
 
 from benchmarks._home_assistant import Holding
-from benchmarks.scale import Result, Sample, _as_table, _sizes
+from benchmarks.scale import Result, Sample, _as_table
 
 
 def test_growth() -> None:
@@ -20,8 +20,3 @@ def test_growth() -> None:
     )
     assert "| 1,000 | 1.00 (x1.00) | 0.75 ms (x1.50) | 100 ms (x8.33) |" in lines[4]
     assert "times that of the fleet of 120" in lines[-1]
-
-
-def test_sizes() -> None:
-    """Each size is measured once, whatever their order."""
-    assert _sizes("1000,10,100,10") == [10, 100, 1000]
