@@ -99,7 +99,7 @@ async def dashboard(call: ServiceCall) -> ServiceResponse:
     size = len(json_bytes(config))
     # What was begun in the same turn of the event loop ends with it.
     await asyncio.sleep(NAP)
-    return {"cost": measurement.stop(), "bytes": size}
+    return {"cost": {**measurement.stop()}, "bytes": size}
 
 
 async def change_options(call: ServiceCall) -> ServiceResponse:

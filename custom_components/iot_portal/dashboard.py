@@ -35,6 +35,7 @@ from .account import LARGE_FLEET
 from .const import DOMAIN
 from .dashboard_list import ENTITIES, sim_list_template
 from .runtime_data import IotPortalData
+from .slices import in_slices
 from .text import as_html
 
 COMMAND: Final = f"{DOMAIN}/dashboard"
@@ -99,11 +100,12 @@ async def async_generate(hass: HomeAssistant, language: str, user: User) -> dict
     entries = hass.config_entries.async_entries(
         DOMAIN, include_ignore=False, include_disabled=False
     )
-    views = [
-        view
-        for entry in sorted(entries, key=lambda entry: entry.title.casefold())
-        if (view := await AccountView(hass, entry, texts, user, scripts).async_view()) is not None
-    ]
+    views = []
+    for entry in sorted(entries, key=lambda entry: entry.title.casefold()):
+        entities = await _async_entities(hass, entry, user)
+        account = AccountView(hass, entry, texts, user, scripts, entities=entities)
+        if (view := await account.async_view()) is not None:
+            views.append(view)
     if not views:
         views = [_view(title, [], [[_no_sims(texts)]])]
     if len(views) == 1:
@@ -153,15 +155,16 @@ class AccountView:
         texts: dict[str, str],
         user: User,
         sms_scripts: list[str],
+        *,
+        entities: dict[str, dict[str, str]],
     ) -> None:
-        """Find the entities of the account and its SIMs, and the scripts, that the user may read."""
+        """Find the SIMs with the entities, and the scripts, that the user may read."""
         self._hass = hass
         self._entry = entry
         self._texts = texts
         self._user = user
         may_read = user.permissions.check_entity
         self._sms_scripts = [script for script in sms_scripts if may_read(script, POLICY_READ)]
-        entities = _entities(hass, entry, user)
         self._account = entities.pop(entry.entry_id, {})
         devices = dr.async_get(hass)
         self._sims = sorted(
@@ -355,11 +358,15 @@ class AccountView:
         }
 
 
-def _entities(hass: HomeAssistant, entry: ConfigEntry, user: User) -> dict[str, dict[str, str]]:
+async def _async_entities(
+    hass: HomeAssistant, entry: ConfigEntry, user: User
+) -> dict[str, dict[str, str]]:
     """Return the entities that a user may read: of each SIM by its device, and of the account by the entry."""
     found: dict[str, dict[str, str]] = {}
     may_read = user.permissions.check_entity
-    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+    async for entity in in_slices(
+        er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    ):
         if entity.disabled or entity.hidden or not may_read(entity.entity_id, POLICY_READ):
             continue
         # A unique id is the ICCID of a SIM or the id of the entry, and the key.

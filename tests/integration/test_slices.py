@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
+import json
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
@@ -14,10 +15,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import MockUser
 
 from custom_components.iot_portal import account, slices
 from custom_components.iot_portal.const import DOMAIN
 from custom_components.iot_portal.coordinator import IotPortalSimCoordinator
+from custom_components.iot_portal.dashboard import async_generate
 from custom_components.iot_portal.sim_reader import SimReader
 from custom_components.iot_portal.slices import in_slices
 from mock_portal import MockPortal
@@ -199,3 +202,19 @@ async def test_sim_is_removed_while_options_are_applied(hass: HomeAssistant, set
     devices = dr.async_get(hass)
     identifier = (DOMAIN, FLEET[-1])
     assert devices.async_get_device_by_identifier(identifier, entry.entry_id) is None
+
+
+@pytest.mark.usefixtures("tiny_slices")
+async def test_sim_is_removed_while_the_dashboard_is_generated(
+    hass: HomeAssistant, set_up: SetUp, hass_admin_user: MockUser
+) -> None:
+    """The dashboard has the SIMs that are left."""
+    entry = await set_up(*FLEET)
+    async with counted_turns() as turns:
+        task = hass.async_create_task(async_generate(hass, "en", hass_admin_user))
+        begun = turns.now
+        await until(lambda: turns.now > begun + 3 * len(FLEET))
+        hass.config_entries.async_remove_subentry(entry, subentry_id(entry, FLEET[-1]))
+        dashboard = json.dumps(await task)
+    assert f"SIM {FLEET[0]}" in dashboard
+    assert f"SIM {FLEET[-1]}" not in dashboard
