@@ -318,6 +318,8 @@ async def async_setup_entry(
 class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     """A sensor of a SIM."""
 
+    # It would be a set of attributes of its own for almost every state.
+    _unrecorded_attributes = frozenset({"peak"})
     entity_description: IotPortalSensorEntityDescription[Any]
 
     def __init__(
