@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final, Self
 
 from homeassistant.core import Context
@@ -378,7 +379,7 @@ class History:
     is_gone: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SimData:
     """What the portal reported of a SIM; a part that could not be read is None.
 
@@ -410,7 +411,7 @@ class SimData:
             part is not None for part in (self.status, self.usage, self.session, self.device)
         )
 
-    @property
+    @cached_property
     def counters(self) -> Counters:
         """Return the counters that are believed, in the units of the portal."""
         return (
@@ -443,7 +444,7 @@ class SimData:
         is_in_bytes = self.usage is not None and self.usage.is_in_bytes
         return round(count if is_in_bytes else count * self.settings.data_unit)
 
-    @property
+    @cached_property
     def budget(self) -> Budget | None:
         """Return the data use against the allowance, None without one."""
         allowance, used = self.settings.allowance_of(self.device), self.data_used

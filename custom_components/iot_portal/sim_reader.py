@@ -148,10 +148,10 @@ class SimReader:
 
         One that has ended stays the last one: it must not look new when the portal finds it again.
         """
+        known = self._known.session
         try:
-            return await self._client.get_session(iccid)
+            return await self._client.get_session(iccid, known)
         except IotPortalNotFoundError:
-            known = self._known.session
             return known if known is not None and known.is_open is False else Session()
 
     async def _unless_refused[T](self, endpoint: Endpoint, read: EndpointRead[T]) -> T | None:

@@ -1,6 +1,7 @@
 """The client against the mock portal, on a real socket."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 import secrets
@@ -85,6 +86,23 @@ async def test_session(client: IotPortalClient) -> None:
     assert session.ip_address == "100.126.61.98"
     assert session.started == session.ended == datetime(2023, 8, 16, 10, 50, 7, 220000, UTC)
     assert not session.is_open
+
+
+async def test_same_session(client: IotPortalClient, portal: MockPortal) -> None:
+    """An answer that equals the known one is that one; a different one is read."""
+    known = await client.get_session(ICCID)
+
+    assert await client.get_session(ICCID, known) is known
+    portal.sims[ICCID].set_status("ACTIVATED")
+    portal.sims[ICCID].open_session()
+    assert (await client.get_session(ICCID, known)).is_open
+
+
+async def test_same_session_that_could_not_be_read(client: IotPortalClient) -> None:
+    """A known session that could not be read, such as one in the future, is read again from the same answer."""
+    known = replace(await client.get_session(ICCID), is_unreadable=True)
+
+    assert not (await client.get_session(ICCID, known)).is_unreadable
 
 
 async def test_open_session(client: IotPortalClient, portal: MockPortal) -> None:

@@ -126,9 +126,13 @@ class IotPortalClient:
         """Return what the portal knows about a SIM."""
         return Device.from_answer(object_about(await self._read("GetDevice", iccid), iccid))
 
-    async def get_session(self, iccid: str) -> Session:
-        """Return the current or most recent data session of a SIM."""
-        return Session.from_answer(object_about(await self._read("sessionInfo", iccid), iccid))
+    async def get_session(self, iccid: str, known: Session | None = None) -> Session:
+        """Return the current or most recent data session of a SIM; the known one if the answer is the same."""
+        answer = await self._read("sessionInfo", iccid)
+        # What cannot be read now may be once its time has come.
+        if known and answer == known.raw and not known.is_unreadable:
+            return known
+        return Session.from_answer(object_about(answer, iccid))
 
     async def get_status(self, iccid: str) -> str | None:
         """Return the status of a SIM."""

@@ -28,7 +28,7 @@ def spellings(iccid: str) -> frozenset[str]:
 
 def is_same_card(first: str, second: str) -> bool:
     """Return whether two ICCIDs mean one card."""
-    return second in spellings(first)
+    return first == second or second in spellings(first)
 
 
 def _check_digit(digits: str) -> str:
