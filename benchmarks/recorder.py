@@ -106,7 +106,8 @@ def _rows(config: Path) -> Sample:
     """Return how many rows the database has."""
     with closing(sqlite3.connect(config / "home-assistant_v2.db")) as database:
         ((of_sims, of_accounts),) = database.execute(
-            "SELECT COUNT(*) FILTER (WHERE entity_id LIKE ?), COUNT(*) FILTER (WHERE entity_id LIKE ?)"
+            "SELECT COUNT(*) FILTER (WHERE states_meta.entity_id LIKE ?),"
+            " COUNT(*) FILTER (WHERE states_meta.entity_id LIKE ?)"
             " FROM states JOIN states_meta USING (metadata_id)",
             (f"%{_fleet.iccids(1)[0][:-6]}%", "%.bench_0_%"),
         )
