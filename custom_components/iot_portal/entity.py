@@ -133,7 +133,19 @@ def account_device(account: IotPortalAccount) -> DeviceInfo:
     return DeviceInfo(identifiers={(DOMAIN, account.config_entry.entry_id)})
 
 
-class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator]):
+class SlicedEntity(Entity):
+    """An entity of which there are thousands; Home Assistant removes those of an account one after the other."""
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        """Give the rest of Home Assistant a turn from time to time."""
+        await super().async_will_remove_from_hass()
+        entry: IotPortalConfigEntry | None = self.platform.config_entry
+        if entry is not None:
+            await entry.runtime_data.removal.async_pause()
+
+
+class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator], SlicedEntity):
     """An entity of a SIM."""
 
     _attr_has_entity_name = True

@@ -14,6 +14,7 @@ from .account import IotPortalAccount
 from .coordinator import IotPortalSimCoordinator
 from .entity import (
     IotPortalSimEntityDescription,
+    SlicedEntity,
     account_device,
     async_add_sim_entities,
     sim_device,
@@ -76,7 +77,7 @@ def _account_event(
     )
 
 
-class IotPortalEvent(EventEntity):
+class IotPortalEvent(EventEntity, SlicedEntity):
     """The last event of a SIM or an account; it stays available while the portal is unreachable."""
 
     _attr_has_entity_name = True

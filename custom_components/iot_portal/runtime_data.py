@@ -12,7 +12,7 @@ from .account import IotPortalAccount
 from .bulk_edit import BulkEdits
 from .coordinator import IotPortalSimCoordinator
 from .sim_devices import SimDevices
-from .slices import in_slices
+from .slices import Slices, in_slices
 
 type IotPortalConfigEntry = ConfigEntry[IotPortalData]
 type SimListener = Callable[[IotPortalSimCoordinator], None]
@@ -22,7 +22,7 @@ type SimListener = Callable[[IotPortalSimCoordinator], None]
 class IotPortalData:
     """A loaded account: the options that are applied, and its SIMs by subentry id.
 
-    `details` are the platforms and keys of the entities that SIMs of large accounts have only on request. While changes are
+    The entities are removed in the slices of `removal`. `details` are the platforms and keys of the entities that SIMs of large accounts have only on request. While changes are
     being applied, `has_changed` is set by further ones.
     """
 
@@ -31,6 +31,7 @@ class IotPortalData:
     options: Mapping[str, Any]
     sim_devices: SimDevices
     sims: dict[str, IotPortalSimCoordinator]
+    removal: Slices = field(default_factory=Slices)
     details: set[tuple[Platform, str]] = field(default_factory=set)
     is_applying_changes: bool = False
     has_changed: bool = False

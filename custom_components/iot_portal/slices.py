@@ -2,18 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from math import inf
 from typing import Final
 
 # In seconds; a slice takes at most so long, and the time of one item.
 SLICE: Final = 0.005
 
 
-async def in_slices[T](items: Iterable[T]) -> AsyncIterator[T]:
-    """Yield items, with a turn for the rest of Home Assistant after each slice; anything may have changed then."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    for item in list(items):
-        if loop.time() - began >= SLICE:
+class Slices:
+    """Divides work into slices."""
+
+    def __init__(self) -> None:
+        """Begin the first slice with the first item."""
+        self._end = -inf
+
+    async def async_pause(self) -> None:
+        """Give the rest of Home Assistant a turn if the slice is over; anything may have changed then."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._end:
             await asyncio.sleep(0)
-            began = loop.time()
+            self._end = loop.time() + SLICE
+
+
+async def in_slices[T](items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items in slices."""
+    slices = Slices()
+    for item in list(items):
+        await slices.async_pause()
         yield item

@@ -61,8 +61,10 @@ async def counted_turns() -> AsyncIterator[Turns]:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(count_turns())
-    yield turns
-    task.cancel()
+    try:
+        yield turns
+    finally:
+        task.cancel()
 
 
 async def until(is_reached: Callable[[], bool]) -> None:
@@ -119,6 +121,22 @@ async def test_reads_at_once(
     assert len(began) == len(FLEET)
     assert max(Counter(began).values()) == 2
     assert entry.state is ConfigEntryState.LOADED
+
+
+@pytest.mark.usefixtures("tiny_slices")
+async def test_unload(hass: HomeAssistant, set_up: SetUp) -> None:
+    """While Home Assistant removes the entities of an account, other things happen."""
+    entry = await set_up(*FLEET)
+    sensors = [
+        entity
+        for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        if entity.domain == "sensor" and entity.config_subentry_id and not entity.disabled
+    ]
+    async with counted_turns() as turns:
+        begun = turns.now
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    # Platforms are unloaded at the same time.
+    assert turns.now - begun >= len(sensors) > len(FLEET)
 
 
 @pytest.mark.usefixtures("tiny_slices")
