@@ -241,9 +241,11 @@ async def _async_entry_updated(hass: HomeAssistant, entry: IotPortalConfigEntry)
     data.is_applying_changes = True
     try:
         while data.has_changed:
-            # Each of hundreds of SIMs that change together calls this, which goes through all SIMs.
+            # Each of hundreds of SIMs that change together calls this, which goes through all SIMs: once none does.
             await asyncio.sleep(0)
-            data.has_changed = False
+            while data.has_changed:
+                data.has_changed = False
+                await asyncio.sleep(0)
             await _async_apply_changes(hass, entry, data)
     finally:
         data.is_applying_changes = False
