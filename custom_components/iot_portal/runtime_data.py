@@ -22,8 +22,8 @@ type SimListener = Callable[[IotPortalSimCoordinator], None]
 class IotPortalData:
     """A loaded account: the options that are applied, and its SIMs by subentry id.
 
-    The entities are removed in the slices of `removal`. `details` are the platforms and keys of the entities that SIMs of large accounts have only on request. While changes are
-    being applied, `has_changed` is set by further ones.
+    The entities are removed in the slices of `removal`. `details` are the platforms and keys of the entities that SIMs of
+    large accounts have only on request. While changes are being applied, `has_changed` is set by further ones.
     """
 
     account: IotPortalAccount
