@@ -108,7 +108,7 @@ async def set_up(hass: HomeAssistantProcess, prometheus: Prometheus) -> None:
 
 
 async def change(hass: HomeAssistantProcess, prometheus: Prometheus, portal: MockPortal) -> None:
-    """Let some SIMs use data and make others unreadable, and wait until Prometheus has that."""
+    """Use data of some SIMs, make others unreadable, and wait until Prometheus has that."""
     for number, growth in GROWTH.items():
         portal.sims[FLEET[number]].data_usage += growth
     for number in UNREADABLE:

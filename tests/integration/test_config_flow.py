@@ -853,7 +853,7 @@ async def test_sims_are_added_in_one_go(
     updates: list[int] = []
     monkeypatch.setattr(
         entry.runtime_data.sim_devices,
-        "async_update",
+        "async_follow",
         lambda: updates.append(len(entry.subentries)),
     )
 
