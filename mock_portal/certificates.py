@@ -29,7 +29,7 @@ def make(host: str) -> Certificate:
         import trustme  # noqa: PLC0415  optional, and takes a while to load
     except ImportError as err:
         msg = (
-            'HTTPS with a certificate of its own needs a library: pip install "mock-portal[tls]"; '
+            "HTTPS with a certificate of its own needs a library: pip install trustme; "
             "without it, name a certificate and its key (--cert and --key)"
         )
         raise SetupError(msg) from err

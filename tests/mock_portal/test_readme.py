@@ -145,6 +145,7 @@ def _run(script: str, port: int, folder: Path | None = None) -> str:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     ).stdout
 
 
