@@ -3,14 +3,22 @@
 from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 import asyncio
 from collections.abc import Sequence
+from importlib import import_module
 import sys
 from typing import NoReturn, override
 
-from . import serve
 from .errors import SetupError
-from .real import probe_command, record
 
 _DEFAULT_COMMAND = "serve"
+# The module of each command, which is loaded only for that command, and what it does.
+_COMMANDS = {
+    _DEFAULT_COMMAND: (".serve", "listen until stopped (the default)"),
+    "record": (
+        ".real.record",
+        "forward everything to a real portal, and write a redacted recording",
+    ),
+    "probe": (".real.probe_command", "ask a real portal, reading only, which assumptions hold"),
+}
 _OWN_OPTIONS = {"-h", "--help", "--version"}
 _DESCRIPTION = """\
 A stand-in for the IoT Portal Core API, and two tools for a real portal.
@@ -30,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in _OWN_OPTIONS):
         given.insert(0, _DEFAULT_COMMAND)
-    options = _parser().parse_args(given)
+    options = _parser(given[0]).parse_args(given)
     try:
         asyncio.run(options.command(options))
     except SetupError as err:
@@ -57,8 +65,8 @@ class _Version(Action):
         parser.exit()
 
 
-def _parser() -> ArgumentParser:
-    """Return the parser; a command is a sub-parser with a coroutine function."""
+def _parser(chosen: str) -> ArgumentParser:
+    """Return the parser; the chosen command has its options and its coroutine function."""
     parser = ArgumentParser(
         prog="mock-portal",
         description=_DESCRIPTION,
@@ -67,14 +75,13 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for name, module in ((_DEFAULT_COMMAND, serve), ("record", record), ("probe", probe_command)):
+    for name, (module_name, summary) in _COMMANDS.items():
         command = commands.add_parser(
-            name,
-            help=module.SUMMARY,
-            description=module.DESCRIPTION,
-            epilog=module.EPILOG,
-            formatter_class=RawDescriptionHelpFormatter,
+            name, help=summary, formatter_class=RawDescriptionHelpFormatter
         )
-        module.add_arguments(command)
-        command.set_defaults(command=module.run)
+        if name == chosen:
+            module = import_module(module_name, __package__)
+            command.description, command.epilog = module.DESCRIPTION, module.EPILOG
+            module.add_arguments(command)
+            command.set_defaults(command=module.run)
     return parser

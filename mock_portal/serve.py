@@ -22,7 +22,6 @@ from .server import MockPortal
 from .signals import stop_event
 from .terminal import say
 
-SUMMARY = "listen until stopped (the default)"
 DESCRIPTION = """\
 Listens as a portal, and prints its base URL, the credentials and the SIMs. Your client uses the
 base URL; tests use the control interface beside it, where GET /_mock/ explains everything.

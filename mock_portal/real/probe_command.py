@@ -20,7 +20,6 @@ from .probe import Plan, Prober
 from .shapes import describe
 from .upstream import Upstream
 
-SUMMARY = "ask a real portal, reading only, which assumptions hold"
 DESCRIPTION = """\
 Asks a real portal what nobody has documented, and says for each assumption of docs/api.md whether
 it holds: confirmed (with the variant that was seen), contradicted (an answer no variant gives), or

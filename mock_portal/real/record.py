@@ -22,7 +22,6 @@ from .files import NewFile, to_yaml
 from .redaction import Redactor, Rule
 from .upstream import Headers, NoReplyError, Reply, Upstream
 
-SUMMARY = "forward everything to a real portal, and write a redacted recording"
 DESCRIPTION = """\
 Stands between your client and a real portal, forwards everything unchanged, and records the
 exchanges in a file that `mock-portal serve --scenario FILE` replays. Point your client to the
