@@ -311,10 +311,9 @@ async def _async_change_details(
     hass: HomeAssistant, entry: IotPortalConfigEntry, changed: list[IotPortalSimCoordinator]
 ) -> None:
     """Remove the details of SIMs that are to show them no more, and reload the account."""
-    for sim in changed:
+    async for sim in in_slices(changed):
         if not sim.data.settings.all_details:
             async_remove_details(entry, sim)
-            await asyncio.sleep(0)
     hass.config_entries.async_schedule_reload(entry.entry_id)
 
 

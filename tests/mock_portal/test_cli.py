@@ -69,6 +69,17 @@ def test_serve_for_a_program(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert not file.exists()
 
 
+def test_serving_loads_no_tools_for_a_real_portal() -> None:
+    """A portal starts without the modules of record and probe, for which it would have to wait."""
+    program = (
+        "import sys, mock_portal.cli\n"
+        "mock_portal.cli.main(['serve', '--scenario', 'none'])\n"
+        "assert 'mock_portal.serve' in sys.modules\n"
+        "assert not {'mock_portal.real.record', 'mock_portal.real.probe_command'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603  ours
+
+
 def test_output_to_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is raised, now or at the end of Python, if nobody reads the output any more."""
     reader, writer = os.pipe()
