@@ -21,7 +21,7 @@ from .entity import (
     IotPortalSimEntityDescription,
     async_add_sim_entities,
 )
-from .models import Budget, PendingWrites, SimData, normalize_status
+from .models import Budget, PendingWrites, normalize_status
 from .runtime_data import IotPortalConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -33,18 +33,7 @@ class IotPortalBinarySensorEntityDescription[PartT](
 ):
     """Describes a binary sensor of a SIM."""
 
-    is_on_fn: Callable[[PartT], bool | None]
-    attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
-
-    def is_on(self, data: SimData) -> bool | None:
-        """Return the state for a SIM, None while its part is missing."""
-        part = self.part_fn(data)
-        return None if part is None else self.is_on_fn(part)
-
-    def attributes(self, data: SimData) -> dict[str, Any] | None:
-        """Return the attributes for a SIM, None without any."""
-        part = self.part_fn(data)
-        return None if part is None else self.attributes_fn(part)
+    value_fn: Callable[[PartT], bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +67,13 @@ BINARY_SENSORS = (
         key="data_session",
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         part_fn=lambda data: data.session,
-        is_on_fn=lambda session: session.is_open,
+        value_fn=lambda session: session.is_open,
     ),
     IotPortalBinarySensorEntityDescription[Budget](
         key="projected_overage",
         device_class=BinarySensorDeviceClass.PROBLEM,
         part_fn=lambda data: data.budget,
-        is_on_fn=lambda budget: budget.projects_overage,
+        value_fn=lambda budget: budget.projects_overage,
     ),
     IotPortalBinarySensorEntityDescription[PendingWrites](
         key="change_pending",
@@ -92,7 +81,7 @@ BINARY_SENSORS = (
         shows_writes=True,
         left_out_in_large_fleets=True,
         part_fn=lambda data: data.writes if data.is_known else None,
-        is_on_fn=lambda writes: writes.awaited_status is not None,
+        value_fn=lambda writes: writes.awaited_status is not None,
         attributes_fn=_requested_status,
     ),
 )
@@ -131,13 +120,8 @@ class IotPortalBinarySensor(IotPortalSimEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool | None:
         """Return the state."""
-        return self.entity_description.is_on(self.coordinator.data)
-
-    @property
-    @override
-    def extra_state_attributes(self) -> dict[str, Any] | None:
-        """Return the attributes."""
-        return self.entity_description.attributes(self.coordinator.data)
+        is_on: bool | None = self.shown.value if self.shown else None
+        return is_on
 
 
 class IotPortalAccountBinarySensor(IotPortalAccountEntity, BinarySensorEntity):

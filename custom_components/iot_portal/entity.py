@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, override
+from typing import Any, NamedTuple, override
 
 from homeassistant.const import Platform
 from homeassistant.core import callback
@@ -20,11 +20,20 @@ from .runtime_data import IotPortalConfigEntry
 from .sim_devices import async_get_via_device_id
 
 
+class Shown(NamedTuple):
+    """All that the state of an entity is made of."""
+
+    value: Any
+    attributes: dict[str, Any] | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class IotPortalSimEntityDescription[PartT](EntityDescription):
     """Describes an entity of a SIM; `part_fn` returns the part that it shows, None while it is missing."""
 
     part_fn: Callable[[SimData], PartT | None]
+    value_fn: Callable[[PartT], Any] = lambda _: None
+    attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
     left_out_in_large_fleets: bool = False
     shows_writes: bool = False
 
@@ -40,6 +49,11 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
     def is_ready(self, data: SimData) -> bool:
         """Return whether the entity of a SIM can be added."""
         return self.has_part(data)
+
+    def shown(self, data: SimData) -> Shown | None:
+        """Return what the entity shows of a SIM, None while its part is missing."""
+        part = self.part_fn(data)
+        return None if part is None else Shown(self.value_fn(part), self.attributes_fn(part))
 
 
 async def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any]](
@@ -146,10 +160,11 @@ class SlicedEntity(Entity):
 
 
 class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator], SlicedEntity):
-    """An entity of a SIM."""
+    """An entity of a SIM; its state is made of `shown`, None while that could not be read."""
 
     _attr_has_entity_name = True
     entity_description: IotPortalSimEntityDescription[Any]
+    shown: Shown | None = None
 
     def __init__(
         self, coordinator: IotPortalSimCoordinator, description: IotPortalSimEntityDescription[Any]
@@ -163,15 +178,29 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator], SlicedEntit
         if description.shows_writes:
             # The first SMS, for one, adds the entity that shows it.
             self._context = coordinator.context
+        self._update_shown()
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Start listening, and show what may have been read since the entity was created."""
+        await super().async_added_to_hass()
+        self._update_shown()
+
+    def _update_shown(self) -> bool:
+        """Read what is to be shown, and return whether it has changed."""
+        before, data = self.shown, self.coordinator.data
+        self.shown = self.entity_description.shown(data) if self.coordinator.is_current else None
+        return self.shown != before
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        """Write the state; what comes of a call is in its context, and nothing else."""
+        """Write a state that has changed; what comes of a call is in its context, and nothing else."""
         if self.entity_description.shows_writes:
             self._context = self.coordinator.context
             self._context_set = None
-        super()._handle_coordinator_update()
+        if self._update_shown():
+            super()._handle_coordinator_update()
         if self.entity_description.shows_writes:
             self._context = None
 
@@ -185,9 +214,13 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator], SlicedEntit
     @override
     def available(self) -> bool:
         """Return whether the part of the SIM that the entity shows could be read."""
-        return self.coordinator.is_current and self.entity_description.has_part(
-            self.coordinator.data
-        )
+        return self.shown is not None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """Return the attributes."""
+        return self.shown.attributes if self.shown else None
 
 
 class IotPortalAccountEntity(CoordinatorEntity[IotPortalAccount]):

@@ -20,7 +20,7 @@ from homeassistant.const import (
     UnitOfRatio,
     UnitOfTime,
 )
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 from homeassistant.util import dt as dt_util
@@ -29,7 +29,6 @@ from .account import AccountData
 from .api import Device, Session, SimStatus, SmsStatus, Usage, one_line, sms_status
 from .clock import async_track_midnight
 from .const import LOGGER
-from .coordinator import IotPortalSimCoordinator
 from .entity import (
     IotPortalAccountEntity,
     IotPortalSimEntity,
@@ -49,18 +48,7 @@ class IotPortalSensorEntityDescription[PartT](
     """Describes a sensor of a SIM."""
 
     value_fn: Callable[[PartT], StateType | date | datetime]
-    attributes_fn: Callable[[PartT], dict[str, Any] | None] = lambda _: None
     changes_at_midnight: bool = False
-
-    def value(self, data: SimData) -> StateType | date | datetime:
-        """Return the value for a SIM, None while its part is missing."""
-        part = self.part_fn(data)
-        return None if part is None else self.value_fn(part)
-
-    def attributes(self, data: SimData) -> dict[str, Any] | None:
-        """Return the attributes for a SIM, None without any."""
-        part = self.part_fn(data)
-        return None if part is None else self.attributes_fn(part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,50 +310,30 @@ class IotPortalSensor(IotPortalSimEntity, SensorEntity):
     _unrecorded_attributes = frozenset({"peak"})
     entity_description: IotPortalSensorEntityDescription[Any]
 
-    def __init__(
-        self,
-        coordinator: IotPortalSimCoordinator,
-        description: IotPortalSensorEntityDescription[Any],
-    ) -> None:
-        """Initialize the sensor with the options that are known."""
-        super().__init__(coordinator, description)
-        self._add_option()
-
     @override
     async def async_added_to_hass(self) -> None:
         """Start listening, and count the days if the state depends on them."""
         await super().async_added_to_hass()
         if self.entity_description.changes_at_midnight:
-            self.async_on_remove(async_track_midnight(self.hass, self.async_write_ha_state))
+            self.async_on_remove(async_track_midnight(self.hass, self._handle_coordinator_update))
 
     @property
     @override
     def native_value(self) -> StateType | date | datetime:
         """Return the value."""
-        return self.entity_description.value(self.coordinator.data)
+        value: StateType | date | datetime = self.shown.value if self.shown else None
+        return value
 
-    @property
     @override
-    def extra_state_attributes(self) -> dict[str, Any] | None:
-        """Return the attributes."""
-        return self.entity_description.attributes(self.coordinator.data)
-
-    @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
-        """Write the state, which may be a new option."""
-        self._add_option()
-        super()._handle_coordinator_update()
-
-    def _add_option(self) -> None:
-        """Add an unknown status to the options: other networks have statuses of their own."""
-        options = self.options
-        if options is None or not self.available:
-            return
-        if (value := self.native_value) is None or value in options:
-            return
-        LOGGER.info("%s reports a status that is not known: %s", self.coordinator.title, value)
-        self._attr_options = [*options, str(value)]
+    def _update_shown(self) -> bool:
+        """Read what is to be shown; other networks have statuses of their own, which become options."""
+        if not super()._update_shown():
+            return False
+        value, options = self.native_value, self.options
+        if value is not None and options is not None and value not in options:
+            LOGGER.info("%s reports a status that is not known: %s", self.coordinator.title, value)
+            self._attr_options = [*options, str(value)]
+        return True
 
 
 class IotPortalAccountSensor(IotPortalAccountEntity, SensorEntity):

@@ -20,7 +20,7 @@ PARALLEL_UPDATES = 0
 class IotPortalSwitchEntityDescription(IotPortalSimEntityDescription[str], SwitchEntityDescription):
     """Describes a switch of a SIM by the statuses that it requests."""
 
-    is_on_fn: Callable[[str | None], bool | None]
+    value_fn: Callable[[str], bool | None]
     on_status: SimStatus
     off_status: SimStatus
 
@@ -34,7 +34,7 @@ SWITCHES = (
         # A change costs money and takes the SIM off its network: only for those who enable it.
         entity_registry_enabled_default=False,
         part_fn=lambda data: data.status,
-        is_on_fn=is_activated,
+        value_fn=is_activated,
         on_status=SimStatus.ACTIVATED,
         off_status=SimStatus.DEACTIVATED,
     ),
@@ -61,7 +61,8 @@ class IotPortalSwitch(IotPortalSimEntity, SwitchEntity):
     @override
     def is_on(self) -> bool | None:
         """Return whether the portal reports a status that means on; None for a word that says neither."""
-        return self.entity_description.is_on_fn(self.coordinator.data.status)
+        is_on: bool | None = self.shown.value if self.shown else None
+        return is_on
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:

@@ -83,5 +83,5 @@ async def test_costs_of_a_sim(
         portal.sims[iccid].data_usage += 1_000_000
     with counted(hass, portal) as active:
         await poll(hass, freezer)
-    # Data usage and allowance used change; Home Assistant takes the other states that the SIM has for reports.
-    assert active == {"requests": 2, "changes": 2, "reports": 5}
+    # Data usage and allowance used change; the other entities of the SIM show what they showed before.
+    assert active == {"requests": 2, "changes": 2, "reports": 0}
