@@ -11,7 +11,8 @@ from custom_components.iot_portal.api.models import (
     Session,
     Sms,
     Usage,
-    error_details,
+    error_code,
+    error_message,
     login_token,
     sms_id,
     sms_ids,
@@ -212,7 +213,7 @@ def test_login_token(answer: Any, expected: str | None) -> None:
 )
 def test_error_details(answer: Any, expected: tuple[str | None, str | None]) -> None:
     """Message and code of an error are found under every known key."""
-    assert error_details(answer) == expected
+    assert (error_message(answer), error_code(answer)) == expected
 
 
 @pytest.mark.parametrize("ended", [{"dateSessionEnded": None}, {"dateSessionEnded": ""}, {}])

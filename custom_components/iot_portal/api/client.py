@@ -10,11 +10,12 @@ from typing import Final
 from aiohttp import ClientSession, ClientTimeout
 from yarl import URL
 
-from .connection import Body, address_fault, marked_cancellation, send_once, translated_errors
+from .connection import Body, address_fault, connection_error, may_have_arrived, send_once
 from .const import SMS_API_VERSION
 from .exceptions import (
     Evidence,
     IotPortalAuthenticationError,
+    IotPortalCancelledError,
     IotPortalConnectionError,
     IotPortalError,
     IotPortalInputError,
@@ -354,7 +355,7 @@ class IotPortalClient:
             headers["Content-Type"] = "application/json"
         session = self._session if method == "GET" else self._write_session
         async with self.pacer.slot():
-            with translated_errors(content), marked_cancellation(method, content):
+            try:
                 async with session.request(
                     method,
                     url,
@@ -365,6 +366,14 @@ class IotPortalClient:
                     middlewares=(send_once,),
                 ) as response:
                     return await Response.read(response)
+            except IotPortalError:
+                raise
+            except asyncio.CancelledError as err:
+                if method == "PUT" and may_have_arrived(content):
+                    raise IotPortalCancelledError(*err.args) from err
+                raise
+            except Exception as err:
+                raise connection_error(err, content) from err
 
     def _client_timeout(self, *, is_login: bool) -> ClientTimeout:
         """Return the timeout of a request that starts now; a log-in ends in time for the request that needs it."""

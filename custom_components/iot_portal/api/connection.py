@@ -1,8 +1,5 @@
 """Rules and errors of the connection to the portal."""
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 import errno
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -27,9 +24,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from .exceptions import (
-    IotPortalCancelledError,
     IotPortalConnectionError,
-    IotPortalError,
     IotPortalTimeoutError,
 )
 
@@ -119,38 +114,24 @@ class Body(BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
-@contextmanager
-def translated_errors(body: Body | None) -> Iterator[None]:
-    """Raise whatever goes wrong with a request within the context as the client's own errors."""
-    try:
-        yield
-    except IotPortalError:
-        raise
-    except ConnectionTimeoutError as err:
-        msg = "the connection could not be established in time"
-        raise IotPortalTimeoutError(msg) from err
-    except ClientConnectorError as err:
-        raise _connecting_failed(err) from err
-    except TimeoutError as err:
-        msg = "no answer was received in time"
-        raise IotPortalTimeoutError(msg, may_have_arrived=_may_have_arrived(body)) from err
-    except ClientError as err:
-        raise _connection_lost(body) from err
-    except Exception as err:
-        # aiohttp, its parsers and the resolver raise more than they document.
-        msg = "the answer could not be read"
-        raise IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body)) from err
-
-
-@contextmanager
-def marked_cancellation(method: str, body: Body | None) -> Iterator[None]:
-    """Raise IotPortalCancelledError if a write is cancelled within the context after it may have been sent."""
-    try:
-        yield
-    except asyncio.CancelledError as err:
-        if method == "PUT" and _may_have_arrived(body):
-            raise IotPortalCancelledError(*err.args) from err
-        raise
+def connection_error(err: Exception, body: Body | None) -> IotPortalConnectionError:
+    """Return the client's own error for whatever has gone wrong with a request."""
+    match err:
+        case ConnectionTimeoutError():
+            return IotPortalTimeoutError("the connection could not be established in time")
+        case ClientConnectorError():
+            return _connecting_failed(err)
+        case TimeoutError():
+            return IotPortalTimeoutError(
+                "no answer was received in time", may_have_arrived=may_have_arrived(body)
+            )
+        case ClientError():
+            return _connection_lost(body)
+        case _:
+            # aiohttp, its parsers and the resolver raise more than they document.
+            return IotPortalConnectionError(
+                "the answer could not be read", may_have_arrived=may_have_arrived(body)
+            )
 
 
 async def send_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -166,7 +147,7 @@ async def send_once(request: ClientRequest, handler: ClientHandlerType) -> Clien
         raise _connection_lost(request.body) from err
 
 
-def _may_have_arrived(body: object) -> bool:
+def may_have_arrived(body: object) -> bool:
     """Return whether the portal may have received a request; one without a body of ours tells nothing."""
     return not isinstance(body, Body) or body.has_begun
 
@@ -193,4 +174,4 @@ def _connecting_failed(err: ClientConnectorError) -> IotPortalConnectionError:
 def _connection_lost(body: object) -> IotPortalConnectionError:
     """Return the error for a connection that was lost after it was established."""
     msg = "the connection was lost"
-    return IotPortalConnectionError(msg, may_have_arrived=_may_have_arrived(body))
+    return IotPortalConnectionError(msg, may_have_arrived=may_have_arrived(body))

@@ -1,6 +1,6 @@
 """What is around the fields of an answer: arrays, wrappers such as `data`, and other spellings of a name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 import re
 from typing import Final
@@ -18,13 +18,27 @@ def plain_word(word: str) -> str:
     return re.sub(r"[\W_]", "", word).lower()
 
 
+# The answers of a portal have the same few sets of names.
+@lru_cache(maxsize=64)
+def _by_plain_word(keys: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    """Return the names of an object by their plain words, the last of the same word first."""
+    found: dict[str, list[str]] = {}
+    for key in reversed(keys):
+        found.setdefault(plain_word(key), []).append(key)
+    return found
+
+
 def get_field(raw: Mapping[str, Json], *names: str) -> Json:
     """Return the first field that is known under one of the names: as they are documented, else in any spelling."""
     for name in names:
         if (value := raw.get(name)) is not None:
             return value
-    plain = {plain_word(key): value for key, value in raw.items() if value is not None}
-    return next((plain[name] for name in map(plain_word, names) if name in plain), None)
+    spellings = _by_plain_word(tuple(raw))
+    for name in names:
+        for key in spellings.get(plain_word(name), ()):
+            if (value := raw[key]) is not None:
+                return value
+    return None
 
 
 def objects(answer: Json, iccid: Json = None) -> Iterator[Mapping[str, Json]]:

@@ -411,18 +411,16 @@ def login_token(answer: Json) -> str | None:
     return token if token is not None and _TOKEN.fullmatch(token) else None
 
 
-def error_details(answer: Json) -> tuple[str | None, str | None]:
-    """Return message and code of an error, under any of the known keys; the message in one line.
-
-    An answer in plain text is the message itself; a page of HTML has none.
-    """
+def error_message(answer: Json) -> str | None:
+    """Return the message of an error in one line; plain text is the message itself, a page of HTML has none."""
     if isinstance(answer, str):
-        return (one_line(answer) or None) if "<" not in answer else None, None
-    message = code = None
-    for raw in _error_objects(answer):
-        message = message or _first_text(raw, "errorMessage", "message", "error", "detail")
-        code = code or _first_text(raw, "errorCode", "code")
-    return message, code
+        return (one_line(answer) or None) if "<" not in answer else None
+    return _first_text(answer, "errorMessage", "message", "error", "detail")
+
+
+def error_code(answer: Json) -> str | None:
+    """Return the code of an error."""
+    return _first_text(answer, "errorCode", "code")
 
 
 def says_failed(answer: Json) -> bool:
@@ -451,10 +449,14 @@ def _error_objects(answer: Json) -> Iterator[Mapping[str, Json]]:
             yield from objects(get_field(raw, "error", "errors"))
 
 
-def _first_text(raw: Mapping[str, Json], *keys: str) -> str | None:
-    """Return the first text under one of the keys, in one line."""
-    found = (read_text(get_field(raw, key)) for key in keys)
-    return next((line for text in found if text and (line := one_line(text))), None)
+def _first_text(answer: Json, *keys: str) -> str | None:
+    """Return the first text under one of the keys in what may describe an error, in one line."""
+    for raw in _error_objects(answer):
+        for key in keys:
+            text = read_text(get_field(raw, key))
+            if text and (line := one_line(text)):
+                return line
+    return None
 
 
 def _innermost(answer: Json) -> Json:

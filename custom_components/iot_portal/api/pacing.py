@@ -3,12 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from enum import IntEnum, StrEnum
 import heapq
 from itertools import count
-from typing import Final, Protocol
+from typing import Final, Protocol, override
 
 from .exceptions import IotPortalBusyError, IotPortalPausedError
 
@@ -194,16 +194,18 @@ class Pacer:
         except TimeoutError as err:
             raise self._busy_error() from err
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    def slot(self) -> AbstractAsyncContextManager[None]:
         """Wait until a request may start, and hold its slot until the context ends."""
-        async with self.bounded_wait():
-            await self._take_slot()
+        return _Slot(self)
+
+    async def take_slot(self) -> None:
+        """Wait until a request may start, and count it."""
+        if _START_BY.get() is None:
+            await self._wait_for_slot()
+        else:
+            async with self.bounded_wait():
+                await self._wait_for_slot()
         self.record_request()
-        try:
-            yield
-        finally:
-            self._release()
 
     def record_request(self) -> None:
         """Count a request that is sent now."""
@@ -256,7 +258,7 @@ class Pacer:
         """Return the event loop, which is not known before the first request."""
         return self._loop or asyncio.get_running_loop()
 
-    async def _take_slot(self) -> None:
+    async def _wait_for_slot(self) -> None:
         """Wait until a request may start."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (_PRIORITY.get(), next(self._sequence), future))
@@ -267,7 +269,7 @@ class Pacer:
             if future.cancelled():
                 self._dispatch()
             else:
-                self._release()
+                self.release_slot()
             raise
 
     def _has_place(self) -> bool:
@@ -277,7 +279,7 @@ class Pacer:
             places = max(places - 1, 1)
         return self._in_flight < places
 
-    def _release(self) -> None:
+    def release_slot(self) -> None:
         """Give a slot back."""
         self._in_flight -= 1
         # The answer may ask for a pause, so the next request starts once it has been looked at.
@@ -308,3 +310,21 @@ class Pacer:
         self._recover_at = now + RECOVERY_SECONDS
         if self.rate >= self.full_rate:
             self.max_concurrent = self._full_max_concurrent
+
+
+class _Slot(AbstractAsyncContextManager[None]):
+    """A slot for one request; a class, as each request of a fleet takes one."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        """Take no slot yet."""
+        self._pacer = pacer
+
+    @override
+    async def __aenter__(self) -> None:
+        """Wait until the request may start."""
+        await self._pacer.take_slot()
+
+    @override
+    async def __aexit__(self, *_: object) -> None:
+        """Give the slot back."""
+        self._pacer.release_slot()

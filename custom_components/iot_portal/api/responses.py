@@ -24,7 +24,7 @@ from .exceptions import (
     IotPortalRateLimitError,
     IotPortalResponseError,
 )
-from .models import error_details, says_failed
+from .models import error_code, error_message, says_failed
 from .text import one_line
 from .values import Json
 
@@ -37,6 +37,8 @@ MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**63 - 1
 MIN_ERROR_CODE_LENGTH: Final = len(ErrorCode.NO_ACTIVE_SESSION)
 
+# Some servers do not escape control characters.
+_JSON: Final = json.JSONDecoder(strict=False)
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 # A letter in UTF-8; bytes without any are of an older charset.
 _MULTIBYTE: Final = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")
@@ -83,10 +85,10 @@ class Response:
     def answer(self) -> Json:
         """Return the body, parsed if it is JSON."""
         try:
-            # Some servers do not escape control characters, and some put JSON into a string.
-            parsed = json.loads(self.text, strict=False)
+            # Some servers put JSON into a string.
+            parsed = _JSON.decode(self.text)
             if isinstance(parsed, str) and parsed.lstrip().startswith(("{", "[")):
-                parsed = json.loads(parsed, strict=False)
+                parsed = _JSON.decode(parsed)
             return _sanitize(parsed, MAX_DEPTH)
         except ValueError, RecursionError:
             return self.text.strip()
@@ -106,14 +108,13 @@ class Response:
             return True
         if not isinstance(self.answer, Mapping):
             return self.is_page or self.evidence is Evidence.STRONG
-        _, code = error_details(self.answer)
-        return len(code or "") >= MIN_ERROR_CODE_LENGTH or says_failed(self.answer)
+        code = error_code(self.answer) or ""
+        return len(code) >= MIN_ERROR_CODE_LENGTH or says_failed(self.answer)
 
     @property
     def evidence(self) -> Evidence:
         """Return how much the response says, if it is an error: the one place that decides."""
-        _, code = error_details(self.answer)
-        if code in _BY_CODE:
+        if error_code(self.answer) in _BY_CODE:
             return Evidence.STRONG
         return Evidence.PAGE if self.is_page else Evidence.WEAK
 
@@ -130,8 +131,9 @@ class Response:
         """
         if self.evidence is Evidence.STRONG or (self.status == 401 and not self.is_page):  # noqa: PLR2004
             return True
-        is_envelope = not isinstance(self.answer, str) and any(error_details(self.answer))
-        return is_envelope and self.status in range(400, 500)
+        if isinstance(self.answer, str) or self.status not in range(400, 500):
+            return False
+        return bool(error_message(self.answer) or error_code(self.answer))
 
     @property
     def _title(self) -> str:
@@ -144,8 +146,8 @@ class Response:
 
         The portal's error code takes precedence over the HTTP status.
         """
-        message, code = error_details(self.answer)
-        message = message or (
+        code = error_code(self.answer)
+        message = error_message(self.answer) or (
             UNREADABLE
             if self.is_page and self.is_success
             else f"HTTP status {self.status}{self._title}"

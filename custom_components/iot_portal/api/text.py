@@ -25,6 +25,9 @@ _IPV6: Final = re.compile(
 
 def one_line(text: str, limit: int = MAX_TEXT_LENGTH) -> str:
     """Return a text as one line without characters that control or cannot be seen, at most so long."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        # Nearly every text of the portal: the rest would find nothing to change.
+        return text.strip()
     # A line break or a tab separates words, so it becomes a space. Enough is cut off first, as a text can be huge.
     words = re.sub(r"[\s\x1c-\x1f\x85\u2028\u2029]+", " ", text[: 8 * limit])
     if not words.isascii() or not words.isprintable():

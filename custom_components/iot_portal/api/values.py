@@ -78,6 +78,7 @@ _HTTP_DATE: Final = re.compile(r"[A-Za-z]{3}, [0-9]{1,2} [A-Za-z]{3} [0-9]{4}")
 _EPOCH: Final = re.compile(r"(?:/Date\()?([0-9]{9,13}(?:\.[0-9]{1,9})?)(?:(?:[+-][0-9]{4})?\)/)?")
 _SECONDS: Final = (10**9, 4 * 10**9)
 
+_BETWEEN_DIGITS: Final = re.compile(r"[\s().-]")
 _WORD: Final = re.compile(r"[^\W_][\w .()/+&'-]{0,63}")
 _LONG_NUMBER: Final = re.compile(r"[0-9]{7}")
 _MAX_STATUS_DIGITS: Final = 2
@@ -145,7 +146,7 @@ def read_digits(value: Json, lengths: range, *, prefix: str = "") -> str | None:
     if isinstance(value, bool | float):
         return None
     text = _plain(read_text(value) or "").removesuffix(".0")
-    digits = re.sub(r"[\s().-]", "", text).removeprefix(prefix).rstrip("Ff")
+    digits = _BETWEEN_DIGITS.sub("", text).removeprefix(prefix).rstrip("Ff")
     is_valid = digits.isascii() and digits.isdecimal() and len(digits) in lengths
     return digits if is_valid and len(set(digits)) > 1 else None
 
@@ -257,7 +258,7 @@ def read_ip(value: Json) -> str | None:
 
 def _plain(text: str) -> str:
     """Return a text in ASCII where it is only of another width, and without what cannot be seen."""
-    return one_line(text.translate(_FULL_WIDTH))
+    return one_line(text if text.isascii() else text.translate(_FULL_WIDTH))
 
 
 def _number_in(text: str) -> float | None:
