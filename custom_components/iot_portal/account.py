@@ -175,9 +175,11 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
 
         One that fails while others can be read is asked less often; after an outage of the portal all return at once.
         """
-        failures = self._failures.get(sim.iccid, SimFailures())
+        failures = self._failures.get(sim.iccid)
         return self.schedule.seconds_until_poll(
-            sim.iccid, self.hass.loop.time(), failures=failures.while_reachable
+            sim.iccid,
+            self.hass.loop.time(),
+            failures=failures.while_reachable if failures else 0,
         )
 
     async def async_take_turn(self) -> None:

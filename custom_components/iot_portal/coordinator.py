@@ -268,10 +268,11 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         """Replace the data, and publish what happened since the last known values."""
         before, now = self.data.history, dt_util.now()
         # The settings may have changed since the read began.
-        read = replace(read, failing=failing, settings=self.data.settings)
+        read = read.with_parts(failing=failing, settings=self.data.settings)
         history, events = tell_read(before, read, now)
         history, status_events, context = self._tell_status(history, read.status)
-        self.data = replace(read, history=history).with_projected_usage(now).with_use()
+        data = replace(read, history=history).with_projected_usage(now)
+        self.data = data if data == self.data else data.with_use()
         if context is not None or status_events:
             # Before anything else can update the entities, in another context.
             self._async_update_in(context)

@@ -3,9 +3,9 @@
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Self
 
 from homeassistant.core import Context
@@ -104,19 +104,23 @@ class BillingCycle:
     start: datetime
     end: datetime
 
-    @classmethod
-    def around(cls, now: datetime, billing_day: int) -> Self:
-        """Return the cycle of a month that a moment lies in; a month without that day bills on its last."""
-        this_month = _billing_moment(now, billing_day, months=0)
-        if now < this_month:
-            return cls(start=_billing_moment(now, billing_day, months=-1), end=this_month)
-        return cls(start=this_month, end=_billing_moment(now, billing_day, months=1))
+    @staticmethod
+    # All SIMs of a fleet ask for the same few, at every poll.
+    @lru_cache(maxsize=64)
+    def of_month(today: date, zone: tzinfo | None, billing_day: int) -> BillingCycle:
+        """Return the cycle of a month that a day lies in; a month without the billing day bills on its last."""
+        begins = 0 if _billing_date(today, billing_day, months=0) <= today else -1
+        start, end = (
+            _midnight(_billing_date(today, billing_day, months=months), zone)
+            for months in (begins, begins + 1)
+        )
+        return BillingCycle(start=start, end=end)
 
     @classmethod
     def of_days(cls, now: datetime, first: date, days: int) -> Self:
         """Return the cycle of that many days that a moment lies in; one of them begins on the given date."""
-        start = first + timedelta(days=(now.date() - first).days // days * days)
-        return cls(start=_midnight(start, now), end=_midnight(start + timedelta(days=days), now))
+        start, zone = first + timedelta(days=(now.date() - first).days // days * days), now.tzinfo
+        return cls(start=_midnight(start, zone), end=_midnight(start + timedelta(days=days), zone))
 
     def projected_usage(self, used: float, now: datetime) -> int:
         """Return the use at the end of the cycle if it continues at the same rate.
@@ -127,17 +131,15 @@ class BillingCycle:
         return round(used * ((self.end - self.start) / elapsed))
 
 
-def _billing_moment(now: datetime, billing_day: int, *, months: int) -> datetime:
-    """Return midnight of the billing day in the month of a moment, or some months away from it."""
-    month_index = now.year * 12 + now.month - 1 + months
-    year, month = divmod(month_index, 12)
-    day = min(billing_day, monthrange(year, month + 1)[1])
-    return _midnight(date(year, month + 1, day), now)
+def _billing_date(today: date, billing_day: int, *, months: int) -> date:
+    """Return the billing day in the month of a day, or some months away from it."""
+    year, month = divmod(today.year * 12 + today.month - 1 + months, 12)
+    return date(year, month + 1, min(billing_day, monthrange(year, month + 1)[1]))
 
 
-def _midnight(day: date, now: datetime) -> datetime:
-    """Return midnight of a day, in the time zone of a moment."""
-    return datetime.combine(day, time.min, tzinfo=now.tzinfo)
+def _midnight(day: date, zone: tzinfo | None) -> datetime:
+    """Return midnight of a day in a time zone."""
+    return datetime.combine(day, time.min, tzinfo=zone)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,7 +214,7 @@ class SimSettings:
     def cycle_around(self, now: datetime) -> BillingCycle:
         """Return the billing cycle that a local time lies in."""
         if self.cycle_days is None or self.cycle_start is None:
-            return BillingCycle.around(now, self.billing_day)
+            return BillingCycle.of_month(now.date(), now.tzinfo, self.billing_day)
         return BillingCycle.of_days(now, self.cycle_start, self.cycle_days)
 
     def allowance_of(self, device: Device | None) -> int | None:
@@ -458,12 +460,15 @@ class SimData:
             cycle_seen_at=self.history.counters.ended_at,
         )
 
+    def with_parts(self, **parts: Any) -> SimData:
+        """Return the data with those parts; the same data if it has them."""
+        if all(getattr(self, name) == part for name, part in parts.items()):
+            return self
+        return replace(self, **parts)
+
     def with_projected_usage(self, now: datetime) -> SimData:
         """Return the data with the projected usage as of a local time; none while the last cycle still counts on."""
-        projected = self._projected_usage(now)
-        if projected == self.projected_usage:
-            return self
-        return replace(self, projected_usage=projected)
+        return self.with_parts(projected_usage=self._projected_usage(now))
 
     def _projected_usage(self, now: datetime) -> int | None:
         """Return the projected usage as of a local time."""
@@ -563,21 +568,24 @@ def tell_read(history: History, data: SimData, now: datetime) -> tuple[History, 
 
     A value that is missing is compared when it is there again. What is known for the first time has not happened.
     """
-    if history.is_gone:
-        history = replace(history, is_gone=False)
-    events: list[SimEvent] = []
-    if data.usage is not None:
-        history, cycle_events = _tell_cycle(history, data, data.usage, now)
-        history, imei_events = _tell_imei(history, data.usage.imei, now)
-        events = cycle_events + imei_events
-    if data.session is not None:
-        history, session_events = _tell_session(history, data.session, now)
-        if data.session.started is not None or data.session.ended is not None:
-            history = replace(history, session_checked_at=now)
-        events += session_events
-    if events:
-        history = replace(history, told=history.told + len(events))
-    return history, events
+    counters, day, cycle_events = _tell_cycle(history, data, now)
+    imei, imei_events = _tell_imei(history.imei, data.usage, now)
+    session, session_events = _tell_session(history.session, data.session, now)
+    is_session_known = data.session is not None and (
+        data.session.started is not None or data.session.ended is not None
+    )
+    events = [*cycle_events, *imei_events, *session_events]
+    read = replace(
+        history,
+        told=history.told + len(events),
+        counters=counters,
+        day=day,
+        imei=imei,
+        session=session,
+        session_checked_at=now if is_session_known else history.session_checked_at,
+        is_gone=False,
+    )
+    return read, events
 
 
 def tell_gone(history: History) -> tuple[History, list[SimEvent]]:
@@ -589,19 +597,19 @@ def tell_gone(history: History) -> tuple[History, list[SimEvent]]:
 
 
 def _tell_cycle(
-    history: History, data: SimData, usage: Usage, now: datetime
-) -> tuple[History, list[SimEvent]]:
-    """Return the history with the counters, and the end of a billing cycle with its last counters."""
-    cycle = data.settings.cycle_around(now)
+    history: History, data: SimData, now: datetime
+) -> tuple[CounterHistory, DailyUse | None, list[SimEvent]]:
+    """Return the counters, the use of the day, and the end of a billing cycle with its last counters."""
+    before, usage = history.counters, data.usage
     # A SIM without usage in this cycle may be answered without any counter.
-    if not usage and not usage.is_empty:
-        return history, []
-    reading = Counters.of(usage) if usage else history.counters.known.emptied()
-    counters, ended = history.counters.after(reading, now, (cycle.start, cycle.end))
-    day = count_day(history.day, history.counters, counters, _midnight(now.date(), now), now)
-    history = replace(history, counters=counters, day=day)
+    if usage is None or (not usage and not usage.is_empty):
+        return before, history.day, []
+    cycle = data.settings.cycle_around(now)
+    reading = Counters.of(usage) if usage else before.known.emptied()
+    counters, ended = before.after(reading, now, (cycle.start, cycle.end))
+    day = count_day(history.day, before, counters, _midnight(now.date(), now.tzinfo), now)
     if ended is None:
-        return history, []
+        return counters, day, []
     event = SimEvent(
         event_type=SimEventType.BILLING_CYCLE_ENDED,
         attributes={
@@ -611,25 +619,23 @@ def _tell_cycle(
             "session_count": ended.sessions,
         },
     )
-    return history, [event]
+    return counters, day, [event]
 
 
-def _tell_imei(history: History, imei: str | None, now: datetime) -> tuple[History, list[SimEvent]]:
-    """Return the history with the IMEI, and a move to another device."""
-    if imei is None:
-        return history, []
-    old = history.imei
-    new = Settled(value=imei) if old is None else old.after(imei, now, _device_of)
-    if new is old:
-        return history, []
-    history = replace(history, imei=new)
+def _tell_imei(
+    old: Settled | None, usage: Usage | None, now: datetime
+) -> tuple[Settled | None, list[SimEvent]]:
+    """Return the IMEI, and a move to another device."""
+    if usage is None or usage.imei is None:
+        return old, []
+    new = Settled(value=usage.imei) if old is None else old.after(usage.imei, now, _device_of)
     if old is None or _device_of(old.value) == _device_of(new.value):
-        return history, []
+        return new, []
     event = SimEvent(
         event_type=SimEventType.MOVED_TO_ANOTHER_DEVICE,
         attributes={"from": old.value, "to": new.value},
     )
-    return history, [event]
+    return new, [event]
 
 
 def _device_of(imei: str) -> str:
@@ -638,27 +644,29 @@ def _device_of(imei: str) -> str:
 
 
 def _tell_session(
-    history: History, session: Session, now: datetime
-) -> tuple[History, list[SimEvent]]:
-    """Return the history with the last session, and its start and end, each when it is new.
+    old: LastSession | None, session: Session | None, now: datetime
+) -> tuple[LastSession | None, list[SimEvent]]:
+    """Return the last session, and its start and end, each when it is new.
 
     An older session than the one known comes from an old answer.
     """
-    old, started, ended = history.session, session.started, session.ended
+    if session is None:
+        return old, []
+    started, ended = session.started, session.ended
     if old is None:
-        return replace(history, session=LastSession(started=started, ended=ended)), []
+        return LastSession(started=started, ended=ended), []
     if started is None and ended is None:
-        return history, []
+        return old, []
     is_new = started is not None and not _is_same(started, old.started)
     if is_new and started is not None and old.started is not None and started < old.started <= now:
-        return history, []
+        return old, []
     if not is_new:
         started = old.started
     if not is_new and ended is not None and old.ended is not None and ended <= old.ended:
         ended = old.ended
     has_ended = ended is not None and (is_new or not _is_same(ended, old.ended))
     if not is_new and not has_ended:
-        return history, []
+        return old, []
     events = []
     if is_new:
         events.append(
@@ -678,7 +686,7 @@ def _tell_session(
                 attributes={"started": started, "ended": ended, "ip_address": session.ip_address},
             )
         )
-    return replace(history, session=LastSession(started=started, ended=ended)), events
+    return LastSession(started=started, ended=ended), events
 
 
 def _is_same(moment: datetime, other: datetime | None) -> bool:

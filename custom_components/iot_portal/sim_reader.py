@@ -1,7 +1,6 @@
 """Reading a SIM: which endpoints are due, and asking them."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -113,13 +112,13 @@ class SimReader:
         if status is None and not usage:
             msg = "nothing is known of it"
             raise IotPortalNotFoundError(msg, status=200)
-        data = replace(self._known, status=status, usage=usage)
+        data = self._known.with_parts(status=status, usage=usage)
         if Endpoint.SESSION in due:
             session = await self.async_read_part(Endpoint.SESSION, self._read_session)
-            data = replace(data, session=session)
+            data = data.with_parts(session=session)
         if Endpoint.DEVICE in due:
             device = await self.async_read_part(Endpoint.DEVICE, self._client.get_device)
-            data = replace(data, device=device, device_read_at=self._now)
+            data = data.with_parts(device=device, device_read_at=self._now)
         return data
 
     async def async_read_part[T](self, endpoint: Endpoint, read: EndpointRead[T]) -> T | None:

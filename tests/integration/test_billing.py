@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.iot_portal.models import BillingCycle
+from custom_components.iot_portal.models import BillingCycle, SimSettings
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 
@@ -34,7 +34,7 @@ def moment(text: str) -> datetime:
 )
 def test_cycle(now: str, billing_day: int, start: str, end: str) -> None:
     """A cycle goes from billing day to billing day; a short month bills on its last day."""
-    cycle = BillingCycle.around(moment(now), billing_day)
+    cycle = SimSettings(billing_day=billing_day).cycle_around(moment(now))
 
     assert cycle == BillingCycle(start=moment(start), end=moment(end))
 
@@ -61,7 +61,7 @@ def test_cycle_of_days(now: str, first: str, days: int, start: str, end: str) ->
 
 def test_projected_usage() -> None:
     """In the middle of the cycle the projected usage is twice the usage; the first day counts as a whole one."""
-    cycle = BillingCycle.around(moment("2026-06-16 00:00"), 1)
+    cycle = SimSettings().cycle_around(moment("2026-06-16 00:00"))
 
     assert cycle.projected_usage(100, moment("2026-06-16 00:00")) == 200
     assert cycle.projected_usage(10, moment("2026-06-01 00:01")) == 300
