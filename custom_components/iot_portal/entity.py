@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, override
+from weakref import WeakKeyDictionary
 
 from homeassistant.const import Platform
 from homeassistant.core import callback
@@ -68,29 +69,28 @@ async def async_add_sim_entities[DescriptionT: IotPortalSimEntityDescription[Any
         (platform, description.key) for description in descriptions if description.is_detail
     )
 
+    waiting: WeakKeyDictionary[IotPortalSimCoordinator, list[DescriptionT]] = WeakKeyDictionary()
+
     @callback
     def sim_added(coordinator: IotPortalSimCoordinator) -> None:
-        waiting = [
-            description
-            for description in descriptions
-            if _is_wanted(coordinator, platform, description)
-        ]
+        if wanted := [each for each in descriptions if _is_wanted(coordinator, platform, each)]:
+            waiting[coordinator] = wanted
 
-        @callback
-        def add_ready_entities() -> None:
-            if not waiting:
-                return
-            ready = [item for item in waiting if item.is_ready(coordinator.data)]
-            waiting[:] = [item for item in waiting if item not in ready]
-            if ready:
-                async_add_entities(
-                    [create(coordinator, description) for description in ready],
-                    config_subentry_id=coordinator.subentry.subentry_id,
-                )
+    @callback
+    def sim_updated(coordinator: IotPortalSimCoordinator) -> None:
+        wanted = waiting.get(coordinator, ())
+        if not (ready := [each for each in wanted if each.is_ready(coordinator.data)]):
+            return
+        if len(ready) == len(wanted):
+            del waiting[coordinator]
+        else:
+            waiting[coordinator] = [each for each in wanted if each not in ready]
+        async_add_entities(
+            [create(coordinator, description) for description in ready],
+            config_subentry_id=coordinator.subentry.subentry_id,
+        )
 
-        entry.async_on_unload(coordinator.async_add_listener(add_ready_entities))
-
-    entry.async_on_unload(await entry.runtime_data.async_listen_to_sims(sim_added))
+    await entry.runtime_data.async_listen_to_sims(sim_added, sim_updated)
 
 
 def _is_wanted(
@@ -174,11 +174,16 @@ class IotPortalSimEntity(CoordinatorEntity[IotPortalSimCoordinator], SlicedEntit
         self.entity_description = description
         self._attr_translation_key = description.key
         self._attr_unique_id = _unique_id(coordinator, description.key)
-        self._attr_device_info = sim_device(coordinator)
         if description.shows_writes:
             # The first SMS, for one, adds the entity that shows it.
             self._context = coordinator.context
         self._update_shown()
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """Return the device of the SIM, which is needed once only."""
+        return sim_device(self.coordinator)
 
     @override
     async def async_added_to_hass(self) -> None:

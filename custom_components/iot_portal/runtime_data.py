@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import Platform
-from homeassistant.core import CALLBACK_TYPE, callback
+from homeassistant.core import callback
 
 from .account import IotPortalAccount
 from .bulk_edit import BulkEdits
@@ -35,7 +36,8 @@ class IotPortalData:
     details: set[tuple[Platform, str]] = field(default_factory=set)
     is_applying_changes: bool = False
     has_changed: bool = False
-    _sim_listeners: list[SimListener] = field(default_factory=list)
+    _add_listeners: list[SimListener] = field(default_factory=list)
+    _update_listeners: list[SimListener] = field(default_factory=list)
 
     def is_in_use(self) -> bool:
         """Return whether the account is loaded, or being loaded, with this data."""
@@ -49,19 +51,28 @@ class IotPortalData:
             if sim.subentry.subentry_id in self.sims and self.is_in_use():
                 yield sim
 
-    async def async_listen_to_sims(self, listener: SimListener) -> CALLBACK_TYPE:
-        """Call the listener for every SIM, and from now on for each that is added; return how to stop that."""
-        self._sim_listeners.append(listener)
+    async def async_listen_to_sims(self, added: SimListener, updated: SimListener) -> None:
+        """Call a listener for every SIM and each that is added, and another for each update, until the unload."""
+        self._add_listeners.append(added)
+        self._update_listeners.append(updated)
         async for sim in self.async_each_sim():
-            listener(sim)
-        return lambda: self._sim_listeners.remove(listener)
+            added(sim)
 
     @callback
     def async_add_sim(self, sim: IotPortalSimCoordinator) -> None:
         """Add a SIM, which is still to be started, and its entities."""
         self.sims[sim.subentry.subentry_id] = sim
         self.account.async_add_sim(sim.iccid)
-        for listener in self._sim_listeners:
+        # The polls go on as long as there is a listener, even if all entities are disabled.
+        stop = sim.async_add_listener(partial(self._async_sim_updated, sim))
+        self.account.config_entry.async_on_unload(stop)
+        for listener in self._add_listeners:
+            listener(sim)
+
+    @callback
+    def _async_sim_updated(self, sim: IotPortalSimCoordinator) -> None:
+        """Call the listeners for an update."""
+        for listener in self._update_listeners:
             listener(sim)
 
     @callback
