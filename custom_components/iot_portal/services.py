@@ -429,11 +429,14 @@ async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
 
 
 async def _act_on(hass: HomeAssistant, device: dr.DeviceEntry, act: SimCall) -> Answer:
-    """Act on a SIM; raise if its account is not loaded."""
+    """Act on a SIM; raise if its account is not loaded, or if the SIM was removed while others were acted on."""
     entry: IotPortalConfigEntry = service.async_get_config_entry(
         hass, DOMAIN, device.config_entry_id
     )
-    return await act(entry.runtime_data.sims[device.config_subentry_id or ""])
+    sim = entry.runtime_data.sims.get(device.config_subentry_id or "")
+    if sim is None:
+        raise invalid_input(key="target_not_found", ids=device.name_by_user or device.name or "")
+    return await act(sim)
 
 
 def _description(device: dr.DeviceEntry) -> Answer:

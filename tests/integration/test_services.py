@@ -12,8 +12,10 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.iot_portal.api import IotPortalClient
 from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
+from mock_portal.sim import Sim
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import add_sims, call_action, device_id, log_messages, name_sim, state_of
@@ -325,6 +327,29 @@ async def test_some_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPo
     assert sent["sms_id"]
     with pytest.raises(HomeAssistantError, match=r"1 of 2 SIMs failed\. The IoT Portal does not"):
         await call_action(hass, "send_sms", data, return_response=False)
+
+
+async def test_sim_is_removed_meanwhile(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIM that is removed while others are sent an SMS does not prevent the SMS to the rest."""
+    third = "8931080000000000029"
+    portal.state.add_sim(Sim(iccid=third))
+    entry = await set_up(ICCID, OTHER_ICCID, third)
+    removed = next(each for each in entry.subentries.values() if each.unique_id == OTHER_ICCID)
+    send = IotPortalClient.send_sms
+
+    async def send_sms(self: IotPortalClient, iccid: str, message: str) -> str | None:
+        if iccid == ICCID:
+            hass.config_entries.async_remove_subentry(entry, removed.subentry_id)
+        return await send(self, iccid, message)
+
+    monkeypatch.setattr(IotPortalClient, "send_sms", send_sms)
+    sims = [device_id(hass, entry, iccid) for iccid in (ICCID, OTHER_ICCID, third)]
+    response = await call_action(hass, "send_sms", {"device_id": sims, "message": "Hello"})
+
+    assert [bool(sim.get("sms_id")) for sim in response["sims"]] == [True, False, True]
+    assert "cannot find this part of the target: SIM …0011" in response["sims"][1]["error"]
 
 
 async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
