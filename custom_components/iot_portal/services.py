@@ -69,6 +69,20 @@ ATTR_RULE = "rule"
 ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
 
+
+def _whole(value: Any) -> Any:
+    """Return what is to be sent; raise an error for half a character, which a template can hold."""
+    for text in _texts(value):
+        try:
+            text.encode()
+        except UnicodeEncodeError as err:
+            msg = "half a character, such as \\ud83d, cannot be sent; write the whole character"
+            raise vol.Invalid(msg) from err
+    return value
+
+
+TEXT = vol.All(cv.string, _whole)
+FIELDS = vol.All(dict, _whole)
 SIMS_SCHEMA = vol.Schema(
     {
         **cv.ENTITY_SERVICE_FIELDS,
@@ -300,25 +314,25 @@ async def _list_sms(call: ServiceCall) -> ServiceResponse:
 ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse, str | None]] = {
     "send_sms": (
         _send_sms,
-        SIMS_SCHEMA.extend({vol.Required(ATTR_MESSAGE): cv.string}),
+        SIMS_SCHEMA.extend({vol.Required(ATTR_MESSAGE): TEXT}),
         SupportsResponse.OPTIONAL,
         POLICY_CONTROL,
     ),
     "request_status_change": (
         _request_status_change,
-        STATUS_SCHEMA.extend({vol.Required(ATTR_STATUS): cv.string}),
+        STATUS_SCHEMA.extend({vol.Required(ATTR_STATUS): TEXT}),
         SupportsResponse.OPTIONAL,
         POLICY_CONTROL,
     ),
     "edit_device": (
         _edit_device,
-        STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
+        STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): FIELDS}),
         SupportsResponse.OPTIONAL,
         None,
     ),
     "bulk_edit_devices": (
         _bulk_edit_devices,
-        STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): dict}),
+        STATUS_SCHEMA.extend({vol.Required(ATTR_CHANGES): FIELDS}),
         SupportsResponse.OPTIONAL,
         None,
     ),
@@ -327,7 +341,7 @@ ACTIONS: dict[str, tuple[Handler, vol.Schema, SupportsResponse, str | None]] = {
         vol.Schema(
             {
                 vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
-                vol.Required(ATTR_RULE): dict,
+                vol.Required(ATTR_RULE): FIELDS,
                 **CONFIRM_TERMINAL,
             }
         ),

@@ -248,9 +248,10 @@ async def tracked_request(
             (sim, sim.async_record(str(status), in_bulk=in_bulk, context=context)) for sim in sims
         ]
     )
-    was_sent = True
+    was_sent = False
     try:
         await store.async_save_request()
+        was_sent = True
         yield
     except (HomeAssistantError, asyncio.CancelledError) as err:
         was_sent = may_have_been_sent(err)

@@ -11,6 +11,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
 
 from custom_components.iot_portal.api import IotPortalClient
 from custom_components.iot_portal.const import DOMAIN
@@ -612,6 +613,49 @@ async def test_iccid_that_is_none(hass: HomeAssistant, set_up: SetUp, portal: Mo
         await call_action(hass, "send_sms", {"device_id": sim, "message": "Hello"})
 
     assert {exchange.route for exchange in portal.journal} == {"Login"}
+
+
+@pytest.mark.parametrize(
+    ("action", "data"),
+    [
+        ("send_sms", {"message": "\ud83d"}),
+        ("request_status_change", {"status": "\ud83d"}),
+        ("edit_device", {"changes": {"status": "\ud83d"}}),
+        ("bulk_edit_devices", {"changes": {"simNotes": [{"\ud83d": 1}]}}),
+        ("update_rule", {"rule": {"name": "\ud83d\ude00"}}),
+    ],
+)
+async def test_half_a_character(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, action: str, data: dict[str, Any]
+) -> None:
+    """Half an emoji, as an escape in a template is, is refused, and later actions work."""
+    entry = await set_up(ICCID)
+    sim = {"device_id": device_id(hass, entry, ICCID)}
+    target = {"config_entry_id": entry.entry_id} if action == "update_rule" else sim
+
+    with pytest.raises(vol.Invalid, match="half a character"):
+        await call_action(hass, action, target | data)
+    assert not portal.journal.find("PUT")
+
+    await call_action(hass, "request_status_change", {**sim, "status": "activated"})
+    await call_action(hass, "send_sms", {**sim, "message": "Hello"})
+    assert len(portal.journal.find("PUT")) == 2
+
+
+async def test_half_a_character_in_a_notification(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """The notify entity refuses half an emoji too."""
+    await set_up(ICCID)
+
+    with pytest.raises(HomeAssistantError, match="Nothing was sent for"):
+        await hass.services.async_call(
+            "notify",
+            "send_message",
+            {"entity_id": f"notify.sim_{ICCID}_send_sms", "message": "\ud83d"},
+            blocking=True,
+        )
+    assert not portal.journal.find("PUT")
 
 
 async def test_changes_that_are_no_json(

@@ -19,4 +19,4 @@ def sms_length(text: str) -> tuple[int, int]:
     """
     if set(text) <= _BASIC | _EXTENSION:
         return len(text) + sum(character in _EXTENSION for character in text), GSM_LIMIT
-    return len(text.encode("utf-16-be")) // 2, UCS2_LIMIT
+    return len(text.encode("utf-16-be", "surrogatepass")) // 2, UCS2_LIMIT
