@@ -73,6 +73,7 @@ from .sim_flow import (
     DATA_UNIT_SELECTOR,
     PLAN_UNIT_SELECTOR,
     SimSubentryFlow,
+    kept_details,
     with_all_details,
 )
 
@@ -300,7 +301,7 @@ class IotPortalOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         options: Mapping[str, Any] = self.config_entry.options
         if user_input is not None:
-            options = {**user_input, **user_input[SECTION_ADVANCED]}
+            options = {**kept_details(options), **user_input, **user_input[SECTION_ADVANCED]}
             del options[SECTION_ADVANCED]
             if has_whole_cycle(options):
                 return self.async_create_entry(data=options)

@@ -257,6 +257,9 @@ def _changed_sim(
     data = {**kept, **given}
     if not has_whole_cycle(merge_options(entry.options, data)):
         raise invalid_input(key="cycle_incomplete", sim=subentry.title)
+    if subentry.data.get(CONF_ALL_DETAILS) and not data.get(CONF_ALL_DETAILS):
+        # The entities can be removed only while the account is loaded.
+        service.async_get_config_entry(hass, DOMAIN, entry.entry_id)
     return entry, subentry, data
 
 

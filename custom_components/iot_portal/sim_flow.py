@@ -262,7 +262,11 @@ class SimSubentryFlow(ConfigSubentryFlow):
                 return self.async_update_and_abort(
                     self._get_entry(),
                     subentry,
-                    data={CONF_ICCID: subentry.data[CONF_ICCID], **user_input},
+                    data={
+                        CONF_ICCID: subentry.data[CONF_ICCID],
+                        **kept_details(subentry.data),
+                        **user_input,
+                    },
                 )
         return self.async_show_form(
             step_id="reconfigure",
@@ -529,10 +533,18 @@ def _as_text(listed: SimList) -> str:
 
 
 def with_all_details(schema: vol.Schema, entry: ConfigEntry) -> vol.Schema:
-    """Return a form with the choice of all details, which only SIMs of large accounts lack."""
-    if not is_large_fleet(entry.subentries):
+    """Return a form with the choice of all details, which only SIMs of large accounts lack.
+
+    They can be removed only while the account is loaded.
+    """
+    if not is_large_fleet(entry.subentries) or entry.state is not ConfigEntryState.LOADED:
         return schema
     return schema.extend(DETAILS_SCHEMA.schema)
+
+
+def kept_details(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choice of all details among options; a form without it must not lose it."""
+    return {key: value for key, value in options.items() if key == CONF_ALL_DETAILS}
 
 
 def _sim_schema(hass: HomeAssistant) -> vol.Schema:

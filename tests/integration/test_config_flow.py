@@ -48,8 +48,10 @@ from tests.tls import BAD_CERTIFICATES, Authority
 from .conftest import ICCID, OTHER_ICCID, UNKNOWN_ICCID, SetUp
 from .helpers import (
     add_sims,
+    call_action,
     check_sims,
     confirm_sims,
+    device_id,
     exists,
     open_sim_dialog,
     sims_field,
@@ -1297,7 +1299,7 @@ async def test_options(
 async def test_all_details_in_forms(
     hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the forms of a large account offer all details, which the SIMs of a small one have already."""
+    """Only the forms of a large account that is loaded offer all details; the SIMs of a small one have them already."""
     entry = await set_up(ICCID, OTHER_ICCID)
     subentry_id = next(iter(entry.subentries))
 
@@ -1310,6 +1312,28 @@ async def test_all_details_in_forms(
     assert await offered() == [False, False]
     monkeypatch.setattr(account, "LARGE_FLEET", 1)
     assert await offered() == [True, True]
+    # They could not be removed.
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert await offered() == [False, False]
+
+
+async def test_all_details_outlast_forms_without_them(hass: HomeAssistant, set_up: SetUp) -> None:
+    """A form that does not offer all details keeps the choice that was made before."""
+    entry = await set_up(ICCID, OTHER_ICCID, options={"all_details": True})
+    subentry_id = next(iter(entry.subentries))
+    sim = {"device_id": device_id(hass, entry, ICCID), "all_details": True}
+    await call_action(hass, "set_sim_settings", sim)
+
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    await hass.config_entries.options.async_configure(form["flow_id"], {"advanced": {}})
+    form = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    await hass.config_entries.subentries.async_configure(form["flow_id"], {"allowance": 10})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert entry.options["all_details"] is True
+    assert entry.options["poll_interval"] == 15
+    assert entry.subentries[subentry_id].data["all_details"] is True
+    assert entry.subentries[subentry_id].data["allowance"] == 10
 
 
 async def test_sim_settings(hass: HomeAssistant, portal: MockPortal, set_up: SetUp) -> None:

@@ -77,6 +77,20 @@ async def test_applied_when_the_action_returns(hass: HomeAssistant, set_up: SetU
     assert float(state_of(hass, OTHER_ICCID, "allowance_used")) == 50
 
 
+async def test_details_of_an_account_not_loaded(hass: HomeAssistant, set_up: SetUp) -> None:
+    """All details are not turned off while the account is not loaded, as the entities would remain."""
+    entry = await set_up(OTHER_ICCID)
+    await set_settings(hass, entry, OTHER_ICCID, all_details=True)
+    await hass.config_entries.async_unload(entry.entry_id)
+
+    for off in ({"all_details": False}, {"reset": ["all_details"]}):
+        with pytest.raises(ServiceValidationError, match="not loaded"):
+            await set_settings(hass, entry, OTHER_ICCID, **off)
+
+    await set_settings(hass, entry, OTHER_ICCID, allowance=3)
+    assert settings_of(entry, OTHER_ICCID) == {"allowance": 3, "all_details": True}
+
+
 async def test_what_is_left_out_stays(hass: HomeAssistant, set_up: SetUp) -> None:
     """Only what is given or reset changes, and what a SIM is installed in is no setting of the action."""
     entry = await set_up(ICCID, OTHER_ICCID)
