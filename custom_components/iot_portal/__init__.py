@@ -270,7 +270,7 @@ async def _async_apply_changes(
         hass, _async_start_sims(data, added), f"{DOMAIN} start of new SIMs of {entry.title}"
     )
     # Last, because it may unload the account.
-    _async_apply_details(hass, entry)
+    await _async_apply_details(hass, entry, data)
 
 
 async def _async_apply_options(
@@ -294,27 +294,25 @@ async def _async_apply_options(
         )
 
 
-@callback
-def _async_apply_details(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
+async def _async_apply_details(
+    hass: HomeAssistant, entry: IotPortalConfigEntry, data: IotPortalData
+) -> None:
     """Add or remove the details of SIMs of a large account, with a reload, as if a person had enabled an entity."""
-    data = entry.runtime_data
     changed = [
         sim for sim in data.sims.values() if sim.shows_details != sim.data.settings.all_details
     ]
-    if data.account.is_large and changed:
-        entry.async_create_background_task(
-            hass, _async_change_details(hass, entry, changed), f"{DOMAIN} details of {entry.title}"
-        )
-
-
-async def _async_change_details(
-    hass: HomeAssistant, entry: IotPortalConfigEntry, changed: list[IotPortalSimCoordinator]
-) -> None:
-    """Remove the details of SIMs that are to show them no more, and reload the account."""
-    async for sim in in_slices(changed):
-        if not sim.data.settings.all_details:
-            async_remove_details(entry, sim)
-    hass.config_entries.async_schedule_reload(entry.entry_id)
+    if data.account.is_large:
+        async for sim in in_slices(changed):
+            data.must_reload = True
+            if not sim.data.settings.all_details:
+                async_remove_details(data, sim)
+    else:
+        # Each SIM has all entities anyway, and keeps them when the account grows.
+        for sim in changed:
+            sim.shows_details = sim.data.settings.all_details
+    # The slices take a while: further changes are applied first, and the account may have been unloaded.
+    if data.must_reload and data.is_in_use() and not data.has_changed:
+        hass.config_entries.async_schedule_reload(entry.entry_id)
 
 
 async def _async_read_sims(data: IotPortalData) -> None:

@@ -134,7 +134,8 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
     @property
     def is_large(self) -> bool:
         """Return whether SIMs have fewer entities unless a person asks for all details."""
-        return is_large_fleet(self._sims)
+        # Not the tracked SIMs: of many that are added together, each has to count all.
+        return is_large_fleet(self.config_entry.subentries)
 
     @callback
     def async_apply_options(self) -> None:

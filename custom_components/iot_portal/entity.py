@@ -17,7 +17,7 @@ from .account import IotPortalAccount
 from .const import DOMAIN
 from .coordinator import IotPortalSimCoordinator
 from .models import SimData
-from .runtime_data import IotPortalConfigEntry
+from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .sim_devices import async_get_via_device_id
 
 
@@ -113,10 +113,10 @@ def _is_wanted(
 
 
 @callback
-def async_remove_details(entry: IotPortalConfigEntry, coordinator: IotPortalSimCoordinator) -> None:
+def async_remove_details(data: IotPortalData, coordinator: IotPortalSimCoordinator) -> None:
     """Remove the entities that a SIM of a large account has only if a person asks for all details."""
     registry = er.async_get(coordinator.hass)
-    for platform, key in entry.runtime_data.details:
+    for platform, key in data.details:
         unique_id = _unique_id(coordinator, key)
         entity_id = registry.async_get_entity_id(platform, DOMAIN, unique_id)
         if entity_id is not None:

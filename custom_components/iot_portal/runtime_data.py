@@ -24,7 +24,8 @@ class IotPortalData:
     """A loaded account: the options that are applied, and its SIMs by subentry id.
 
     The entities are removed in the slices of `removal`. `details` are the platforms and keys of the entities that SIMs of
-    large accounts have only on request. While changes are being applied, `has_changed` is set by further ones.
+    large accounts have only on request. While changes are being applied, `has_changed` is set by further ones, and
+    `must_reload` by those that need a reload in the end.
     """
 
     account: IotPortalAccount
@@ -36,6 +37,7 @@ class IotPortalData:
     details: set[tuple[Platform, str]] = field(default_factory=set)
     is_applying_changes: bool = False
     has_changed: bool = False
+    must_reload: bool = False
     _add_listeners: list[SimListener] = field(default_factory=list)
     _update_listeners: list[SimListener] = field(default_factory=list)
 

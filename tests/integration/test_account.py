@@ -1,5 +1,6 @@
 """The entities of an account, and its repair issues."""
 
+import asyncio
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +26,7 @@ from pytest_homeassistant_custom_component.common import (
     get_system_health_info,
 )
 
-from custom_components.iot_portal import account, async_remove_config_entry_device
+from custom_components.iot_portal import account, async_remove_config_entry_device, slices
 from custom_components.iot_portal.api import (
     IotPortalConnectionError,
     IotPortalError,
@@ -42,6 +43,7 @@ from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
 from .helpers import (
+    add_sims,
     call_action,
     device_id,
     find_issue,
@@ -560,6 +562,81 @@ async def test_all_details(
     await set_details(False)
     assert registered(hass, fleet[0]) == essential
     assert state_of(hass, fleet[0], "status") == "activated"
+
+
+async def test_large_fleet_added_at_once(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
+) -> None:
+    """Of the SIMs of a list that makes an account large, none gets more entities than the others."""
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    entry = await set_up()
+
+    await add_sims(hass, entry.entry_id, "\n".join(fleet))
+
+    for iccid in fleet:
+        assert registered(hass, iccid) == dict.fromkeys(ESSENTIAL, True)
+
+
+async def test_details_of_an_account_that_grows_again(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
+) -> None:
+    """SIMs that have all entities because their account is small keep them when it grows."""
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    entry = await set_up(*fleet, options={"all_details": True})
+    everything = registered(hass, fleet[0])
+    hass.config_entries.async_remove_subentry(entry, list(entry.subentries)[-1])
+    await hass.async_block_till_done(wait_background_tasks=True)
+    hass.config_entries.async_update_entry(entry, options={"all_details": False})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    await add_sims(hass, entry.entry_id, fleet[-1])
+
+    assert registered(hass, fleet[0]) == everything
+    assert registered(hass, fleet[-1]) == dict.fromkeys(ESSENTIAL, True)
+
+
+@pytest.mark.parametrize("last", [True, False])
+async def test_details_are_changed_meanwhile(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    monkeypatch: pytest.MonkeyPatch,
+    fleet: list[str],
+    last: bool,
+) -> None:
+    """What was chosen last applies to all SIMs, also if it was chosen while details were being removed."""
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    monkeypatch.setattr(slices, "SLICE", 0)
+    entry = await set_up(*fleet, options={"all_details": True})
+    everything = registered(hass, fleet[0])
+    for is_on in (False, True, last):
+        hass.config_entries.async_update_entry(entry, options={"all_details": is_on})
+        for _ in range(10):
+            await asyncio.sleep(0)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    expected = everything if last else dict.fromkeys(ESSENTIAL, True)
+    for iccid in fleet:
+        assert registered(hass, iccid) == expected
+
+
+async def test_account_is_removed_while_details_are(
+    hass: HomeAssistant, set_up: SetUp, monkeypatch: pytest.MonkeyPatch, fleet: list[str]
+) -> None:
+    """An account that is removed in the meantime is not reloaded, which would be an error in the log."""
+    monkeypatch.setattr(account, "LARGE_FLEET", len(fleet) - 1)
+    monkeypatch.setattr(slices, "SLICE", 0)
+    entry = await set_up(*fleet, options={"all_details": True})
+    everything = registered(hass, fleet[1])
+    hass.config_entries.async_update_entry(entry, options={"all_details": False})
+    async with asyncio.timeout(10):
+        while registered(hass, fleet[1]) == everything:  # noqa: ASYNC110  nothing else would notice in the same turn
+            await asyncio.sleep(0)
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    # The fixture of Home Assistant raises the error of a task that nobody waited for.
+    assert not hass.config_entries.async_entries(DOMAIN)
 
 
 async def test_details_of_a_small_fleet(
