@@ -284,7 +284,8 @@ class NoDataSessionTrigger(ReadingTrigger):
         if now is None or checked_at is None:
             return None
         duration: timedelta = self._options[CONF_FOR]
-        if not checked_at < session.ended + duration <= now:
+        # Not the time at which it is up: that of a very long duration cannot be computed.
+        if not checked_at - session.ended < duration <= now - session.ended:
             return None
         return {
             "session_ended": session.ended,

@@ -705,6 +705,27 @@ async def test_no_data_session_passed_while_stopped(
     assert len(runs(ran)) == 1
 
 
+async def test_no_data_session_for_longer_than_any_date(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A duration that ends after the year 9999 never triggers, and no poll logs an error."""
+    portal.sims[OTHER_ICCID].open_session()
+    portal.sims[OTHER_ICCID].close_session()
+    entry = await set_up(OTHER_ICCID)
+    trigger = no_data_session(hass, entry) | {"options": {"for": {"days": 10_000_000}}}
+    ran = await automate(hass, trigger)
+
+    for _ in range(2):
+        await poll(hass, freezer)
+
+    assert runs(ran) == []
+    assert "Exception" not in caplog.text
+
+
 @pytest.mark.parametrize("sessions", ["open", "never"])
 async def test_no_missing_session(
     hass: HomeAssistant,
