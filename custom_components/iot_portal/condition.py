@@ -114,7 +114,9 @@ def _is_device_of(sim: IotPortalSimCoordinator, device: dr.AnyDeviceEntry) -> bo
 class StatusCondition(SimCondition):
     """The SIM has one of the statuses."""
 
-    options: ClassVar = {vol.Required(CONF_STATUS): STATUSES}
+    options: ClassVar = {
+        vol.Required(CONF_STATUS): vol.All(STATUSES, vol.Length(min=1, msg="choose a status"))
+    }
 
     @override
     def is_met_by(self, data: SimData) -> bool | None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.condition import async_validate_condition_config
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
 
 from mock_portal import MockPortal
 
@@ -64,6 +66,15 @@ async def test_status(
 
     check = await watch(hass, "status_is", target, {"status": statuses})
     assert await check() is expected
+
+
+@pytest.mark.parametrize("options", [{"status": []}, {"status": None}, {}])
+async def test_no_status(hass: HomeAssistant, options: dict[str, Any]) -> None:
+    """A condition without a status, which would never pass, is refused."""
+    condition = {"condition": "iot_portal.status_is", "target": {"label_id": "a"}}
+
+    with pytest.raises(vol.Invalid, match=r"choose a status|required key not provided"):
+        await async_validate_condition_config(hass, condition | {"options": options})
 
 
 @pytest.mark.parametrize("behavior", ["any", "all"])
