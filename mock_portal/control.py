@@ -168,7 +168,7 @@ class ControlRequest:
     def body(self) -> Any:
         """Return the JSON of the request."""
         try:
-            return from_json(self.request.body)
+            return from_json(self.request.body, unique_names=True)
         except ValueError as err:
             msg = f"The body is not well-formed JSON: {err}"
             raise SetupError(msg) from err

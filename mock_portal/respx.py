@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import override
-from urllib.parse import parse_qsl
 
 import httpx
 import respx
 
-from .encoding import decode_path
+from .encoding import decode_path, parse_query
+from .errors import SetupError
 from .exchange import Request, Response, Wire
 from .portal import Portal
 from .routes import PREFIXES
@@ -28,6 +28,9 @@ def mount(
     """
     portal = Portal(scenario)
     base = httpx.URL(base_url)
+    if base.scheme not in _PORTS or not base.host or base.query or base.fragment:
+        msg = f"{base_url!r} is no base URL; write one like {_PRODUCTION}"
+        raise SetupError(msg)
 
     def answer(request: httpx.Request) -> httpx.Response:
         """Answer a request of a client."""
@@ -67,7 +70,7 @@ def _read(request: httpx.Request, base: httpx.URL) -> Request:
     return Request(
         method=request.method,
         path=path,
-        query=dict(parse_qsl(query, keep_blank_values=True)),
+        query=parse_query(query),
         headers=request.headers,
         body=request.content,
     )

@@ -12,14 +12,13 @@ import struct
 from tempfile import gettempdir
 from threading import Thread
 from typing import Any, Self
-from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
 
 from . import certificates, control, cors as sharing, pages, webhooks as webhook_calls
 from .certificates import Certificate, Tls
 from .connection import Server, read, target
-from .encoding import decode_path
+from .encoding import decode_path, parse_query
 from .errors import PortalError, SetupError
 from .exchange import Request, Response, Wire
 from .files import write_whole
@@ -382,7 +381,7 @@ def _request(raw: web.BaseRequest, body: bytes = b"") -> Request:
     return Request(
         method=raw.method,
         path=decode_path(path),
-        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+        query=parse_query(query),
         headers=raw.headers,
         body=body,
         scheme=raw.scheme,

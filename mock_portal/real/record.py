@@ -4,12 +4,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 import time
 from typing import Any, Self
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from mock_portal import routes
-from mock_portal.encoding import decode_path
+from mock_portal.encoding import decode_path, parse_query
 from mock_portal.errors import SetupError
 from mock_portal.exchange import Request
 from mock_portal.listening import check_address, explained
@@ -220,7 +219,7 @@ class Proxy:
         request = Request(
             method=raw.method,
             path=decode_path(self._upstream.below(path)),
-            query=dict(parse_qsl(query, keep_blank_values=True)),
+            query=parse_query(query),
             headers=raw.headers,
             body=body,
         )

@@ -8,6 +8,7 @@ import pytest
 import respx
 
 from mock_portal import MockPortal, Portal
+from mock_portal.errors import SetupError
 from mock_portal.faults import KINDS
 from mock_portal.respx import mount
 
@@ -106,6 +107,15 @@ async def test_base_urls(call: Call, router: respx.MockRouter, url: str) -> None
     path = f"{url.rstrip('/')}/getStatus/{DOCUMENTED}"
     assert (await call("GET", path, headers=_token(portal))).text == "INVENTORY"
     portal.journal.assert_called_once("GET", f"/getStatus/{DOCUMENTED}")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "api.iotportal.io/api", "ftp://portal.test", "https:///api", f"{URL}?a=b"]
+)
+def test_no_base_url(router: respx.MockRouter, url: str) -> None:
+    """What is no base URL is refused with an example."""
+    with pytest.raises(SetupError, match=f"is no base URL; write one like {URL}"):
+        mount(router, url)
 
 
 async def test_two_portals(call: Call, router: respx.MockRouter) -> None:
