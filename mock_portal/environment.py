@@ -53,11 +53,20 @@ class Option:
             if isinstance(self.default, bool):
                 return self._flag(text)
             if isinstance(self.default, int):
-                return int(text)
+                return self._number(text)
             return shlex.split(text) if isinstance(self.default, tuple) else text
         except ValueError as err:
             msg = f"The variable {self.variable} cannot be {text!r}: {err}"
             raise SetupError(msg) from err
+
+    @staticmethod
+    def _number(text: str) -> int:
+        """Return a whole number."""
+        try:
+            return int(text)
+        except ValueError as err:
+            msg = "write a whole number"
+            raise ValueError(msg) from err
 
     @staticmethod
     def _flag(text: str) -> bool:

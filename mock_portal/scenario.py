@@ -12,6 +12,7 @@ from typing import Any
 from . import dialects, serialization
 from .clock import check_year
 from .contents import Contents
+from .encoding import twice, unique
 from .errors import SetupError
 from .exchange import Json
 from .faults import Fault
@@ -80,7 +81,10 @@ def _read(source: Source, below: tuple[str, ...], *, allow_files: bool) -> dict[
     elif source in shipped():
         content = _read_file(_FOLDER / f"{source}.yaml")
     elif allow_files and isinstance(source, str | Path):
-        content = _read_file(Path(source))
+        try:
+            content = _read_file(Path(source))
+        except OSError as err:
+            raise _unknown(source, err.strerror) from err
     else:
         raise _unknown(source)
     if "extends" not in content:
@@ -134,10 +138,9 @@ def _name(source: Source) -> str:
 def _read_file(path: Path) -> dict[str, Any]:
     """Return the content of a YAML or JSON file."""
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
-    except OSError as err:
-        raise _unknown(path) from err
+        text = path.read_text(encoding="utf-8-sig")
+        is_json = path.suffix == ".json"
+        content = json.loads(text, object_pairs_hook=unique) if is_json else _parse_yaml(text)
     except ValueError as err:
         msg = f"{path} cannot be read: {err}"
         raise SetupError(msg) from err
@@ -147,19 +150,49 @@ def _read_file(path: Path) -> dict[str, Any]:
     return content
 
 
-def _unknown(source: object) -> SetupError:
-    """Return the error for an unknown scenario."""
-    return SetupError(f"There is no scenario {str(source)!r}; shipped are {', '.join(shipped())}")
+def _unknown(source: object, reason: str | None = None) -> SetupError:
+    """Return the error for an unknown scenario; `reason` says why it cannot be read as a file."""
+    msg = f"There is no scenario {str(source)!r}; shipped are {', '.join(shipped())}"
+    is_path = Path(str(source)).name != str(source) or Path(str(source)).suffix
+    return SetupError(
+        f"{msg}. As a file it cannot be read: {reason}" if reason and is_path else msg
+    )
 
 
 def _parse_yaml(text: str) -> Any:
-    """Parse YAML."""
+    """Parse YAML; raise an error for a key that is there twice, of which one would get lost."""
     import yaml  # noqa: PLC0415  takes a while to load, and a mapping does without
 
+    loader = yaml.SafeLoader(text)
     try:
-        return yaml.safe_load(text)
+        node = loader.get_single_node()
+        _check_keys(node)
+        return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as err:
         raise ValueError(err) from err
+    finally:
+        loader.dispose()
+
+
+def _check_keys(document: Any) -> None:
+    """Raise an error for a key that is there twice in a mapping of a document of YAML."""
+    pending, seen = [document], set()
+    while pending:
+        node = pending.pop()
+        # An alias is the node that it stands for, which may hold itself.
+        if node is None or id(node) in seen or isinstance(node.value, str):
+            continue
+        seen.add(id(node))
+        keys = set()
+        for item in node.value:
+            key, value = item if isinstance(item, tuple) else (None, item)
+            pending.append(value)
+            if key is None or not isinstance(key.value, str):
+                continue
+            if key.value in keys:
+                msg = f"line {key.start_mark.line + 1}: {twice(key.value)}"
+                raise ValueError(msg)
+            keys.add(key.value)
 
 
 def _name_entries(content: Mapping[str, Any]) -> dict[str, Any]:

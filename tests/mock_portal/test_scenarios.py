@@ -134,6 +134,10 @@ def test_own_files(tmp_path: Path) -> None:
         ("list.yaml", "- 1", "does not hold a mapping"),
         ("broken.yaml", "a: [", "cannot be read: while parsing"),
         ("broken.json", "{", "cannot be read: Expecting"),
+        ("twice.yaml", "sims:\n  '1': {}\n  1: {}\n", "cannot be read: line 3: '1' is there twice"),
+        ("twice.yaml", "extends: demo\nextends: fleet\n", "line 2: 'extends' is there twice"),
+        ("twice.yaml", "faults:\n- {kind: hang, kind: delay}\n", "line 2: 'kind' is there twice"),
+        ("twice.json", '{"sims": {"1": {}, "1": {}}}', "cannot be read: '1' is there twice"),
         ("typo.yaml", "acounts: {}", "there is no 'acounts'; did you mean accounts?"),
     ],
 )
@@ -144,6 +148,33 @@ def test_bad_files(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(SetupError) as refused:
         Portal(path)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("./mine.yaml", "There is no scenario './mine.yaml'; shipped are"),
+        ("./mine.yaml", ". As a file it cannot be read: No such file or directory"),
+        ("./folder", ". As a file it cannot be read: Is a directory"),
+        ("nonsense", "strict-account$"),
+    ],
+)
+def test_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    """What looks like a path is said to be none, and why; a name gets the names of the shipped ones."""
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SetupError, match=message):
+        Portal(source)
+
+
+@pytest.mark.parametrize("name", ["mine.yaml", "mine.json"])
+def test_file_with_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    """A file that an editor of Windows has saved is read."""
+    path = tmp_path / name
+    path.write_text('{"extends": "demo"}', encoding="utf-8-sig")
+    assert ACTIVE in Portal(path).sims
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_mistakes_in_a_process(
         (
             "PORT",
             "tcp://10.0.0.1:8089",
-            "The variable MOCK_PORTAL_PORT cannot be 'tcp://10.0.0.1:8089'",
+            "The variable MOCK_PORTAL_PORT cannot be 'tcp://10.0.0.1:8089': write a whole number",
         ),
         ("PORT", "99999", "There is no port 99999"),
         ("TLS", "perhaps", "The variable MOCK_PORTAL_TLS cannot be 'perhaps': write 1 or 0"),
