@@ -7,6 +7,7 @@ from pathlib import Path
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tomllib
 from typing import Any
@@ -636,3 +637,37 @@ def test_dev_container() -> None:
         assert (
             f'"--{"port" if port == 8123 else "portal-port"}", type=int, default={port}' in develop
         )
+
+
+# What takes the place of uv: an environment is a folder with a link to a Python.
+FAKE_UV = f"""#!/bin/sh
+case "$1" in
+  python) echo "{sys.executable}" ;;
+  venv)
+    for folder; do :; done
+    mkdir -p "$folder/bin"
+    ln -s "{sys.executable}" "$folder/bin/python"
+    ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("script", ["setup", "setup-next"])
+def test_python_of_the_environment_is_gone(tmp_path: Path, script: str) -> None:
+    """An environment whose Python was removed, or that came from elsewhere, is installed again."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    shutil.copy(REPOSITORY / "scripts" / script, folder)
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    for name, text in (("uv", FAKE_UV), ("setup", "#!/bin/sh\n")):
+        if name != script:
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+    environment = ".venv" if script == "setup" else ".tools/homeassistant-next"
+    python = tmp_path / environment / "bin" / "python"
+
+    for _ in range(2):
+        subprocess.run([folder / script], check=True, capture_output=True)  # noqa: S603
+        assert python.exists()
+        python.unlink()
+        python.symlink_to(tmp_path / "gone")
