@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -26,11 +26,14 @@ from .api import (
     IotPortalResponseError,
     IotPortalTimeoutError,
     mask_numbers,
+    one_line,
 )
 from .api.gsm import sms_length
 from .const import DOMAIN
 from .reauthentication import async_record_refused_login
 
+# Of a text that a user has entered, or a list of the parts of a target.
+MAX_PLACEHOLDER_LENGTH: Final = 500
 # The first class that matches decides.
 _TRANSLATION_KEYS: tuple[tuple[type[IotPortalError], str], ...] = (
     (IotPortalAuthenticationError, "authentication_failed"),
@@ -91,8 +94,11 @@ def translate(
 
 
 def _masked(placeholders: Mapping[str, str]) -> dict[str, str]:
-    """Return placeholders without whole numbers: Home Assistant logs the errors of automations."""
-    return {name: mask_numbers(text) for name, text in placeholders.items()}
+    """Return placeholders in one line each, without whole numbers: Home Assistant logs the errors of automations."""
+    return {
+        name: one_line(mask_numbers(text), MAX_PLACEHOLDER_LENGTH)
+        for name, text in placeholders.items()
+    }
 
 
 def _paused_until(err: IotPortalError) -> str:

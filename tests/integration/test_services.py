@@ -615,6 +615,20 @@ async def test_iccid_that_is_none(hass: HomeAssistant, set_up: SetUp, portal: Mo
     assert {exchange.route for exchange in portal.journal} == {"Login"}
 
 
+async def test_long_text_in_an_error(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """An error quotes the beginning of a long text, in one line."""
+    entry = await set_up(ICCID)
+    data = {"device_id": device_id(hass, entry, ICCID), "status": "no\nstatus " * 1000}
+
+    with pytest.raises(HomeAssistantError, match="did not accept the status no status") as raised:
+        await call_action(hass, "request_status_change", data)
+
+    assert len(str(raised.value)) < 2000
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("action", "data"),
     [
