@@ -51,7 +51,7 @@ class _Connection(web.RequestHandler):
             raise exc
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             # What is quoted was sent, and may be a token.
-            reason = re.split(r"b?['\"\n]", message or "")[0].rstrip(" :")
+            reason = re.split(r"(?:bytearray\()?b?['\"\n]", message or "")[0].rstrip(" :")
             err = PortalError(f"The request is no valid HTTP: {reason}", status=status)
         else:
             self.log_exception("The mock portal failed to answer", exc_info=exc)

@@ -12,7 +12,7 @@ import re
 
 from . import scenario, serialization, webhooks
 from .certificates import Tls
-from .encoding import from_json
+from .encoding import from_json, twice
 from .environment import Option, complete
 from .errors import SetupError
 from .faults import Fault, FaultKind
@@ -149,6 +149,9 @@ def _fault(given: str) -> dict[str, object]:
     fault: dict[str, object] = {"kind": kind}
     for detail in details:
         name, _, text = detail.partition("=")
+        if name in fault:
+            msg = f"--fault {given}: {twice(name)}"
+            raise SetupError(msg)
         fault[name] = text if name in _TEXTS else _value(text)
     serialization.load(Fault, fault, f"--fault {given}", datetime.now(UTC))
     return fault

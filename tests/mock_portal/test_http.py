@@ -301,6 +301,7 @@ async def test_no_http(caller: Caller, caplog: pytest.LogCaptureFixture, data: b
     assert b" 400 Bad Request\r\n" in answer
     assert b"X-Mock-Portal: assumed\r\n" in answer
     assert b"The request is no valid HTTP" in answer
+    assert b"bytearray" not in answer
     assert b"secret-token" not in answer
     exchange = list(caller.portal.journal)[-1]
     assert exchange.status == 400

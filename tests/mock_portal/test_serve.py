@@ -228,6 +228,8 @@ WRONG: tuple[tuple[Sequence[str], str], ...] = (
     (["--fault", "delay,seconds"], "expected one of delay, status"),
     (["--fault", "delay,seconds="], "expected a number, not ''"),
     (["--fault", "delay,seconds=1e999"], "expected a number"),
+    (["--fault", "delay,seconds=1,seconds=2"], "seconds=1,seconds=2: 'seconds' is there twice"),
+    (["--fault", "delay,kind=hang"], "'kind' is there twice"),
     (["--fault", "hang,size=1"], "A hang fault has no size"),
     (["--fault", "delay,route=GetStatus"], "did you mean getStatus?"),
     (["--fault", "status,headers=x"], "expected a mapping, not 'x'"),
