@@ -69,6 +69,9 @@ ATTR_RULE = "rule"
 ATTR_SMS_ID = "sms_id"
 ATTR_STATUS = "status"
 
+# The response has the errors of all SIMs.
+MAX_ERRORS = 10
+
 
 def _whole(value: Any) -> Any:
     """Return what is to be sent; raise an error for half a character, which a template can hold."""
@@ -496,10 +499,16 @@ async def _try_each(
             translation_placeholders={
                 "failed": str(len(failures)),
                 "total": str(len(attempts)),
-                "errors": " ".join(str(err) for err in failures),
+                "errors": _sentences(failures),
             },
         )
     return {subjects: answers} if call.return_response else None
+
+
+def _sentences(errors: list[HomeAssistantError]) -> str:
+    """Return errors as sentences, each once, and only the first of them: a fleet may have hundreds."""
+    texts = list(dict.fromkeys(str(err).rstrip(". ") for err in errors))
+    return ". ".join(texts[:MAX_ERRORS]) + (" …" if len(texts) > MAX_ERRORS else "")
 
 
 @callback

@@ -15,6 +15,7 @@ import voluptuous as vol
 
 from custom_components.iot_portal.api import IotPortalClient
 from custom_components.iot_portal.const import DOMAIN
+from custom_components.iot_portal.services import MAX_ERRORS
 from mock_portal import MockPortal
 from mock_portal.sim import Sim
 
@@ -367,6 +368,27 @@ async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPor
                 "message": "Hello",
             },
         )
+
+
+async def test_many_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:
+    """The error has a sentence for each of the first SIMs that failed, and one for all that share a reason."""
+    iccids = [f"89310800000000001{number:02}" for number in range(12)]
+    for iccid in iccids:
+        portal.state.add_sim(Sim(iccid=iccid))
+    entry = await set_up(*iccids)
+    sims = [device_id(hass, entry, iccid) for iccid in iccids]
+    portal.faults.add("status", route="SendSMS", status=404, body=REFUSAL)
+
+    with pytest.raises(HomeAssistantError, match=r"^12 of 12 SIMs failed\. The ") as raised:
+        await call_action(hass, "send_sms", {"device_id": sims, "message": "Hello"})
+    assert str(raised.value).count("does not know") == MAX_ERRORS < len(iccids)
+    assert str(raised.value).count(". The IoT Portal") == MAX_ERRORS
+    assert str(raised.value).endswith(" …")
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(HomeAssistantError, match=r"12 of 12 SIMs failed\. \S") as raised:
+        await call_action(hass, "send_sms", {"device_id": sims, "message": "Hello"})
+    assert str(raised.value).count("is not loaded") == 1
 
 
 @pytest.mark.parametrize("message", ["x" * 160, "ж" * 70, "x" * 158 + "€", "line\nbreak"])
