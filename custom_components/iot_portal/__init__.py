@@ -43,7 +43,7 @@ from .reauthentication import async_record_login, async_record_refused_login
 from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
 from .sim_devices import SimDevices
-from .slices import in_slices
+from .slices import apart, in_slices
 from .storage import HistoryStore, PendingWritesStore, SnapshotStore
 
 PLATFORMS = [
@@ -260,8 +260,9 @@ async def _async_apply_changes(
     _async_update_device(hass, entry)
     await _async_apply_options(hass, entry, data)
     async for sim in data.async_each_sim():
-        sim.async_apply_subentry()
-        data.sim_devices.async_update(sim.subentry)
+        with apart(sim.title):
+            sim.async_apply_subentry()
+            data.sim_devices.async_update(sim.subentry)
     added = await _async_add_sims(hass, entry, data)
     if not data.is_in_use():
         return
@@ -331,9 +332,10 @@ async def _async_add_sims(
     async for subentry in in_slices(entry.get_subentries_of_type(SUBENTRY_TYPE_SIM)):
         is_new = subentry.subentry_id not in data.sims
         if is_new and subentry.subentry_id in entry.subentries and data.is_in_use():
-            sim = IotPortalSimCoordinator(hass, entry, subentry, data.account)
-            data.async_add_sim(sim)
-            added.append(sim)
+            with apart(subentry.title):
+                sim = IotPortalSimCoordinator(hass, entry, subentry, data.account)
+                data.async_add_sim(sim)
+                added.append(sim)
     data.account.async_update()
     return added
 
@@ -342,5 +344,6 @@ async def _async_start_sims(data: IotPortalData, sims: Iterable[IotPortalSimCoor
     """Start SIMs one after the other, with the rest of Home Assistant's work in between."""
     for sim in sims:
         if sim.subentry.subentry_id in data.sims:
-            sim.async_start()
+            with apart(sim.title):
+                sim.async_start()
             await asyncio.sleep(0)

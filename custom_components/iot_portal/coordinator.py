@@ -86,6 +86,8 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         # What a person has asked for is still to be read after a failure.
         self._must_read_all = False
         self._busy: IotPortalBusyError | None = None
+        # Before the base class, which registers the coordinator: stored settings may be damaged.
+        settings = SimSettings.from_options(entry.options, subentry.data)
         super().__init__(
             hass,
             LOGGER,
@@ -93,9 +95,9 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             name=f"{DOMAIN} {self.title}",
             request_refresh_debouncer=_background_debouncer(hass),
         )
-        self.data = SimData(settings=self._settings(), writes=account.pending_writes.of(self.iccid))
+        self.data = SimData(settings=settings, writes=account.pending_writes.of(self.iccid))
         # Later changes apply with a reload.
-        self.shows_details = self.data.settings.all_details
+        self.shows_details = settings.all_details
         self.status_requests = StatusRequests(self)
         self.sms = SmsMessages(self)
 

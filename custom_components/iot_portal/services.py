@@ -57,7 +57,7 @@ from .sim_flow import (
     PLAN_UNIT_SELECTOR,
 )
 from .sim_reader import SimReader
-from .slices import in_slices
+from .slices import apart, in_slices
 from .targets import Target, missing_from
 from .triggering_sim import triggering_sim
 
@@ -239,7 +239,8 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
             sim := entry.runtime_data.sims.get(subentry.subentry_id)
         ):
             # At once, so that the next step of an automation finds the values.
-            sim.async_apply_subentry()
+            with apart(sim.title):
+                sim.async_apply_subentry()
         settings: Answer = {key: data[key] for key in SETTINGS if key in data}
         answers.append({**_description(device), "settings": settings})
     return {"sims": answers} if call.return_response else None

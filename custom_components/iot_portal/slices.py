@@ -1,9 +1,12 @@
 """Work on a whole fleet in short slices, so that nothing else in Home Assistant waits for its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import Final
+
+from .const import LOGGER
 
 # In seconds; a slice takes at most so long, and the time of one item.
 SLICE: Final = 0.005
@@ -30,3 +33,12 @@ async def in_slices[T](items: Iterable[T]) -> AsyncIterator[T]:
     for item in list(items):
         await slices.async_pause()
         yield item
+
+
+@contextmanager
+def apart(title: str) -> Iterator[None]:
+    """Log an error of one SIM, so that it does not end the work on the others."""
+    try:
+        yield
+    except Exception:
+        LOGGER.exception("An error of %s; the other SIMs are not affected", title)

@@ -27,7 +27,7 @@ from mock_portal import MockPortal
 from mock_portal.sim import Sim
 
 from .conftest import SetUp
-from .helpers import call_action, device_id, state_of
+from .helpers import call_action, device_id, log_messages, state_of
 
 FLEET = [f"89310800000000001{number:02}" for number in range(6)]
 
@@ -220,6 +220,58 @@ async def test_sim_is_removed_while_options_are_applied(hass: HomeAssistant, set
     devices = dr.async_get(hass)
     identifier = (DOMAIN, FLEET[-1])
     assert devices.async_get_device_by_identifier(identifier, entry.entry_id) is None
+
+
+@pytest.mark.parametrize("work", ["async_start", "async_apply_subentry"])
+async def test_error_of_one_sim(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    work: str,
+) -> None:
+    """An error of one SIM is logged, and the others are started, and get their options and settings."""
+    do = getattr(IotPortalSimCoordinator, work)
+
+    def fail(sim: IotPortalSimCoordinator) -> None:
+        if sim.iccid == FLEET[1]:
+            msg = "no"
+            raise RuntimeError(msg)
+        do(sim)
+
+    monkeypatch.setattr(IotPortalSimCoordinator, work, fail)
+    entry = await set_up(*FLEET)
+    hass.config_entries.async_update_entry(entry, options={"default_allowance": 7})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await call_action(
+        hass,
+        "set_sim_settings",
+        {"device_id": [device_id(hass, entry, FLEET[0])], "billing_day": 3},
+    )
+
+    sims = {sim.iccid: sim for sim in entry.runtime_data.sims.values()}
+    assert all(sims[iccid].is_current for iccid in FLEET if iccid != FLEET[1])
+    assert all(has_applied(sims[iccid], 7) for iccid in FLEET if iccid != FLEET[1])
+    assert "An error of SIM …0101; the other SIMs are not affected" in log_messages(caplog)
+
+
+async def test_damaged_settings_of_one_sim(
+    hass: HomeAssistant, set_up: SetUp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A SIM whose stored settings cannot be read is left out, and the account works without it."""
+    entry = await set_up(*FLEET)
+    subentry = entry.subentries[subentry_id(entry, FLEET[1])]
+    await hass.config_entries.async_unload(entry.entry_id)
+    damaged = {**subentry.data, "cycle_days": 28, "cycle_start": "soon"}
+    hass.config_entries.async_update_subentry(entry, subentry, data=damaged)
+
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert entry.state is ConfigEntryState.LOADED
+    assert {sim.iccid for sim in entry.runtime_data.sims.values()} == {*FLEET} - {FLEET[1]}
+    assert state_of(hass, FLEET[2], "status") == "activated"
+    assert "An error of SIM …0101; the other SIMs are not affected" in log_messages(caplog)
 
 
 @pytest.mark.usefixtures("tiny_slices")
