@@ -14,7 +14,7 @@ from .contents import Sms
 from .control_openapi import Operation
 from .dialects import DIALECTS
 from .encoding import from_json
-from .errors import CheckFailedError, SetupError, UnknownNameError, suggest
+from .errors import CheckFailedError, SetupError, UnknownNameError
 from .exchange import (
     CONTROL,
     JSON_TYPE,
@@ -32,7 +32,7 @@ from .journal import NearMiss, WebhookRecord, between
 from .pages import PAGES
 from .scenario import Scenario
 from .serialization import Seconds
-from .sim import STATUSES, Sim
+from .sim import STATUSES, Sim, check_status
 
 PREFIX = "/_mock"
 
@@ -69,18 +69,11 @@ class ClockChange:
     freeze: bool | None = None
 
 
-def _check_status(status: str) -> None:
-    """Raise an error for an unknown status."""
-    if status not in STATUSES:
-        msg = f"there is no status {status!r}; {suggest(status, STATUSES)}"
-        raise SetupError(msg)
-
-
 @dataclass(kw_only=True)
 class StatusChange:
     """Body of `POST /_mock/sims/{iccid}/status`."""
 
-    status: str = field(metadata={"check": _check_status})
+    status: str = field(metadata={"check": check_status})
     after: Seconds = field(default=0.0, metadata={"check": _SECONDS})
 
 

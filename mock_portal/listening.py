@@ -13,10 +13,8 @@ def check_address(host: str, port: int) -> None:
     if not host:
         msg = "The host is empty; 127.0.0.1 is this machine alone, 0.0.0.0 any address of it"
         raise SetupError(msg)
-    if not 0 <= port <= _LARGEST_PORT:
-        msg = (
-            f"There is no port {port}; ports go from 1 to {_LARGEST_PORT}, and 0 means any free one"
-        )
+    if port not in range(_LARGEST_PORT + 1):
+        msg = f"There is no port {port!r}; ports go from 1 to {_LARGEST_PORT}, and 0 means any free one"
         raise SetupError(msg)
 
 

@@ -72,6 +72,13 @@ ANSWER_FIELDS = (
 type Span = float | str | timedelta
 
 
+def check_status(status: str) -> None:
+    """Raise an error for an unknown status."""
+    if status not in STATUSES:
+        msg = f"there is no status {status!r}; {suggest(status, STATUSES)}"
+        raise SetupError(msg)
+
+
 class _Names(dict[str, Json]):
     """A mapping whose names and values are checked when one is set."""
 
@@ -280,7 +287,9 @@ class Sim(Checked):
             self.reads_to_go = reads
 
     def set_status(self, status: str, *, after: Span = 0) -> None:
-        """Change the status, now or after some seconds."""
+        """Change the status, now or after some seconds; a word of one network only is set as the field `status`."""
+        if status:
+            check_status(status)
         self._plan(EventKind.STATUS, status, after)
 
     def open_session(self, ip_address: str | None = None, *, after: Span = 0) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mock_portal import Portal, Request, SetupError, Sim
+from mock_portal import MockPortal, Portal, Request, SetupError, Sim
 from mock_portal.sim import ANSWER_FIELDS
 
 from .conftest import ACTIVE, DOCUMENTED, Caller
@@ -89,6 +89,23 @@ async def test_another_sim_in_the_body(caller: Caller) -> None:
         400,
         "The body names another SIM than the path",
     )
+
+
+def test_status_that_is_none(sim: Sim) -> None:
+    """A misspelt status is refused with a suggestion; one that only some networks have can be set as the field."""
+    before = list(sim.agenda)
+    for after in (0, 60):
+        with pytest.raises(SetupError, match="no status 'ACTIVE'; did you mean ACTIVATED"):
+            sim.set_status("ACTIVE", after=after)
+    assert (sim.status, sim.agenda) == ("ACTIVATED", before)
+    sim.status = "Suspended"
+    assert sim.status == "Suspended"
+
+
+def test_port_that_is_none() -> None:
+    """A port that is no number is refused with a sentence."""
+    with pytest.raises(SetupError, match="There is no port '8089'; ports go from 1 to 65535"):
+        MockPortal(port="8089")  # type: ignore[arg-type]
 
 
 def test_a_number_of_many_digits(sim: Sim) -> None:
