@@ -10,6 +10,7 @@ from functools import cached_property
 import json
 import math
 import re
+import sys
 from typing import Final, Self
 
 from aiohttp import ClientResponse
@@ -204,14 +205,17 @@ def _decode(body: bytes, declared: str) -> str:
 
 
 def _sanitize(value: Json, depth: int) -> Json:
-    """Return a value that every JSON encoder can write, without NaN, huge integers and surrogates."""
+    """Return a value that every JSON encoder can write, without NaN, huge integers and surrogates.
+
+    The answers about all SIMs share the names of their fields, which would else take 2 kB for each.
+    """
     if depth == 0:
         msg = "the answer is nested too deeply"
         raise ValueError(msg)
     match value:
         case dict():
             return {
-                _replace_lone_surrogates(key): _sanitize(item, depth - 1)
+                sys.intern(_replace_lone_surrogates(key)): _sanitize(item, depth - 1)
                 for key, item in value.items()
             }
         case list():
