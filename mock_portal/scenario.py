@@ -1,8 +1,10 @@
 """Scenarios: what a portal starts with, read from a shipped file, another file, or a mapping."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 import json
 from pathlib import Path
 from random import Random
@@ -79,7 +81,7 @@ def _read(source: Source, below: tuple[str, ...], *, allow_files: bool) -> dict[
     if isinstance(source, Mapping):
         content = dict(source)
     elif source in shipped():
-        content = _read_file(_FOLDER / f"{source}.yaml")
+        content = deepcopy(_read_shipped(source))
     elif allow_files and isinstance(source, str | Path):
         try:
             content = _read_file(Path(source))
@@ -133,6 +135,12 @@ def _name(source: Source) -> str:
     if isinstance(source, Mapping):
         return f"a mapping #{id(source)}"
     return str(source) if source in shipped() else str(Path(source).resolve())
+
+
+@cache
+def _read_shipped(name: str) -> dict[str, Any]:
+    """Return the content of a shipped scenario; parsing takes longer than all else that starts a portal."""
+    return _read_file(_FOLDER / f"{name}.yaml")
 
 
 def _read_file(path: Path) -> dict[str, Any]:
