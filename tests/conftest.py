@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+import gc
 import logging
 from pathlib import Path
 import sys
@@ -37,6 +38,9 @@ pytest.register_assert_rewrite(
 logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 # pytest shows the log of a failed test.
 logging.getLogger().handlers.clear()
+
+# A Home Assistant has so many objects that the default of 2,000 runs the collector thousands of times.
+gc.set_threshold(100_000)
 
 # The same examples in every run, so that no change is blamed for an older bug.
 settings.register_profile("normal", derandomize=True, database=None)
