@@ -34,8 +34,14 @@ pytest.register_assert_rewrite(
     "tests.soak.ledger",
 )
 
-# Each statement of the recorder would be logged, which takes longer than most of them.
-logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+# They log every statement, entity and component, which takes longer than most statements.
+for name in (
+    "sqlalchemy.engine",
+    "homeassistant.helpers.entity_registry",
+    "homeassistant.loader",
+    "homeassistant.setup",
+):
+    logging.getLogger(name).setLevel(logging.WARNING)
 # pytest shows the log of a failed test.
 logging.getLogger().handlers.clear()
 
