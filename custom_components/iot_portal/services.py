@@ -15,7 +15,12 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import HomeAssistantError, Unauthorized, UnknownUser
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+    UnknownUser,
+)
 from homeassistant.helpers import (
     config_validation as cv,
     device_registry as dr,
@@ -57,7 +62,7 @@ from .sim_flow import (
     PLAN_UNIT_SELECTOR,
 )
 from .sim_reader import SimReader
-from .slices import apart, in_slices
+from .slices import Slices, apart, in_slices
 from .targets import Target, missing_from
 from .triggering_sim import triggering_sim
 
@@ -218,7 +223,10 @@ async def _update_rule(call: ServiceCall) -> ServiceResponse:
 
 
 async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
-    """Change the settings of many SIMs, as the dialog of each would; if one cannot have them, none is changed."""
+    """Change the settings of many SIMs, as the dialog of each would; if one cannot have them, none is changed.
+
+    The work is done in slices: a SIM that another change in between keeps from having them is left out, with an error.
+    """
     given = {key: call.data[key] for key in SETTINGS if key in call.data}
     reset = set(call.data.get(ATTR_RESET, ()))
     if not given and not reset:
@@ -228,11 +236,17 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
     devices = _sims_of(call)
     async for device in in_slices(devices):
         _changed_sim(call.hass, device, given, reset)
-    answers: list[JsonValueType] = []
-    async for device in in_slices(devices):
+    slices = Slices()
+
+    async def apply(device: dr.DeviceEntry) -> Answer:
+        await slices.async_pause()
         # What has changed since the slice before is kept.
-        if (changed := _changed_sim(call.hass, device, given, reset)) is None:
-            continue
+        try:
+            changed = _changed_sim(call.hass, device, given, reset)
+        except ServiceValidationError as err:
+            raise invalid_input(key="settings_changed_meanwhile", sim=_name_of(device)) from err
+        if changed is None:
+            raise _removed_meanwhile(device)
         entry, subentry, data = changed
         call.hass.config_entries.async_update_subentry(entry, subentry, data=data)
         if entry.state is ConfigEntryState.LOADED and (
@@ -241,9 +255,14 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
             # At once, so that the next step of an automation finds the values.
             with apart(sim.title):
                 sim.async_apply_subentry()
-        settings: Answer = {key: data[key] for key in SETTINGS if key in data}
-        answers.append({**_description(device), "settings": settings})
-    return {"sims": answers} if call.return_response else None
+        return {"settings": {key: data[key] for key in SETTINGS if key in data}}
+
+    return await _try_each(
+        call,
+        "sims",
+        translation_key="some_sims_failed",
+        attempts=[(_description(device), partial(apply, device)) for device in devices],
+    )
 
 
 def _changed_sim(
@@ -450,23 +469,32 @@ async def _for_each_sim(call: ServiceCall, act: SimCall) -> ServiceResponse:
 
 
 async def _act_on(hass: HomeAssistant, device: dr.DeviceEntry, act: SimCall) -> Answer:
-    """Act on a SIM; raise if its account is not loaded, or if the SIM was removed while others were acted on."""
+    """Act on a SIM; raise if its account is not loaded, or if it was removed while others had their turn."""
     entry: IotPortalConfigEntry = service.async_get_config_entry(
         hass, DOMAIN, device.config_entry_id
     )
-    sim = entry.runtime_data.sims.get(device.config_subentry_id or "")
-    if sim is None:
-        raise invalid_input(key="target_not_found", ids=device.name_by_user or device.name or "")
+    if (sim := entry.runtime_data.sims.get(device.config_subentry_id or "")) is None:
+        raise _removed_meanwhile(device)
     return await act(sim)
+
+
+def _removed_meanwhile(device: dr.DeviceEntry) -> ServiceValidationError:
+    """Return the error for a SIM that was removed after the call."""
+    return invalid_input(key="sim_removed_meanwhile", sim=_name_of(device))
 
 
 def _description(device: dr.DeviceEntry) -> Answer:
     """Return which SIM a part of the response is about."""
     return {
         "device_id": device.id,
-        "name": device.name_by_user or device.name,
+        "name": _name_of(device),
         "iccid": _iccid_of(device),
     }
+
+
+def _name_of(device: dr.DeviceEntry) -> str:
+    """Return the name of the device of a SIM."""
+    return device.name_by_user or device.name or ""
 
 
 def _iccid_of(device: dr.DeviceEntry) -> str:

@@ -351,7 +351,7 @@ async def test_sim_is_removed_meanwhile(
     response = await call_action(hass, "send_sms", {"device_id": sims, "message": "Hello"})
 
     assert [bool(sim.get("sms_id")) for sim in response["sims"]] == [True, False, True]
-    assert "cannot find this part of the target: SIM …0011" in response["sims"][1]["error"]
+    assert "it was removed from Home Assistant in the meantime" in response["sims"][1]["error"]
 
 
 async def test_all_sims_fail(hass: HomeAssistant, set_up: SetUp, portal: MockPortal) -> None:

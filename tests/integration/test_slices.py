@@ -12,6 +12,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import ATTR_ENTITY_ID, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
@@ -154,7 +155,9 @@ async def test_sim_is_removed_meanwhile(hass: HomeAssistant, set_up: SetUp) -> N
     await hass.async_block_till_done(wait_background_tasks=True)
 
     left = [iccid for iccid in FLEET if iccid != FLEET[3]]
-    assert [sim["iccid"] for sim in answer["sims"]] == left
+    assert [sim["iccid"] for sim in answer["sims"]] == FLEET
+    assert [sim["iccid"] for sim in answer["sims"] if "settings" in sim] == left
+    assert "removed from Home Assistant in the meantime" in answer["sims"][3]["error"]
     assert [sub.data["allowance"] for sub in entry.subentries.values()] == [3] * len(left)
     assert removed not in entry.runtime_data.sims
 
@@ -174,6 +177,61 @@ async def test_setting_is_changed_meanwhile(hass: HomeAssistant, set_up: SetUp) 
 
     data = entry.subentries[last.subentry_id].data
     assert (data["allowance"], data["billing_day"]) == (3, 7)
+
+
+@pytest.mark.usefixtures("tiny_slices")
+@pytest.mark.parametrize("return_response", [True, False])
+async def test_setting_that_does_not_fit_is_changed_meanwhile(
+    hass: HomeAssistant, set_up: SetUp, *, return_response: bool
+) -> None:
+    """A SIM that can no longer have the settings keeps its own, an error names it, and all others have them."""
+    entry = await set_up(*FLEET)
+    devices = [device_id(hass, entry, iccid) for iccid in FLEET]
+    cycle = {"cycle_days": 28, "cycle_start": "2026-01-05"}
+    await call_action(hass, "set_sim_settings", {"device_id": devices, **cycle})
+    task = hass.async_create_task(
+        call_action(
+            hass,
+            "set_sim_settings",
+            {"device_id": devices, "cycle_days": 30},
+            return_response=return_response,
+        )
+    )
+    first, middle = (entry.subentries[subentry_id(entry, FLEET[n])] for n in (0, 3))
+    await until(lambda: entry.subentries[first.subentry_id].data["cycle_days"] == 30)
+    own = {"iccid": FLEET[3]}
+    hass.config_entries.async_update_subentry(entry, middle, data=own)
+    told = f"settings of SIM …{FLEET[3][-4:]} were left as they were"
+    if return_response:
+        answer = await task
+        assert [told in sim.get("error", "") for sim in answer["sims"]] == [
+            iccid == FLEET[3] for iccid in FLEET
+        ]
+    else:
+        with pytest.raises(HomeAssistantError, match=f"1 of 6 SIMs failed.*{told}"):
+            await task
+
+    for iccid in FLEET:
+        data = entry.subentries[subentry_id(entry, iccid)].data
+        assert data == (own if iccid == FLEET[3] else {"iccid": iccid, **cycle, "cycle_days": 30})
+
+
+async def test_sim_is_removed_before_its_turn(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """An action on a fleet sends nothing for a SIM that is removed in the meantime, and goes on with the others."""
+    entry = await set_up(*FLEET)
+    devices = [device_id(hass, entry, iccid) for iccid in FLEET]
+    task = hass.async_create_task(
+        call_action(hass, "send_sms", {"device_id": devices, "message": "Hello"})
+    )
+    await until(lambda: any(sim.data.writes.sent_sms for sim in entry.runtime_data.sims.values()))
+    hass.config_entries.async_remove_subentry(entry, subentry_id(entry, FLEET[-1]))
+    answer = await task
+
+    assert ["sms_id" in sim for sim in answer["sims"]] == [True] * 5 + [False]
+    assert "removed from Home Assistant in the meantime" in answer["sims"][-1]["error"]
+    assert len(portal.journal.find(route="SendSMS")) == len(FLEET) - 1
 
 
 @pytest.mark.usefixtures("tiny_slices")
