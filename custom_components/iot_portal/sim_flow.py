@@ -457,12 +457,14 @@ class SimSubentryFlow(ConfigSubentryFlow):
     async def _look_up_all(self, entry: IotPortalConfigEntry, iccids: list[str]) -> str:
         """Look all SIMs up at the pace of the client; return the next step."""
         looked_up = count(1)
+        # An account that is unloaded or reloaded in the meantime no longer has it.
+        client = entry.runtime_data.account.client
         # A person's request has to start in time, counted from its turn.
         turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
 
         async def look_up(iccid: str) -> None:
             async with turns:
-                await self._look_up(entry, iccid)
+                await self._look_up(entry, client, iccid)
             self.async_update_progress(next(looked_up) / len(iccids))
 
         # Ahead of all polls, but an SMS that is sent meanwhile must not wait for hundreds of these.
@@ -472,10 +474,12 @@ class SimSubentryFlow(ConfigSubentryFlow):
                     group.create_task(look_up(iccid))
         return self._form if self._errors else "checked"
 
-    async def _look_up(self, entry: IotPortalConfigEntry, iccid: str) -> None:
+    async def _look_up(
+        self, entry: IotPortalConfigEntry, client: IotPortalClient, iccid: str
+    ) -> None:
         """Look a SIM up, and keep what was found or the error."""
         try:
-            found = await _find_sim(entry.runtime_data.account.client, iccid)
+            found = await _find_sim(client, iccid)
         except IotPortalError as err:
             self._errors["base"] = form_error_key(err)
             self._failure = {"iccid": iccid, **form_error_placeholders(err)}

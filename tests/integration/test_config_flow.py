@@ -58,6 +58,7 @@ from .helpers import (
     state_of,
     submit_sim_form,
     submit_sim_form_to_end,
+    wait_for_requests,
     wait_for_sums,
 )
 
@@ -1107,6 +1108,26 @@ async def test_account_loses_its_connection(
     await hass.config_entries.async_setup(entry.entry_id)
     result = await confirm_sims(hass, await submit_sim_form_to_end(hass, flow_id, ICCID))
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_account_is_reloaded_during_the_check(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check of many SIMs goes on when the account is unloaded, or loaded again, in the meantime."""
+    monkeypatch.setattr(sim_flow, "LOOK_UPS_AT_ONCE", 1)
+    entry = await set_up()
+    portal.faults.add("delay", route="GetDevice", seconds=0.2)
+    flow_id = await open_sim_dialog(hass, entry.entry_id)
+    typed = {"iccids": f"{ICCID} {OTHER_ICCID}"}
+    result = await hass.config_entries.subentries.async_configure(flow_id, typed)
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+
+    await wait_for_requests(portal, f"GET /GetDevice/{ICCID}")
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    result = await hass.config_entries.subentries.async_configure(flow_id)
+    assert (await summary(hass, result))[0] == "Ready to be added: 2"
 
 
 async def test_account_not_connected(hass: HomeAssistant, set_up: SetUp) -> None:
