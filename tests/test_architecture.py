@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 # A module may only import from layers above its own.
 INTEGRATION_LINES = (
-    ("api.const", "api.gsm", "api.iccid", "api.text"),
+    ("api.const", "api.gsm", "api.iccid", "api.reasons", "api.text"),
     ("api.exceptions",),
     ("api.values",),
     ("api.connection", "api.envelope", "api.pacing"),

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from custom_components.iot_portal import config_flow, event, sim_flow
-from custom_components.iot_portal.api import SimStatus, SmsStatus
+from custom_components.iot_portal.api import Reason, SimStatus, SmsStatus
 from custom_components.iot_portal.api.pacing import PauseReason
 from custom_components.iot_portal.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.iot_portal.button import BUTTONS
@@ -229,6 +229,8 @@ def test_exceptions() -> None:
         (key,) = [keyword.value for keyword in call.keywords if keyword.arg == "key"]
         assert isinstance(key, ast.Constant)
         brings[str(key.value)] = names(call) - {"key"}
+    brings |= {f"reason_{reason.name.lower()}": placeholders(reason) for reason in Reason}
+    brings["reason_quoted"] = {"text"}
     # Raised by the store itself, which has no error of a request.
     brings["cannot_be_saved"] = {"account"}
     for call in calls("_try_each"):
@@ -239,6 +241,12 @@ def test_exceptions() -> None:
     assert TEXTS["exceptions"].keys() == brings.keys()
     for key, texts in TEXTS["exceptions"].items():
         assert placeholders(texts["message"]) <= brings[key], key
+
+
+def test_reasons() -> None:
+    """The reasons of the client read the same in the log as in an English error."""
+    for reason in Reason:
+        assert TEXTS["exceptions"][f"reason_{reason.name.lower()}"]["message"] == reason
 
 
 def test_issues() -> None:

@@ -125,7 +125,7 @@ BAD_CERTIFICATES: dict[str, tuple[Callable[[Authority], ssl.SSLContext], str, st
     "not valid yet": (
         lambda own: own.server(begins=DAY, lasts=2 * DAY),
         "127.0.0.1",
-        "127.0.0.1 is not valid yet; is the clock of this machine right?",
+        "127.0.0.1 is not valid yet; check the clock of this machine",
     ),
     "other name": (
         lambda own: own.server(x509.DNSName("portal.example")),

@@ -156,13 +156,13 @@ async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> Iot
         await client.login()
     except IotPortalAuthenticationError as err:
         if err.is_strong:
-            raise ConfigEntryAuthFailed(**translate(err, entry.title)) from err
+            raise ConfigEntryAuthFailed(**translate(hass, err, entry.title)) from err
         async_record_refused_login(hass, entry, err)
-        raise ConfigEntryNotReady(**translate(err, entry.title)) from err
+        raise ConfigEntryNotReady(**translate(hass, err, entry.title)) from err
     except IotPortalInputError as err:
-        raise ConfigEntryError(**translate(err, entry.title)) from err
+        raise ConfigEntryError(**translate(hass, err, entry.title)) from err
     except IotPortalError as err:
-        raise ConfigEntryNotReady(**translate(err, entry.title)) from err
+        raise ConfigEntryNotReady(**translate(hass, err, entry.title)) from err
     async_record_login(hass, entry)
     return client
 

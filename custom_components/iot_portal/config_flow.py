@@ -30,12 +30,13 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.translation import async_load_integrations
 from homeassistant.helpers.typing import UNDEFINED, UndefinedType
 import voluptuous as vol
 from yarl import URL
 
 from .account_names import async_unique_title, is_unnamed
-from .api import PRODUCTION_URL, UAT_URL, AddressFault, IotPortalError, address_fault
+from .api import PRODUCTION_URL, UAT_URL, IotPortalError, Reason, address_fault
 from .api.pacing import DEFAULT_MAX_CONCURRENT, DEFAULT_RATE
 from .client_factory import async_create_client
 from .const import (
@@ -215,7 +216,7 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
                 _account_schema(suggested or {}), suggested
             ),
             errors=errors,
-            description_placeholders=form_error_placeholders(failure),
+            description_placeholders=form_error_placeholders(self.hass, failure),
         )
         return form, {}
 
@@ -279,7 +280,7 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
             data_schema=vol.Schema({vol.Required(secret): _SECRET}),
             errors=errors,
             description_placeholders={
-                **form_error_placeholders(failure),
+                **form_error_placeholders(self.hass, failure),
                 "portal": entry.data[CONF_BASE_URL],
             },
         )
@@ -289,6 +290,8 @@ class IotPortalConfigFlow(ConfigFlow, domain=DOMAIN):
         try:
             await async_create_client(self.hass, data).login()
         except IotPortalError as err:
+            # Before the first account nothing has loaded the reasons.
+            await async_load_integrations(self.hass, {DOMAIN})
             return err
         return None
 
@@ -341,11 +344,11 @@ def _read_account(user_input: dict[str, Any]) -> tuple[dict[str, str], str | Non
 def _address_error(address: str) -> str | None:
     """Return the key of an error in an address."""
     match address_fault(address):
-        case AddressFault.INVALID:
+        case Reason.BASE_URL_INVALID:
             return "base_url_invalid"
-        case AddressFault.NOT_BARE:
+        case Reason.BASE_URL_NOT_BARE:
             return "base_url_not_bare"
-        case AddressFault.NOT_ENCRYPTED:
+        case Reason.BASE_URL_NOT_ENCRYPTED:
             return "base_url_not_encrypted"
     return None
 

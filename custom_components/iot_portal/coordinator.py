@@ -232,7 +232,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
         self._busy = err
         self._schedule_next_poll()
         if not self.last_update_success:
-            raise UpdateFailed(**translate(err, self.title)) from err
+            raise UpdateFailed(**translate(self.hass, err, self.title)) from err
         return self.data
 
     def _handle_error(self, err: IotPortalError) -> UpdateFailed | ConfigEntryAuthFailed:
@@ -242,12 +242,12 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
             self.last_update_success = False
         self._schedule_next_poll()
         if isinstance(err, IotPortalAuthenticationError) and err.is_strong:
-            return ConfigEntryAuthFailed(**translate(err, self.config_entry.title))
+            return ConfigEntryAuthFailed(**translate(self.hass, err, self.config_entry.title))
         retry_after = err.retry_after if isinstance(err, IotPortalRateLimitError) else None
         if retry_after is not None:
             # Zero seconds, or a date in the past, would poll without end.
             retry_after = max(retry_after, MIN_RETRY_AFTER)
-        return UpdateFailed(**translate(err, self.title), retry_after=retry_after)
+        return UpdateFailed(**translate(self.hass, err, self.title), retry_after=retry_after)
 
     def _handle_success(self, reader: SimReader) -> None:
         """Keep what was read, and schedule the next poll."""
@@ -383,7 +383,7 @@ class IotPortalSimCoordinator(DataUpdateCoordinator[SimData], TrackedSim):
                 self._next_priority = Priority.USER
         await self.async_refresh()
         if self._busy is not None:
-            raise HomeAssistantError(**translate(self._busy, self.title)) from self._busy
+            raise HomeAssistantError(**translate(self.hass, self._busy, self.title)) from self._busy
         if not (self.last_update_success or self._shutdown_requested) and self.last_exception:
             raise self.last_exception
 

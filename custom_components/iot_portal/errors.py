@@ -9,6 +9,7 @@ from typing import Final, TypedDict
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_get_cached_translations, async_translate_state
 from homeassistant.util import dt as dt_util
 
 from .api import (
@@ -30,6 +31,7 @@ from .api import (
 )
 from .api.gsm import sms_length
 from .const import DOMAIN
+from .models import normalize_status
 from .reauthentication import async_record_refused_login
 
 # Of a text that a user has entered, or a list of the parts of a target.
@@ -61,6 +63,9 @@ _KINDS: tuple[tuple[type[IotPortalError], str], ...] = (
     (IotPortalError, "request not sent"),
 )
 
+# What the messages of a form say without an error.
+NO_ERROR: Final = {"reason": "", "until": ""}
+
 
 class Translation(TypedDict):
     """The arguments by which an exception of Home Assistant is translated."""
@@ -71,7 +76,12 @@ class Translation(TypedDict):
 
 
 def translate(
-    err: IotPortalError, subject: str, *, otherwise: str = "portal_error", **placeholders: str
+    hass: HomeAssistant,
+    err: IotPortalError,
+    subject: str,
+    *,
+    otherwise: str = "portal_error",
+    **placeholders: str,
 ) -> Translation:
     """Return the translation of an error of a request about the subject, a SIM or an account.
 
@@ -81,16 +91,53 @@ def translate(
     return {
         "translation_domain": DOMAIN,
         "translation_key": next(keys, otherwise),
-        # The translation ends with a full stop; the portal's message may have one too.
         "translation_placeholders": _masked(
             {
                 "subject": subject,
-                "error": str(err).rstrip(". "),
+                "error": explain(hass, err),
                 "until": _paused_until(err),
                 **placeholders,
             }
         ),
     }
+
+
+def explain(hass: HomeAssistant, err: IotPortalError) -> str:
+    """Return why a request failed, as a part of a sentence; the portal's own words are quoted."""
+    if err.cause is None:
+        # The sentence ends with a full stop; the portal's message may have one too.
+        said = {"text": str(err).rstrip(". ")}
+        text = _message(hass, DOMAIN, "reason_quoted", said)
+    else:
+        key = f"reason_{err.cause.reason.name.lower()}"
+        text = _message(hass, DOMAIN, key, err.cause.details)
+    return mask_numbers(text or str(err))
+
+
+def localize(hass: HomeAssistant, err: HomeAssistantError) -> str:
+    """Return the message of an error that becomes a part of another text."""
+    domain, key = err.translation_domain, err.translation_key
+    if domain is None or key is None:
+        return str(err)
+    return _message(hass, domain, key, err.translation_placeholders or {}) or str(err)
+
+
+def _message(
+    hass: HomeAssistant, domain: str, key: str, placeholders: Mapping[str, str]
+) -> str | None:
+    """Return a message in the language of Home Assistant, None while that is not loaded.
+
+    The frontend translates whole messages only, and the language of the user is not known here.
+    """
+    texts = async_get_cached_translations(hass, hass.config.language, "exceptions", domain)
+    text = texts.get(f"component.{domain}.exceptions.{key}.message")
+    return None if text is None else text.format(**placeholders)
+
+
+def status_name(hass: HomeAssistant, status: str) -> str:
+    """Return a status as the entity shows it in the language of Home Assistant."""
+    shown = normalize_status(status) or status
+    return async_translate_state(hass, shown, "sensor", DOMAIN, "status", None)
 
 
 def _masked(placeholders: Mapping[str, str]) -> dict[str, str]:
@@ -123,10 +170,10 @@ def translated_errors(
         yield
     except IotPortalAuthenticationError as err:
         async_record_refused_login(hass, entry, err)
-        raise HomeAssistantError(**translate(err, entry.title)) from err
+        raise HomeAssistantError(**translate(hass, err, entry.title)) from err
     except IotPortalError as err:
         raise HomeAssistantError(
-            **translate(err, subject, otherwise=otherwise, **placeholders)
+            **translate(hass, err, subject, otherwise=otherwise, **placeholders)
         ) from err
 
 
@@ -164,11 +211,11 @@ def form_error_key(err: IotPortalError) -> str:
     return "portal_error"
 
 
-def form_error_placeholders(err: IotPortalError | None) -> dict[str, str]:
+def form_error_placeholders(hass: HomeAssistant, err: IotPortalError | None) -> dict[str, str]:
     """Return what the messages of a form say about an error, nothing without one."""
     if err is None:
-        return {"reason": "", "until": ""}
-    return {"reason": str(err), "until": _paused_until(err)}
+        return NO_ERROR
+    return {"reason": explain(hass, err), "until": _paused_until(err)}
 
 
 def error_kind(err: IotPortalError) -> str:

@@ -28,6 +28,7 @@ from homeassistant.helpers import (
     service,
 )
 from homeassistant.helpers.json import json_bytes
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util.json import JsonValueType, json_loads
 import voluptuous as vol
 
@@ -51,7 +52,14 @@ from .const import (
     LOGGER,
 )
 from .coordinator import IotPortalSimCoordinator
-from .errors import check_message, invalid_input, translated_errors
+from .errors import (
+    check_message,
+    explain,
+    invalid_input,
+    localize,
+    status_name,
+    translated_errors,
+)
 from .models import Endpoint, SimData, has_whole_cycle, merge_options
 from .runtime_data import IotPortalConfigEntry
 from .sim_flow import (
@@ -232,7 +240,10 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
     if not given and not reset:
         raise invalid_input(key="settings_empty")
     if both := sorted(given.keys() & reset):
-        raise invalid_input(key="settings_contradict", settings=", ".join(both))
+        names = await _setting_names(call.hass)
+        raise invalid_input(
+            key="settings_contradict", settings=", ".join(names[key] for key in both)
+        )
     devices = _sims_of(call)
     async for device in in_slices(devices):
         _changed_sim(call.hass, device, given, reset)
@@ -263,6 +274,13 @@ async def _set_sim_settings(call: ServiceCall) -> ServiceResponse:
         translation_key="some_sims_failed",
         attempts=[(_description(device), partial(apply, device)) for device in devices],
     )
+
+
+async def _setting_names(hass: HomeAssistant) -> dict[str, str]:
+    """Return the names of the settings as the action shows them."""
+    texts = await async_get_translations(hass, hass.config.language, "services", [DOMAIN])
+    fields = f"component.{DOMAIN}.services.set_sim_settings.fields"
+    return {key: texts[f"{fields}.{key}.name"] for key in SETTINGS}
 
 
 def _changed_sim(
@@ -319,7 +337,7 @@ async def _get_sms(call: ServiceCall) -> ServiceResponse:
                 return {"sms": _as_json((await sim.client.get_sms(sms_id, sim.iccid)).raw)}
             except IotPortalNotFoundError as err:
                 raise invalid_input(
-                    key="sms_not_found", sms_id=sms_id, error=str(err).rstrip(". ")
+                    key="sms_not_found", sms_id=sms_id, error=explain(call.hass, err)
                 ) from err
 
     return await _for_each_sim(call, read)
@@ -427,7 +445,7 @@ def _check_terminal(call: ServiceCall, value: object) -> None:
     """
     status = next((word for text in _texts(value) if (word := _terminal_status(text))), None)
     if status is not None and not call.data[ATTR_CONFIRM_TERMINAL]:
-        raise invalid_input(key="status_terminal", status=status)
+        raise invalid_input(key="status_terminal", status=status_name(call.hass, status))
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -516,7 +534,7 @@ async def _try_each(
         try:
             answer |= await act()
         except HomeAssistantError as err:
-            answer["error"] = str(err)
+            answer["error"] = localize(call.hass, err)
             failures.append(err)
         answers.append(answer)
     if len(failures) == len(attempts) == 1:
@@ -528,15 +546,15 @@ async def _try_each(
             translation_placeholders={
                 "failed": str(len(failures)),
                 "total": str(len(attempts)),
-                "errors": _sentences(failures),
+                "errors": _sentences(call.hass, failures),
             },
         )
     return {subjects: answers} if call.return_response else None
 
 
-def _sentences(errors: list[HomeAssistantError]) -> str:
+def _sentences(hass: HomeAssistant, errors: list[HomeAssistantError]) -> str:
     """Return errors as sentences, each once, and only the first of them: a fleet may have hundreds."""
-    texts = list(dict.fromkeys(str(err).rstrip(". ") for err in errors))
+    texts = list(dict.fromkeys(localize(hass, err).rstrip(". ") for err in errors))
     return ". ".join(texts[:MAX_ERRORS]) + (" …" if len(texts) > MAX_ERRORS else "")
 
 

@@ -77,7 +77,7 @@ from .const import (
     PLAN_UNITS,
     SUBENTRY_TYPE_SIM,
 )
-from .errors import form_error_key, form_error_placeholders
+from .errors import NO_ERROR, form_error_key, form_error_placeholders
 from .models import SimData, has_whole_cycle, merge_options
 from .reauthentication import async_record_refused_login
 from .runtime_data import IotPortalConfigEntry
@@ -193,7 +193,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
         self._form = "user"
         self._text = ""
         self._errors: dict[str, str] = {}
-        self._failure = {"iccid": "", **form_error_placeholders(None)}
+        self._failure = {"iccid": "", **NO_ERROR}
         self._listed = SimList()
         self._files: dict[str, SimList] = {}
         self._found: dict[str, FoundSim] = {}
@@ -482,7 +482,7 @@ class SimSubentryFlow(ConfigSubentryFlow):
             found = await _find_sim(client, iccid)
         except IotPortalError as err:
             self._errors["base"] = form_error_key(err)
-            self._failure = {"iccid": iccid, **form_error_placeholders(err)}
+            self._failure = {"iccid": iccid, **form_error_placeholders(self.hass, err)}
             if isinstance(err, IotPortalAuthenticationError):
                 async_record_refused_login(self.hass, entry, err)
             raise

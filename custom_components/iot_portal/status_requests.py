@@ -15,6 +15,7 @@ from .api import IotPortalError, IotPortalNotAvailableError, SimStatus
 from .api.pacing import Priority, priority
 from .clock import elapsed_since
 from .const import DOMAIN, LOGGER
+from .errors import status_name
 from .follow_up import QUICK_CHECKS, FollowUp, TrackedSim, may_have_been_sent
 from .issues import Issue, async_clear_issue, async_raise_issue
 from .models import SimEvent, SimEventType, StatusRequest, normalize_status
@@ -51,10 +52,12 @@ class StatusRequests:
 
     async def async_request(self, status: str, context: Context | None = None) -> None:
         """Request a status, and check whether it is there already."""
-        known = ", ".join(SimStatus)
+        hass = self._sim.hass
+        # By name, and by the word that the action takes.
+        known = ", ".join(f"{status_name(hass, each)} ({each.lower()})" for each in SimStatus)
         async with tracked_request([self], status, self._sim.pending_writes, context=context):
             with self._sim.translated_errors(
-                otherwise="status_refused", status=status, known=known
+                otherwise="status_refused", status=status_name(hass, status), known=known
             ):
                 await self._sim.client.request_status_change(self._sim.iccid, status)
         # The request has been answered; a read that hangs must not delay the caller.
@@ -192,7 +195,7 @@ class StatusRequests:
             self._sim.subentry.subentry_id,
             {
                 "sim": self._sim.title,
-                "status": request.status,
+                "status": status_name(self._sim.hass, request.status),
                 "requested_at": dt_util.as_local(request.requested_at).strftime("%Y-%m-%d %H:%M"),
             },
         )

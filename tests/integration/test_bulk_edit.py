@@ -528,7 +528,7 @@ async def test_two_accounts(
     ("data", "says"),
     [
         ({"changes": {}}, "No changes were given"),
-        ({"changes": {"status": "retired"}}, "RETIRED cannot be undone"),
+        ({"changes": {"status": "retired"}}, "Retired cannot be undone"),
     ],
 )
 async def test_bad_input(

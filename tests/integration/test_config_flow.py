@@ -285,7 +285,7 @@ async def test_environments(
         ({"api_token": "demo-token"}, None, "not both"),
         ({}, {"kind": "status", "status": 500}, "answered with an error (HTTP status 500)"),
         ({}, {"kind": "rate_limited"}, "receiving too many requests"),
-        ({}, {"kind": "status", "status": 200, "body": "<html>Hi</html>"}, "is this its address?"),
+        ({}, {"kind": "status", "status": 200, "body": "<html>Hi</html>"}, "check its address"),
     ],
 )
 async def test_account_errors(

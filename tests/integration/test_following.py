@@ -182,7 +182,7 @@ async def test_timed_out(
     issue = repair(hass, entry, "status_change_timed_out")
     assert issue is not None
     assert issue.translation_placeholders is not None
-    assert issue.translation_placeholders["status"] == "ACTIVATED"
+    assert issue.translation_placeholders["status"] == "Activated"
 
     # The repair issue is there again after a restart, until the status is confirmed.
     await hass.config_entries.async_unload(entry.entry_id)
@@ -325,7 +325,7 @@ async def test_refused(
     await request_status_change(hass, entry)
     portal.dialects["status_change"] = "refused"
 
-    with pytest.raises(HomeAssistantError, match="did not accept the status DEACTIVATED"):
+    with pytest.raises(HomeAssistantError, match="did not accept the status Deactivated"):
         await request_status_change(hass, entry, "deactivated")
 
     assert pending(hass) == STATE_ON

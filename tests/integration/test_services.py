@@ -86,9 +86,9 @@ async def test_status_change(
         ),
         ("send_sms", {"message": "ж" * 71}, "has 71 characters, but a single SMS holds at most 70"),
         ("request_status_change", {"status": " "}, "No status was given"),
-        ("request_status_change", {"status": "retired"}, "RETIRED cannot be undone"),
+        ("request_status_change", {"status": "retired"}, "Retired cannot be undone"),
         ("edit_device", {"changes": {}}, "No changes were given"),
-        ("edit_device", {"changes": {"status": "PURGED"}}, "PURGED cannot be undone"),
+        ("edit_device", {"changes": {"status": "PURGED"}}, "Purged cannot be undone"),
     ],
 )
 async def test_bad_input(
@@ -250,6 +250,7 @@ async def test_unknown_status(hass: HomeAssistant, set_up: SetUp, portal: MockPo
 
     assert f"did not accept the status Sleeping for SIM …{ICCID[-4:]}" in str(raised.value)
     assert "ACTIVATED, DEACTIVATED" in str(raised.value)
+    assert "Activated (activated), Deactivated (deactivated)" in str(raised.value)
     assert portal.sims[ICCID].status == "INVENTORY"
 
 
@@ -276,7 +277,7 @@ REFUSAL = {"errorMessage": "This cannot be done"}
         ({"kind": "status", "status": 404, "body": REFUSAL}, "does not know SIM"),
         (
             {"kind": "status", "status": 400, "body": {"errorMessage": "Too long."}},
-            f"The IoT Portal answered the request for SIM …{ICCID[-4:]} with an error: Too long",
+            f"The IoT Portal answered the request for SIM …{ICCID[-4:]} with an error: “Too long”",
         ),
     ],
 )

@@ -127,7 +127,7 @@ async def test_reset(hass: HomeAssistant, set_up: SetUp) -> None:
     [
         ({}, "no setting was given"),
         ({"reset": []}, "no setting was given"),
-        ({"allowance": 5, "reset": ["allowance"]}, r"set and reset at the same time \(allowance\)"),
+        ({"allowance": 5, "reset": ["allowance"]}, r"set and reset at the same time \(Allowance\)"),
         ({"cycle_days": 28}, f"SIM …{OTHER_ICCID[-4:]} would have only one of Cycle length"),
         ({"cycle_start": "2026-01-05"}, "would have only one of"),
         ({"reset": ["cycle_days"], "billing_day": 4}, f"SIM …{ICCID[-4:]} would have only one of"),

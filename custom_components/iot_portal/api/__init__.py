@@ -1,7 +1,7 @@
 """Client of the IoT Portal Core API, free of Home Assistant."""
 
 from .client import IotPortalClient
-from .connection import AddressFault, address_fault, is_private
+from .connection import address_fault, is_private
 from .const import (
     DELIVERED_STATUSES,
     FAILED_STATUSES,
@@ -40,6 +40,7 @@ from .models import (
     is_activated,
     sms_status,
 )
+from .reasons import Reason
 from .text import SHOWN_DIGITS, mask_numbers, one_line, shorten
 from .values import DataSize
 
@@ -51,7 +52,6 @@ __all__ = [
     "SHOWN_DIGITS",
     "TERMINAL_STATUSES",
     "UAT_URL",
-    "AddressFault",
     "Credentials",
     "DataSize",
     "Device",
@@ -71,6 +71,7 @@ __all__ = [
     "IotPortalRateLimitError",
     "IotPortalResponseError",
     "IotPortalTimeoutError",
+    "Reason",
     "Session",
     "SimStatus",
     "Sms",

@@ -44,6 +44,7 @@ from .models import (
     status_word,
 )
 from .pacing import Pacer, PauseReason, is_for_person, seconds_to_start, start_in_time
+from .reasons import Cause, Reason
 from .responses import MAX_MESSAGE_LENGTH, Response, unreadable_answer
 from .values import Json
 
@@ -150,8 +151,7 @@ class IotPortalClient:
         answer = await self._read("GetSMS", identifier, types=(Mapping, list, NoneType))
         sms = Sms.from_answer(sms_about(answer, identifier))
         if not sms:
-            msg = "nothing is known of this SMS"
-            raise IotPortalNotFoundError(msg, status=200)
+            raise IotPortalNotFoundError(Reason.SMS_UNKNOWN, status=200)
         if iccid is not None:
             object_about(sms.raw, iccid)
         return sms
@@ -221,8 +221,7 @@ class IotPortalClient:
         with start_in_time():
             answer = await self._request("PUT", path, body)
         if iccids is not None and is_about_others(answer, iccids):
-            msg = "the answer is about another SIM"
-            raise IotPortalOutcomeUnknownError(msg)
+            raise IotPortalOutcomeUnknownError(Reason.ANOTHER_SIM)
         return answer
 
     async def _request(
@@ -308,8 +307,7 @@ class IotPortalClient:
             ) from err
         token = login_token(answer)
         if token is None and isinstance(answer, Mapping):
-            msg = "the portal answered the log-in without a token"
-            raise IotPortalAuthenticationError(msg, status=200)
+            raise IotPortalAuthenticationError(Reason.LOGIN_INCOMPLETE, status=200)
         if token is None:
             raise unreadable_answer()
         return token
@@ -326,7 +324,7 @@ class IotPortalClient:
             response = await self._send(method, path, body, token)
         except IotPortalConnectionError as err:
             if method == "PUT" and err.may_have_arrived:
-                raise IotPortalOutcomeUnknownError(str(err)) from err
+                raise IotPortalOutcomeUnknownError(err.cause or str(err)) from err
             raise
         if not response.is_error:
             return response.answer
@@ -387,8 +385,8 @@ class IotPortalClient:
         """Return the URL of a request; refuse parts that could change its path."""
         for part in path:
             if not _IDENTIFIER.fullmatch(part):
-                msg = f"{part[:MAX_MESSAGE_LENGTH]!r} is not a valid identifier"
-                raise IotPortalInputError(msg)
+                identifier = {"identifier": repr(part[:MAX_MESSAGE_LENGTH])}
+                raise IotPortalInputError(Cause(Reason.IDENTIFIER_INVALID, identifier))
         return self._base_url.joinpath(*path)
 
     def _content(self, body: Mapping[str, Json]) -> bytes:
@@ -396,14 +394,13 @@ class IotPortalClient:
         try:
             return self._session.json_serialize(body).encode()
         except (TypeError, ValueError, RecursionError) as err:
-            msg = f"the request cannot be encoded as JSON ({err})"
-            raise IotPortalInputError(msg) from err
+            raise IotPortalInputError(Cause(Reason.NOT_JSON, {"problem": str(err)})) from err
 
 
 def _is_vague(err: IotPortalResponseError) -> bool:
     """Return whether an error may mean that the token has expired; one of the server only if it says so."""
     is_server_error = err.status >= 500  # noqa: PLR2004
-    may_be = not is_server_error or bool(_ABOUT_TOKEN.search(err.message))
+    may_be = not is_server_error or bool(_ABOUT_TOKEN.search(str(err)))
     return type(err) is IotPortalResponseError and may_be
 
 

@@ -1,6 +1,5 @@
 """Rules and errors of the connection to the portal."""
 
-from enum import StrEnum
 import errno
 from ipaddress import IPv4Address, IPv6Address, ip_address
 import re
@@ -27,49 +26,42 @@ from .exceptions import (
     IotPortalConnectionError,
     IotPortalTimeoutError,
 )
+from .reasons import Cause, Reason
 
 MAX_HOST_LENGTH: Final = 253
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
-# OpenSSL's verification errors, in words that help a user to fix them.
+# OpenSSL's verification errors, as reasons that help a user to fix them.
 _CERTIFICATE_ERRORS: Final = {
-    9: "is not valid yet; is the clock of this machine right?",
-    10: "has expired",
-    18: "is self-signed",
-    19: "comes from an unknown authority",
-    20: "comes from an unknown authority",
-    21: "comes from an unknown authority",
-    62: "is for another host name",
-    64: "is for another address",
+    9: Reason.CERTIFICATE_NOT_VALID_YET,
+    10: Reason.CERTIFICATE_EXPIRED,
+    18: Reason.CERTIFICATE_SELF_SIGNED,
+    19: Reason.CERTIFICATE_FROM_UNKNOWN_AUTHORITY,
+    20: Reason.CERTIFICATE_FROM_UNKNOWN_AUTHORITY,
+    21: Reason.CERTIFICATE_FROM_UNKNOWN_AUTHORITY,
+    62: Reason.CERTIFICATE_FOR_ANOTHER_HOST,
+    64: Reason.CERTIFICATE_FOR_ANOTHER_ADDRESS,
 }
 # The system's reasons for not connecting, by its error numbers.
 _NO_CONNECTION: Final = {
-    errno.ECONNREFUSED: "refused the connection",
-    errno.EHOSTUNREACH: "cannot be reached from this network",
-    errno.ENETUNREACH: "cannot be reached from this network",
-    errno.ETIMEDOUT: "did not accept the connection in time",
+    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
+    errno.EHOSTUNREACH: Reason.UNREACHABLE,
+    errno.ENETUNREACH: Reason.UNREACHABLE,
+    errno.ETIMEDOUT: Reason.HOST_TOO_SLOW,
 }
 
 
-class AddressFault(StrEnum):
-    """Why an address cannot be used, in words that do not quote it: it may hold a password."""
-
-    INVALID = "the base URL is not a valid address"
-    NOT_BARE = "the base URL must not contain a user name, a password, a query or a fragment"
-    NOT_ENCRYPTED = "http is allowed on this machine and in private networks only"
-
-
-def address_fault(text: str) -> AddressFault | None:
-    """Return why requests cannot be sent to a base URL, or None if they can."""
+def address_fault(text: str) -> Reason | None:
+    """Return why requests cannot be sent to a base URL, or None if they can; it may hold a password."""
     try:
         url = URL(text)
     except ValueError:
-        return AddressFault.INVALID
+        return Reason.BASE_URL_INVALID
     if url.scheme not in ("http", "https") or url.port == 0 or not _is_host(url.raw_host or ""):
-        return AddressFault.INVALID
+        return Reason.BASE_URL_INVALID
     credentials = (url.raw_user, url.raw_password)
     if credentials != (None, None) or url.raw_query_string or url.raw_fragment:
-        return AddressFault.NOT_BARE
-    return None if is_private(url) else AddressFault.NOT_ENCRYPTED
+        return Reason.BASE_URL_NOT_BARE
+    return None if is_private(url) else Reason.BASE_URL_NOT_ENCRYPTED
 
 
 def is_private(url: URL) -> bool:
@@ -118,19 +110,17 @@ def connection_error(err: Exception, body: Body | None) -> IotPortalConnectionEr
     """Return the client's own error for whatever has gone wrong with a request."""
     match err:
         case ConnectionTimeoutError():
-            return IotPortalTimeoutError("the connection could not be established in time")
+            return IotPortalTimeoutError(Reason.CONNECTION_TOO_SLOW)
         case ClientConnectorError():
             return _connecting_failed(err)
         case TimeoutError():
-            return IotPortalTimeoutError(
-                "no answer was received in time", may_have_arrived=may_have_arrived(body)
-            )
+            return IotPortalTimeoutError(Reason.NO_ANSWER, may_have_arrived=may_have_arrived(body))
         case ClientError():
             return _connection_lost(body)
         case _:
             # aiohttp, its parsers and the resolver raise more than they document.
             return IotPortalConnectionError(
-                "the answer could not be read", may_have_arrived=may_have_arrived(body)
+                Reason.ANSWER_UNREADABLE, may_have_arrived=may_have_arrived(body)
             )
 
 
@@ -154,24 +144,23 @@ def may_have_arrived(body: object) -> bool:
 
 def _connecting_failed(err: ClientConnectorError) -> IotPortalConnectionError:
     """Return the error for a connection that could not be established."""
+    details = {"host": str(err.host)}
     match err:
         case ClientConnectorCertificateError(
             certificate_error=ssl.SSLCertVerificationError() as why
         ):
-            wrong = _CERTIFICATE_ERRORS.get(why.verify_code) or f"is wrong: {why.verify_message}"
-            msg = f"the certificate of {err.host} {wrong}"
+            reason = _CERTIFICATE_ERRORS.get(why.verify_code, Reason.CERTIFICATE_WRONG)
+            details["problem"] = why.verify_message
         case ClientConnectorDNSError():
-            msg = f"no address was found for {err.host}"
+            reason = Reason.NOT_FOUND_IN_DNS
         case ClientConnectorSSLError():
-            msg = f"{err.host} does not answer with an encrypted connection"
+            reason = Reason.NOT_ENCRYPTED
         case _:
-            reason = _NO_CONNECTION.get(err.errno or 0)
-            address = f"{err.host}:{err.port}"
-            msg = f"{address} {reason}" if reason else f"no connection to {address}"
-    return IotPortalConnectionError(msg)
+            reason = _NO_CONNECTION.get(err.errno or 0, Reason.NO_CONNECTION)
+            details["address"] = f"{err.host}:{err.port}"
+    return IotPortalConnectionError(Cause(reason, details))
 
 
 def _connection_lost(body: object) -> IotPortalConnectionError:
     """Return the error for a connection that was lost after it was established."""
-    msg = "the connection was lost"
-    return IotPortalConnectionError(msg, may_have_arrived=may_have_arrived(body))
+    return IotPortalConnectionError(Reason.CONNECTION_LOST, may_have_arrived=may_have_arrived(body))

@@ -3,20 +3,24 @@
 import asyncio
 from enum import IntEnum
 
+from .reasons import Cause, Reason
 from .text import mask_addresses, mask_numbers
 
 
 class IotPortalError(Exception):
     """Base class of all errors of the client; `attempts` is how many times a read was sent.
 
-    An error may be logged by anybody, so long numbers in its message are masked here, in whoever's words.
+    `cause` is None if the message is the portal's. An error may be logged by anybody, so long numbers in its message
+    are masked here, in whoever's words.
     """
 
     attempts = 1
 
-    def __init__(self, message: str) -> None:
-        """Store the message, with the last digits of long numbers only."""
-        super().__init__(mask_numbers(message))
+    def __init__(self, message: str | Cause) -> None:
+        """Store the message, with the last digits of long numbers only, and the cause."""
+        super().__init__(mask_numbers(str(message)))
+        cause = Cause(message) if isinstance(message, Reason) else message
+        self.cause = cause if isinstance(cause, Cause) else None
 
 
 class IotPortalInputError(IotPortalError):
@@ -42,7 +46,7 @@ class IotPortalConnectionError(IotPortalError):
     `may_have_arrived` is True when the portal may have received the request before that.
     """
 
-    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
+    def __init__(self, message: str | Cause, *, may_have_arrived: bool = False) -> None:
         """Store the message and whether the portal may have received the request."""
         super().__init__(message)
         self.may_have_arrived = may_have_arrived
@@ -71,21 +75,22 @@ class Evidence(IntEnum):
 class IotPortalResponseError(IotPortalError):
     """The portal responded with an error, or with something unreadable.
 
-    `status` is the HTTP status, `code` the portal's error code, if any, `message` the portal's text. `evidence` is
-    weak unless the portal said it with a code that we know: a proxy or a firewall may have answered in its place.
+    `status` is the HTTP status, `code` the portal's error code, if any, `message` the portal's text, or else the cause.
+    `evidence` is weak unless the portal said it with a code that we know: a proxy or a firewall may have answered in its
+    place.
     """
 
     def __init__(
         self,
-        message: str,
+        message: str | Cause,
         *,
         status: int,
         code: str | None = None,
         evidence: Evidence = Evidence.WEAK,
     ) -> None:
         """Store message, HTTP status, error code and evidence."""
-        super().__init__(mask_addresses(message))
-        self.message = str(self)
+        super().__init__(mask_addresses(message) if type(message) is str else message)
+        self.message = self.cause or str(self)
         self.status = status
         self.code = code
         self.evidence = evidence
@@ -120,7 +125,7 @@ class IotPortalRateLimitError(IotPortalResponseError):
 
     def __init__(
         self,
-        message: str,
+        message: str | Cause,
         *,
         status: int,
         code: str | None = None,

@@ -21,6 +21,7 @@ from .envelope import (
 )
 from .exceptions import IotPortalResponseError
 from .iccid import is_same_card, normalize_iccid
+from .reasons import Reason
 from .sms_text import decoded_text
 from .text import MAX_TEXT_LENGTH, one_line
 from .values import (
@@ -362,8 +363,7 @@ def sms_ids(answer: Json) -> list[str]:
     items = listed if isinstance(listed, list) else [listed]
     found = [identifier for item in items if (identifier := sms_id(item)) is not None]
     if not found:
-        msg = "the portal does not know the SMS at present"
-        raise IotPortalResponseError(msg, status=200)
+        raise IotPortalResponseError(Reason.SMS_LIST_UNKNOWN, status=200)
     return found
 
 
@@ -379,8 +379,7 @@ def object_about(answer: Json, iccid: str) -> Mapping[str, Json]:
             return raw
         others = others or named is not None
     if others:
-        msg = "the answer is about another SIM"
-        raise IotPortalResponseError(msg, status=200)
+        raise IotPortalResponseError(Reason.ANOTHER_SIM, status=200)
     return first_object(answer)
 
 
@@ -399,8 +398,7 @@ def sms_about(answer: Json, identifier: str) -> Mapping[str, Json]:
             return raw
         others = others or named is not None
     if others:
-        msg = "the answer is about another SMS"
-        raise IotPortalResponseError(msg, status=200)
+        raise IotPortalResponseError(Reason.ANOTHER_SMS, status=200)
     return first_object(answer)
 
 

@@ -26,12 +26,12 @@ from .exceptions import (
     IotPortalResponseError,
 )
 from .models import error_code, error_message, says_failed
-from .text import one_line
+from .reasons import Cause, Reason
+from .text import mask_addresses, one_line
 from .values import Json
 
 # The largest documented answer has less than 2 kB, so anything larger does not come from the portal.
 MAX_BODY_BYTES: Final = 1024 * 1024
-UNREADABLE: Final = "the answer is not one of the portal's; is this its address?"
 MAX_MESSAGE_LENGTH: Final = 200
 MAX_RETRY_AFTER: Final = 60 * 60
 MAX_DEPTH: Final = 32
@@ -138,24 +138,31 @@ class Response:
 
     @property
     def _title(self) -> str:
-        """Return the title of a page, to follow its status."""
+        """Return the title of a page, an empty text if there is none."""
         found = _TITLE.search(self.text) if self.is_page else None
-        return f": {one_line(found[1], MAX_MESSAGE_LENGTH)}" if found else ""
+        return one_line(found[1], MAX_MESSAGE_LENGTH) if found else ""
+
+    def _explain(self, secrets: Iterable[str | None]) -> str | Cause:
+        """Return the portal's message, or what is known without one, with all secrets masked."""
+        message = error_message(self.answer)
+        if not message and self.is_page and self.is_success:
+            return Cause(Reason.NOT_THE_PORTAL)
+        text = message or self._title
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+        text = mask_addresses(text[:MAX_MESSAGE_LENGTH])
+        if message:
+            return text
+        reason = Reason.PAGE if text else Reason.HTTP_STATUS
+        return Cause(reason, {"status": str(self.status), "title": text})
 
     def as_error(self, *, secrets: Iterable[str | None]) -> IotPortalResponseError:
         """Return the error that the response is, with all secrets masked.
 
         The portal's error code takes precedence over the HTTP status.
         """
+        message = self._explain(secrets)
         code = error_code(self.answer)
-        message = error_message(self.answer) or (
-            UNREADABLE
-            if self.is_page and self.is_success
-            else f"HTTP status {self.status}{self._title}"
-        )
-        for secret in filter(None, secrets):
-            message = message.replace(secret, "***")
-        message = message[:MAX_MESSAGE_LENGTH]
         kind = _BY_CODE.get(code or "") or _BY_STATUS.get(self.status, IotPortalResponseError)
         if kind is IotPortalRateLimitError:
             return IotPortalRateLimitError(
@@ -170,7 +177,7 @@ class Response:
 
 def unreadable_answer() -> IotPortalResponseError:
     """Return the error for an unreadable 2xx answer."""
-    return IotPortalResponseError(UNREADABLE, status=200, evidence=Evidence.PAGE)
+    return IotPortalResponseError(Reason.NOT_THE_PORTAL, status=200, evidence=Evidence.PAGE)
 
 
 async def _read_body(response: ClientResponse) -> str:
@@ -179,8 +186,7 @@ async def _read_body(response: ClientResponse) -> str:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            msg = "the answer is too large to come from the portal"
-            raise IotPortalConnectionError(msg, may_have_arrived=True)
+            raise IotPortalConnectionError(Reason.ANSWER_TOO_LARGE, may_have_arrived=True)
     declared = _CHARSET.search(response.headers.get("Content-Type", ""))
     return _decode(bytes(body), declared[1].lower() if declared else "utf-8").strip(_MARKS)
 
