@@ -34,6 +34,7 @@ EXPECTED_VALUES: Values = {
     ("sensor.boat_tracker_sms_usage", MESSAGES): 7,
     ("binary_sensor.boat_tracker_data_session", ON): 1,
     ("binary_sensor.boat_tracker_projected_overage", ON): 1,
+    ("binary_sensor.boat_tracker_projected_overage", AVAILABLE): 1,
     **OTHER_SIM_VALUES,
     ("sensor.demo_client_sims", SIMS): 2,
     ("sensor.demo_client_activated_sims", SIMS): 1,

@@ -129,8 +129,8 @@ def test_queries() -> None:
     """Every query selects SIMs in an exported metric, and the filter exports them."""
     [exporter] = validated("prometheus")
     dashboard = [target["expr"] for panel in PANELS.values() for target in panel["targets"]]
-    assert len(queried(TEXT)) == 4
-    assert len(queried("\n".join(dashboard))) == 9
+    assert len(queried(TEXT)) == 5
+    assert len(queried("\n".join(dashboard))) == 10
     for metric, entity_ids in queried("\n".join([TEXT, *dashboard])):
         assert entity_ids, metric
         assert all(exporter["filter"](entity_id) for entity_id in entity_ids)

@@ -74,7 +74,7 @@ def account(portal: MockPortal) -> dict[str, Any]:
 def expressions() -> list[str]:
     """Return the queries in docs/fleets.md."""
     blocks = re.findall(r"```promql\n(.*?)```", TEXT, re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+    return [query for block in blocks for query in re.split(r"\n(?=\w)", block.strip())]
 
 
 @pytest.fixture
@@ -105,6 +105,18 @@ async def set_up(hass: HomeAssistantProcess, prometheus: Prometheus) -> None:
     )
     prometheus.store_token(token)
     await prometheus.until(SIMS_READ, lambda samples: samples == [({}, 4 * len(FLEET))])
+
+
+async def add_others(hass: HomeAssistantProcess, prometheus: Prometheus) -> None:
+    """Add entities of other integrations with the same names, which are unavailable."""
+    others = ("sensor.printer_status", "sensor.router_data_usage")
+    for entity_id in others:
+        await hass.request("POST", f"/api/states/{entity_id}", {"state": "unavailable"})
+    pattern = "|".join(others)
+    await prometheus.until(
+        f'count(homeassistant_entity_available{{entity=~"{pattern}"}} == 0)',
+        lambda samples: samples == [({}, len(others))],
+    )
 
 
 async def change(hass: HomeAssistantProcess, prometheus: Prometheus, portal: MockPortal) -> None:
@@ -199,6 +211,7 @@ async def test_queries(tmp_path: Path, port: int, prometheus: Prometheus) -> Non
         hass.store("core.config_entries", 1, 5, {"entries": [account(portal)]})
         async with hass:
             await set_up(hass, prometheus)
+            await add_others(hass, prometheus)
             assert await prometheus.query(expressions()[-1]) == []
             await change(hass, prometheus, portal)
             await check_examples(prometheus)

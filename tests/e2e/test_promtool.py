@@ -30,7 +30,9 @@ VALUES = [
     (HERE, IS_ON, "binary_sensor.boat_data_session", "Boat Data session", 1),
     (HERE, AVAILABLE, "sensor.boat_data_usage", "Boat Data usage", 1),
     (THERE, AVAILABLE, "sensor.tracker_data_usage", "Tracker Data usage", 0),
+    (THERE, AVAILABLE, "binary_sensor.tracker_projected_overage", "Tracker Projected overage", 0),
     # Not of a SIM.
+    (HERE, AVAILABLE, "sensor.router_data_usage", "Router Data usage", 0),
     (HERE, AVAILABLE, "sensor.printer_status", "Printer Status", 0),
 ]
 OVER = {"reason": "Has exceeded its allowance"}
