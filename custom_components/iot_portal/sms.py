@@ -211,7 +211,9 @@ class SmsMessages:
         """Publish the outcome of an SMS, and stop checking it."""
         if (follow_up := self._follow_ups.pop(sms.sms_id or "", None)) is not None:
             follow_up.stop()
-        self._publish(event_type, self._update(sms, has_ended=True))
+        # The last SMS stays stored, but who sent it is shown only now.
+        ended = self._update(sms, has_ended=True, context=None)
+        self._publish(event_type, replace(ended, context=sms.context))
 
     def _publish(self, event_type: SmsEventType, sms: SentSms) -> None:
         """Publish the progress of an SMS."""

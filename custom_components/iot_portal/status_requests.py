@@ -181,7 +181,8 @@ class StatusRequests:
     def _give_up(self, request: StatusRequest) -> None:
         """Publish that the portal never reported the status."""
         self._raise_issue(request)
-        self._replace(replace(request, is_overdue=True), request.context)
+        # It stays stored, but who requested it is shown only now.
+        self._replace(replace(request, is_overdue=True, context=None), request.context)
         self._publish(
             SimEventType.STATUS_CHANGE_TIMED_OUT, request, still=self._sim.data.last_known_status
         )

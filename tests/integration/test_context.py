@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+import json
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -77,6 +78,11 @@ def act(hass: HomeAssistant) -> Callable[..., Any]:
 def sim_of(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, str]:
     """Return the target of an action for the first SIM."""
     return {"device_id": device_id(hass, entry, ICCID)}
+
+
+def stored(hass_storage: dict[str, Any], entry: MockConfigEntry) -> str:
+    """Return the file of the account's writes."""
+    return json.dumps(hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"])
 
 
 async def test_status_at_once(
@@ -199,6 +205,7 @@ async def test_timed_out(
     hass: HomeAssistant,
     set_up: SetUp,
     portal: MockPortal,
+    hass_storage: dict[str, Any],
     freezer: FrozenDateTimeFactory,
     user: MockUser,
     act: Callable[..., Any],
@@ -217,6 +224,15 @@ async def test_timed_out(
         ("binary_sensor.change_pending", "off", "anna"),
         ("event.sim_event", "status_change_timed_out", "anna"),
     } <= changes.take()
+    await advance_time(hass, freezer, timedelta(seconds=1))
+    # The request is kept, as the portal may still report the status, but nothing shows the user any more.
+    assert '"ACTIVATED"' in stored(hass_storage, entry)
+    assert "anna" not in stored(hass_storage, entry)
+
+    portal.sims[ICCID].set_status("ACTIVATED")
+    await poll(hass, freezer)
+
+    assert {user_id for _, _, user_id in changes.take()} == {None}
 
 
 @pytest.mark.parametrize("by", ["action", "entity"])
@@ -224,6 +240,7 @@ async def test_sms(
     hass: HomeAssistant,
     set_up: SetUp,
     portal: MockPortal,
+    hass_storage: dict[str, Any],
     freezer: FrozenDateTimeFactory,
     all_entities: None,
     user: MockUser,
@@ -240,6 +257,7 @@ async def test_sms(
     else:
         entity_id = f"notify.sim_{ICCID}_send_sms"
         await act(user, "notify.send_message", entity_id=entity_id, message="Hello")
+    assert "anna" in stored(hass_storage, entry)
     seen = changes.take()
     assert {
         ("event.sms_event", "sms_sent", "anna"),
@@ -253,6 +271,10 @@ async def test_sms(
         ("event.sms_event", "sms_delivered", "anna"),
         ("sensor.last_sent_sms", "delivered", "anna"),
     }
+    await advance_time(hass, freezer, timedelta(seconds=1))
+    # The SMS is kept for the sensor, but without its sender.
+    assert '"delivered"' in stored(hass_storage, entry).lower()
+    assert "anna" not in stored(hass_storage, entry)
 
 
 async def test_bulk_edit(
