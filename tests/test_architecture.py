@@ -33,7 +33,7 @@ INTEGRATION_LINES = (
     ("models", "reauthentication"),
     ("errors",),
     ("event_feed", "storage"),
-    ("follow_up",),
+    ("follow_up", "outages"),
     ("account", "data_threshold", "sim_reader", "sms", "status_requests", "triggering_sim"),
     ("coordinator",),
     ("bulk_edit",),

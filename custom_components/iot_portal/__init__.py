@@ -39,6 +39,7 @@ from .issues import (
     async_clear_sim_issues,
     async_raise_issue,
 )
+from .outages import OUTAGES, Outages
 from .reauthentication import async_record_login, async_record_refused_login
 from .runtime_data import IotPortalConfigEntry, IotPortalData
 from .services import async_setup_services
@@ -61,6 +62,8 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the actions and the dashboard, and report accounts that Home Assistant refuses to start."""
     async_setup_services(hass)
+    hass.data[OUTAGES] = Outages(hass)
+    await hass.data[OUTAGES].async_load()
     await async_setup_dashboard(hass)
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, partial(_async_state_changed, hass))
     for entry in hass.config_entries.async_entries(DOMAIN):
@@ -86,6 +89,7 @@ def _async_state_changed(
     """Start an account afresh that a person has unloaded; Home Assistant's own set-up retries do not unload it."""
     if entry.domain == DOMAIN and entry.state is ConfigEntryState.NOT_LOADED:
         async_end_pause(hass, entry.data)
+        hass.data[OUTAGES].async_set_up_ended(entry)
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> bool:
@@ -102,6 +106,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) ->
     _async_update_device(hass, entry)
     entry.runtime_data = await _async_load(hass, entry, client)
     sims = await _async_add_sims(hass, entry, entry.runtime_data)
+    if not sims:
+        # Nothing will be read that could show it.
+        hass.data[OUTAGES].async_end(entry)
     sim_devices = entry.runtime_data.sim_devices
     async for sim in entry.runtime_data.async_each_sim():
         sim_devices.async_update(sim.subentry)
@@ -151,10 +158,12 @@ def _async_update_device(hass: HomeAssistant, entry: IotPortalConfigEntry) -> No
 
 async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> IotPortalClient:
     """Return a client that is logged in, or raise the error that Home Assistant reacts to."""
+    outages = hass.data[OUTAGES]
     try:
         client = async_create_client(hass, entry.data)
         await client.login()
     except IotPortalAuthenticationError as err:
+        outages.async_set_up_failed(entry, err)
         if err.is_strong:
             raise ConfigEntryAuthFailed(**translate(hass, err, entry.title)) from err
         async_record_refused_login(hass, entry, err)
@@ -162,8 +171,10 @@ async def _async_log_in(hass: HomeAssistant, entry: IotPortalConfigEntry) -> Iot
     except IotPortalInputError as err:
         raise ConfigEntryError(**translate(hass, err, entry.title)) from err
     except IotPortalError as err:
+        outages.async_set_up_failed(entry, err)
         raise ConfigEntryNotReady(**translate(hass, err, entry.title)) from err
     async_record_login(hass, entry)
+    outages.async_set_up_ended(entry)
     return client
 
 
@@ -214,6 +225,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -
 async def async_remove_entry(hass: HomeAssistant, entry: IotPortalConfigEntry) -> None:
     """Remove the issues and the files of an account."""
     async_clear_account_issues(hass, entry.entry_id)
+    hass.data[OUTAGES].async_forget(entry)
     await PendingWritesStore(hass, entry).async_remove()
     await SnapshotStore(hass, entry.entry_id).async_remove()
     await HistoryStore(hass, entry.entry_id).async_remove()

@@ -12,30 +12,25 @@ from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
-from homeassistant.util.signal_type import SignalType
 
 from .account_names import async_name_account
 from .api import (
     Device,
-    Evidence,
     IotPortalAuthenticationError,
     IotPortalClient,
-    IotPortalConnectionError,
     IotPortalError,
-    IotPortalLoginError,
     IotPortalNotFoundError,
-    IotPortalRateLimitError,
-    IotPortalResponseError,
     is_activated,
 )
 from .api.pacing import PauseReason
 from .const import CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL, DOMAIN, LOGGER
 from .errors import error_kind
-from .event_feed import EventFeed
+from .event_feed import ACCOUNT_EVENT, EventFeed
 from .evidence import ENOUGH_MISSING, MISSING_ALONE_FOR, MISSING_FOR, WeakEvidence
 from .follow_up import TrackedSim
 from .issues import Issue, async_clear_issue, async_raise_issue
-from .models import AccountEventType, Endpoint, SimEvent
+from .models import Endpoint
+from .outages import OUTAGES, is_portal_failure
 from .poll_schedule import PollSchedule
 from .reauthentication import async_record_login, async_record_refused_login
 from .storage import HistoryStore, PendingWritesStore, SnapshotStore
@@ -111,7 +106,8 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         self.snapshots = snapshots
         self.histories = histories
         self.schedule = PollSchedule(wanted=_wanted_interval(entry), pacer=client.pacer)
-        self.events = EventFeed[IotPortalAccount](hass, self, ACCOUNT_EVENT)
+        self.events = EventFeed[ConfigEntry](hass, entry, ACCOUNT_EVENT)
+        self._outages = hass.data[OUTAGES]
         self.last_error: str | None = None
         self.is_connected = True
         self._sims = sims
@@ -216,7 +212,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         """
         self.last_error = error_kind(err)
         failures = self._failures.setdefault(sim.iccid, SimFailures())
-        failures.is_portal_failure = _is_portal_failure(err)
+        failures.is_portal_failure = is_portal_failure(err)
         if failures.is_portal_failure:
             self._record_unreachable(sim, err)
         else:
@@ -239,17 +235,18 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
         if self.is_connected and (is_refused or len(self._unreachable_sims) >= enough):
             self.is_connected = False
             LOGGER.error("No SIM of %s can be read: %s", self.config_entry.title, err)
-            self.events.async_publish(SimEvent(event_type=AccountEventType.PORTAL_UNREACHABLE))
+            self._outages.async_begin(self.config_entry)
         self.async_schedule_update()
 
     def _record_answer(self) -> None:
         """Record that the portal answered, whatever it said."""
         self._unreachable_sims.clear()
+        # It may have begun before a restart.
+        self._outages.async_end(self.config_entry)
         if not self.is_connected:
             self.is_connected = True
             async_record_login(self.hass, self.config_entry)
             LOGGER.info("The IoT Portal answers again for %s", self.config_entry.title)
-            self.events.async_publish(SimEvent(event_type=AccountEventType.PORTAL_BACK))
         self.async_schedule_update()
 
     def _record_missing(
@@ -404,27 +401,7 @@ class IotPortalAccount(DataUpdateCoordinator[AccountData]):
             self._cancel_update = None
 
 
-# An event of any account.
-ACCOUNT_EVENT: Final = SignalType[IotPortalAccount, SimEvent](f"{DOMAIN}_account_event")
-
-
 def _wanted_interval(entry: ConfigEntry) -> float:
     """Return the user's poll interval in seconds."""
     minutes: float = entry.options.get(CONF_POLL_INTERVAL, DEFAULT_POLL_INTERVAL)
     return minutes * 60
-
-
-def _is_portal_failure(err: IotPortalError) -> bool:
-    """Return whether an error concerns the portal as a whole, not one SIM."""
-    if isinstance(err, IotPortalConnectionError | IotPortalRateLimitError | IotPortalLoginError):
-        return True
-    return isinstance(err, IotPortalAuthenticationError) or (
-        # A page instead of an answer, an error of the server, or an answer that is not the portal's.
-        isinstance(err, IotPortalResponseError)
-        and (
-            err.evidence is Evidence.PAGE
-            or (
-                type(err) is IotPortalResponseError and (err.status >= 500 or err.status == 200)  # noqa: PLR2004
-            )
-        )
-    )

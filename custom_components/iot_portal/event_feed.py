@@ -1,15 +1,21 @@
 """The way of an event from where it is noticed to the event entities and the triggers."""
 
 from collections.abc import Callable
+from typing import Final
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util.signal_type import SignalType
 
+from .const import DOMAIN
 from .models import SimEvent
 
 type EventListener = Callable[[SimEvent], None]
+
+# An event of any account, by its entry: it may not be set up, because the portal is unreachable.
+ACCOUNT_EVENT: Final = SignalType[ConfigEntry, SimEvent](f"{DOMAIN}_account_event")
 
 
 @callback

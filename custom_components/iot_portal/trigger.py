@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Final, override
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_FOR, CONF_OPTIONS, CONF_TARGET
 from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
@@ -20,10 +21,10 @@ from homeassistant.helpers.trigger import (
 from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
-from .account import ACCOUNT_EVENT, IotPortalAccount
 from .api import SHOWN_DIGITS
 from .const import DOMAIN, MEGABYTE
 from .data_threshold import CONF_THRESHOLD, DataThreshold, threshold_selector
+from .event_feed import ACCOUNT_EVENT
 from .follow_up import SIM_EVENT, SIM_READ, TrackedSim
 from .models import (
     AccountEventType,
@@ -179,9 +180,8 @@ class AccountEventTrigger(TargetTrigger):
         return async_dispatcher_connect(self._hass, ACCOUNT_EVENT, self._async_handle)
 
     @callback
-    def _async_handle(self, account: IotPortalAccount, event: SimEvent) -> None:
+    def _async_handle(self, entry: ConfigEntry, event: SimEvent) -> None:
         """Fire for an event of an account in the target."""
-        entry = account.config_entry
         variables = self.description.variables(event, self._options)
         if variables is None or entry.entry_id not in self._target.now.accounts:
             return

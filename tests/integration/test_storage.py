@@ -92,6 +92,8 @@ async def test_stored_files(
     ):
         text = (STORED_FILES / f"{file}.json").read_text()
         (folder / f"{DOMAIN}.{stored['entry_id']}{name}").write_text(text)
+    outages = folder / f"{DOMAIN}.outages"
+    outages.write_text((STORED_FILES / "outages.json").read_text())
     text = (STORED_FILES / "config_entries.json").read_text()
     (folder / "core.config_entries").write_text(
         text.replace("http://127.0.0.1:8089/api", portal.url)
@@ -106,6 +108,8 @@ async def test_stored_files(
     (entry,) = hass.config_entries.async_entries(DOMAIN)
     assert entry.state is ConfigEntryState.LOADED
     assert (entry.version, entry.minor_version) == (1, 1)
+    # The portal is back.
+    assert json.loads(outages.read_text())["data"]["accounts"] == []
     assert entry.options == stored["options"]
     assert state_of(hass, ICCID, "status") == "inventory"
     assert state_of(hass, OTHER_ICCID, "allowance_used") == "0.3"

@@ -15,10 +15,11 @@ from homeassistant.helpers import (
 )
 from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 from yarl import URL
 
 from custom_components.iot_portal.const import CONF_WATCH_SMS, DOMAIN
+from custom_components.iot_portal.outages import OUTAGES, Outages
 from mock_portal import MockPortal
 
 from .automations import RAN, automate, runs
@@ -348,6 +349,173 @@ async def test_portal(
     await poll(hass, freezer)
     await poll(hass, freezer)
     assert runs(ran) == [account]
+
+
+async def automate_outages(hass: HomeAssistant, entry: MockConfigEntry) -> list[Event]:
+    """Return a list that receives an event whenever an outage, or its end, runs an automation."""
+    ran: list[Event] = async_capture_events(hass, "outage")
+    triggers = [
+        {**trigger_for(hass, entry, name, entry.entry_id), "id": name}
+        for name in ("portal_unreachable", "portal_back")
+    ]
+    told = {"event": "outage", "event_data": {"id": "{{ trigger.id }}"}}
+    await automate(hass, triggers, actions=[told])
+    return ran
+
+
+def outages_in(ran: list[Event]) -> list[str]:
+    """Return what has run the automation since this was called last."""
+    found = [event.data["id"] for event in ran]
+    ran.clear()
+    return found
+
+
+async def restart(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Load the account as after a restart of Home Assistant."""
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    hass.data[OUTAGES] = Outages(hass)
+    await hass.data[OUTAGES].async_load()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+@pytest.mark.parametrize("sims", [[], [ICCID, OTHER_ICCID]])
+async def test_portal_is_unreachable_at_a_start(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    sims: list[str],
+) -> None:
+    """An outage that Home Assistant finds at a start runs the automation after a while, but once over all restarts."""
+    entry = await set_up(*sims)
+    ran = await automate_outages(hass, entry)
+    portal.faults.add("status", status=502)
+    await restart(hass, entry)
+    for _ in range(3):
+        await advance_time(hass, freezer, timedelta(seconds=30))
+    assert outages_in(ran) == []
+    for _ in range(5):
+        await advance_time(hass, freezer, timedelta(seconds=90))
+    assert entry.state.value == "setup_retry"
+    assert outages_in(ran) == ["portal_unreachable"]
+
+    await restart(hass, entry)
+    for _ in range(5):
+        await advance_time(hass, freezer, timedelta(seconds=90))
+    assert outages_in(ran) == []
+
+    portal.faults.clear()
+    for _ in range(5):
+        await advance_time(hass, freezer, timedelta(seconds=90))
+    assert entry.state.value == "loaded"
+    assert outages_in(ran) == ["portal_back"]
+
+    await restart(hass, entry)
+    assert outages_in(ran) == []
+
+
+async def test_short_failure_at_a_start(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A network that comes up a minute after Home Assistant is no outage, also when that repeats days later."""
+    entry = await set_up(ICCID)
+    ran = await automate_outages(hass, entry)
+    for _ in range(2):
+        portal.faults.add("status", status=502)
+        await hass.config_entries.async_reload(entry.entry_id)
+        await advance_time(hass, freezer, timedelta(minutes=1))
+        assert entry.state.value == "setup_retry"
+        portal.faults.clear()
+        await advance_time(hass, freezer, timedelta(minutes=1))
+        assert entry.state.value == "loaded"
+        await advance_time(hass, freezer, timedelta(days=1))
+    assert outages_in(ran) == []
+
+
+@pytest.mark.parametrize("login", ["works", "fails"])
+async def test_restart_during_an_outage(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    login: str,
+) -> None:
+    """An outage runs the automation once, and its end, although Home Assistant is restarted meanwhile."""
+    entry = await set_up(ICCID, OTHER_ICCID)
+    ran = await automate_outages(hass, entry)
+    for route in ("ctdUsage", *(["Login"] if login == "fails" else [])):
+        portal.faults.add("status", route=route, status=502)
+    await poll(hass, freezer)
+    assert outages_in(ran) == ["portal_unreachable"]
+
+    await restart(hass, entry)
+    for _ in range(3):
+        await poll(hass, freezer)
+    assert outages_in(ran) == []
+
+    portal.faults.clear()
+    for _ in range(2):
+        await poll(hass, freezer)
+    assert outages_in(ran) == ["portal_back"]
+
+
+async def test_credentials_are_refused_at_a_start(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal
+) -> None:
+    """Credentials that the portal itself refuses at a start run the automation at once: nothing is tried again."""
+    entry = await set_up(ICCID)
+    ran = await automate_outages(hass, entry)
+    portal.state.accounts["demo-client"].secret_key = "changed"
+    portal.state.revoke_tokens()
+    await restart(hass, entry)
+    assert entry.state.value == "setup_error"
+    assert outages_in(ran) == ["portal_unreachable"]
+
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "secret_key": "changed"})
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert outages_in(ran) == ["portal_back"]
+
+
+@pytest.mark.parametrize(
+    "stored", [{"version": 1, "data": {"accounts": 5}}, {"version": 9, "data": {}}]
+)
+async def test_stored_outages_cannot_be_read(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+    stored: dict[str, Any],
+) -> None:
+    """A damaged file of outages prevents nothing."""
+    hass_storage[f"{DOMAIN}.outages"] = {**stored, "minor_version": 1, "key": f"{DOMAIN}.outages"}
+    entry = await set_up(ICCID)
+    ran = await automate_outages(hass, entry)
+    portal.faults.add("status", status=502)
+    await poll(hass, freezer)
+    assert outages_in(ran) == ["portal_unreachable"]
+
+
+async def test_account_is_removed_during_an_outage(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    portal: MockPortal,
+    freezer: FrozenDateTimeFactory,
+    hass_storage: dict[str, Any],
+) -> None:
+    """Nothing is left of an account that is removed."""
+    entry = await set_up(ICCID)
+    portal.faults.add("status", status=502)
+    await poll(hass, freezer)
+    assert hass_storage[f"{DOMAIN}.outages"]["data"] == {"accounts": [entry.entry_id]}
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert hass_storage[f"{DOMAIN}.outages"]["data"] == {"accounts": []}
 
 
 @pytest.mark.parametrize("options", [{}, {"outcome": "failed"}])
