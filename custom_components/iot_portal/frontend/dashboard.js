@@ -4,12 +4,6 @@ const generate = (hass) => hass.callWS({ type: "iot_portal/dashboard", language:
 const home = () => document.querySelector("home-assistant")?.hass;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
 
-// Without what is waited for here, cards show entity ids and numbers with all their digits for a moment.
-async function namesAreLoaded() {
-  for (let tries = 0; tries < 100 && !(home()?.entities && home().devices); tries++) await pause();
-  await home()?.loadBackendTranslation("entity");
-}
-
 // Home Assistant translates the names of its own dashboards only, and reads these whenever it shows them.
 async function translate() {
   while (!home()?.config) await pause();
@@ -35,7 +29,8 @@ class IotPortalDashboard extends HTMLElement {
   static noEditor = true;
 
   static async generate(_config, hass) {
-    const [dashboard] = await Promise.all([generate(hass), namesAreLoaded()]);
+    // Home Assistant calls this once it has the entities; the names of their states may come later.
+    const [dashboard] = await Promise.all([generate(hass), hass.loadBackendTranslation("entity")]);
     return dashboard;
   }
 
