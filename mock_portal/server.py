@@ -1,39 +1,35 @@
-"""The portal on a real socket, with all faults."""
+"""The portal on a real socket."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-import socket
-import struct
 from tempfile import gettempdir
 from threading import Thread
 from typing import Any, Self
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from . import certificates, control, cors as sharing, pages, webhooks as webhook_calls
 from .certificates import Certificate, Tls
 from .connection import Server, read, target
 from .encoding import decode_path, parse_query
 from .errors import PortalError, SetupError
-from .exchange import Request, Response, Wire
+from .exchange import Request, Response
 from .files import write_whole
 from .listening import check_address
 from .portal import UNSENT, Portal
 from .request_log import RequestLog
 from .routes import PREFIXES
 from .scenario import Source
+from .sending import Sender
 
 _API_LIMIT = 1024 * 1024
 _CONTROL_LIMIT = 64 * 1024 * 1024
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, never bound
 _STOP_SECONDS = 1.0
-# aiohttp can cancel a handler when its client disconnects, but requests then take five times as long.
-_LOOK_SECONDS = 0.05
 
 type Action = Callable[[], Coroutine[Any, Any, None]]
 
@@ -148,6 +144,7 @@ class MockPortal(Portal):
         self._loop = loop
         self._lock = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._sender = Sender(self._stopping, cors=self._cors)
 
     async def _run(self, action: Action) -> None:
         """Run an action in the portal's event loop, which is the current one if it has none."""
@@ -282,7 +279,7 @@ class MockPortal(Portal):
         """Return the answer to a request that could not be read, or that failed."""
         response = self.refuse(_request(raw), err)
         answer = web.Response(status=response.status, body=response.body)
-        self._prepare(raw, answer, response).headers.pop("Connection", None)
+        self._sender.prepare(raw, answer, response).headers.pop("Connection", None)
         # What the client sends next may be the rest of this request.
         answer.force_close()
         self._note(raw, answer.status)
@@ -296,76 +293,15 @@ class MockPortal(Portal):
     async def _send(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Send a response, and log it."""
         if self._log is None:
-            return await self._transmit(raw, response)
+            return await self._sender.send(raw, response)
         status = None if response.wire in UNSENT else response.status
         try:
-            return await self._transmit(raw, response)
+            return await self._sender.send(raw, response)
         except ConnectionError:
             status = None
             raise
         finally:
             self._log.write(raw, status)
-
-    async def _transmit(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
-        """Send a response, with the fault on the wire if it has one."""
-        if raw.method == "HEAD":
-            response = replace(response, body=b"")
-        if response.wire is Wire.DRIP:
-            return await self._drip(raw, response)
-        if response.wire is Wire.TRUNCATE:
-            return await self._truncate(raw, response)
-        if response.wire is Wire.HANG:
-            await self._until_gone(raw)
-        if response.wire in {Wire.HANG, Wire.RESET}:
-            _reset(raw)
-        if response.seconds:
-            await self._pause(response.seconds)
-        return self._prepare(
-            raw, web.Response(status=response.status, body=response.body), response
-        )
-
-    async def _drip(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
-        """Send a body byte by byte."""
-        stream = self._prepare(raw, web.StreamResponse(status=response.status), response)
-        await stream.prepare(raw)
-        for index in range(len(response.body)):
-            await stream.write(response.body[index : index + 1])
-            await self._pause(response.seconds)
-        return stream
-
-    async def _until_gone(self, raw: web.BaseRequest) -> None:
-        """Wait until the client gives up, or the portal stops."""
-        while raw.transport is not None and not self._stopping.is_set():
-            await self._pause(_LOOK_SECONDS)
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, unless the portal stops."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-
-    async def _truncate(self, raw: web.BaseRequest, response: Response) -> web.StreamResponse:
-        """Send half a body and close the connection."""
-        stream = self._prepare(raw, web.StreamResponse(status=response.status), response)
-        await stream.prepare(raw)
-        await stream.write(response.body[: len(response.body) // 2])
-        if raw.transport is not None:
-            raw.transport.close()
-        return stream
-
-    def _prepare[T: web.StreamResponse](
-        self, raw: web.BaseRequest, answer: T, response: Response
-    ) -> T:
-        """Set the headers; only HTTP/1.1 has chunks and keeps connections open by default."""
-        if self._cors:
-            answer.headers.update(sharing.HEADERS)
-        answer.headers.update(response.headers)
-        if raw.version == HttpVersion11:
-            answer.enable_chunked_encoding()
-        else:
-            answer.headers.pop("Transfer-Encoding", None)
-        if not raw.keep_alive:
-            answer.headers.pop("Connection", None)
-        return answer
 
 
 def _certificate(tls: Tls, host: str) -> Certificate | None:
@@ -386,11 +322,3 @@ def _request(raw: web.BaseRequest, body: bytes = b"") -> Request:
         body=body,
         scheme=raw.scheme,
     )
-
-
-def _reset(raw: web.BaseRequest) -> None:
-    """Reset a connection: closing it without lingering sends RST instead of FIN."""
-    if raw.transport is not None:
-        connection = raw.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raw.transport.abort()

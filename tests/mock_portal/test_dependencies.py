@@ -51,6 +51,7 @@ LINES = (
     ("control",),
     ("portal",),
     ("cors", "request_log", "webhooks"),
+    ("sending",),
     ("server", "respx"),
     ("real.files", "real.redaction", "real.upstream", "real.evidence"),
     ("real.shapes",),

@@ -31,7 +31,7 @@ from custom_components.iot_portal.diagnostics import (
     async_get_config_entry_diagnostics,
     async_get_device_diagnostics,
 )
-from mock_portal import MockPortal, server
+from mock_portal import MockPortal, sending
 
 from . import portal_setup, virtual
 from .home_assistant import SoakHomeAssistant, clear_caches, full_disk, prepare
@@ -319,7 +319,7 @@ def _blocking_calls_detected() -> Iterator[None]:
 async def _run(options: Namespace, folder: Path, url: str, promises: Promises) -> Soak:
     """Run the soak with its own portal."""
     # The interval at which a hanging request checks whether its client is still connected.
-    server._LOOK_SECONDS = 5  # noqa: SLF001
+    sending._LOOK_SECONDS = 5  # noqa: SLF001
     number = options.sims + _spare(options.sims)
     async with MockPortal(portal_setup.scenario(Random(options.seed), number)) as portal:  # noqa: S311
         ledger = Ledger(portal, promises)
