@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 import errno
-from pathlib import Path
 from random import Random
 import re
 import tracemalloc
@@ -17,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.test_utils import unused_port
 import pytest
+from trustme import CA
 from yarl import URL
 from zeroconf import BadTypeInNameException
 
@@ -33,13 +33,13 @@ from custom_components.iot_portal.api import (
 from custom_components.iot_portal.api.connection import connection_error
 from custom_components.iot_portal.api.responses import MAX_BODY_BYTES
 from mock_portal import MockPortal
+from tests import tls
 from tests.common import (
     ADDRESSES_WITH_SECRETS,
     UNUSABLE_ADDRESSES,
     UnlimitedPacer,
     serving,
 )
-from tests.tls import BAD_CERTIFICATES, Authority
 
 from .conftest import CREDENTIALS, ICCID
 
@@ -95,35 +95,35 @@ def client_of(session: ClientSession, url: str) -> IotPortalClient:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
+def authority() -> CA:
     """Return a certificate authority."""
-    return Authority(folder=tmp_path)
+    return CA()
 
 
 @pytest.fixture
-async def trusting(authority: Authority, socket_enabled: None) -> AsyncIterator[ClientSession]:
+async def trusting(authority: CA, socket_enabled: None) -> AsyncIterator[ClientSession]:
     """Yield a session that trusts only this certificate authority."""
-    async with ClientSession(connector=TCPConnector(ssl=authority.trusting())) as session:
+    async with ClientSession(connector=TCPConnector(ssl=tls.trusting(authority))) as session:
         yield session
 
 
-async def test_valid_certificate(trusting: ClientSession, authority: Authority) -> None:
+async def test_valid_certificate(trusting: ClientSession, authority: CA) -> None:
     """A portal with a valid certificate is accepted."""
     portal = StubPortal()
-    async with serving(portal.handle, tls=authority.server()) as url:
+    async with serving(portal.handle, tls=tls.server(authority)) as url:
         await client_of(trusting, url).login()
 
     assert portal.seen == [("/api/Login", None)]
 
 
-@pytest.mark.parametrize("name", BAD_CERTIFICATES)
-async def test_bad_certificate(name: str, trusting: ClientSession, authority: Authority) -> None:
+@pytest.mark.parametrize("name", tls.BAD_CERTIFICATES)
+async def test_bad_certificate(name: str, trusting: ClientSession, authority: CA) -> None:
     """An invalid certificate raises an error that says why, and nothing is sent."""
-    make, host, says = BAD_CERTIFICATES[name]
+    make, host, says = tls.BAD_CERTIFICATES[name]
     portal = StubPortal()
     if name == "self-signed":
         # A trusted authority may be self-signed, so this one is not the trusted one.
-        authority = Authority(folder=authority.folder, name="Somebody")
+        authority = CA()
     async with serving(portal.handle, tls=make(authority)) as url:
         client = client_of(trusting, url.replace("127.0.0.1", host))
         for call in CALLS.values():

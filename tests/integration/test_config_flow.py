@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from datetime import date, timedelta
-from pathlib import Path
 import re
 import time
 from types import MappingProxyType
@@ -36,6 +35,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from trustme import CA
 
 from custom_components.iot_portal import account, client_factory, sim_flow
 from custom_components.iot_portal.api.pacing import Pacer
@@ -43,7 +43,7 @@ from custom_components.iot_portal.const import DOMAIN
 from mock_portal import MockPortal
 from mock_portal.sim import Sim
 from tests.common import ADDRESSES_WITH_SECRETS, UNUSABLE_ADDRESSES, serving
-from tests.tls import BAD_CERTIFICATES, Authority
+from tests.tls import BAD_CERTIFICATES
 
 from .conftest import ICCID, OTHER_ICCID, UNKNOWN_ICCID, SetUp
 from .helpers import (
@@ -321,7 +321,7 @@ async def test_account_errors(
 
 
 @pytest.mark.parametrize("name", ["self-signed", "unknown authority"])
-async def test_bad_certificate(hass: HomeAssistant, tmp_path: Path, name: str) -> None:
+async def test_bad_certificate(hass: HomeAssistant, name: str) -> None:
     """A portal with an invalid certificate is refused, and the form says why."""
     make, _, says = BAD_CERTIFICATES[name]
     seen: list[str] = []
@@ -332,7 +332,7 @@ async def test_bad_certificate(hass: HomeAssistant, tmp_path: Path, name: str) -
 
     # The server logs the refused handshake, which is no failure of Home Assistant.
     hass.loop.set_exception_handler(None)
-    tls = await hass.async_add_executor_job(make, Authority(folder=tmp_path))
+    tls = await hass.async_add_executor_job(make, CA())
     async with serving(handle, tls=tls) as url:
         form = {"environment": "custom", "client_id": "a", "secret_key": "b"}
         result = await hass.config_entries.flow.async_configure(
