@@ -554,8 +554,8 @@ async def _try_each(
 
 def _sentences(hass: HomeAssistant, errors: list[HomeAssistantError]) -> str:
     """Return errors as sentences, each once, and only the first of them: a fleet may have hundreds."""
-    texts = list(dict.fromkeys(localize(hass, err).rstrip(". ") for err in errors))
-    return ". ".join(texts[:MAX_ERRORS]) + (" …" if len(texts) > MAX_ERRORS else "")
+    texts = list(dict.fromkeys(f"{localize(hass, err).rstrip('. ')}." for err in errors))
+    return " ".join(texts[:MAX_ERRORS]) + (" …" if len(texts) > MAX_ERRORS else "")
 
 
 @callback

@@ -27,7 +27,8 @@ logger:
   default: info
 """
 PERCENT = 5 * 1024**2
-SCENARIO = {"extends": "demo", "sims": {iccid: {"data_usage": 0} for iccid in (CAMERA, PUMP, GATE)}}
+NOTHING_USED = {"data_usage": 0, "bytes_per_second": 0}
+SCENARIO = {"extends": "demo", "sims": dict.fromkeys((CAMERA, PUMP, GATE), NOTHING_USED)}
 KINDS = ("triggers", "conditions", "services")
 
 
