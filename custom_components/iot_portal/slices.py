@@ -8,8 +8,9 @@ from typing import Final
 
 from .const import LOGGER
 
-# In seconds; a slice takes at most so long, and the time of one item.
-SLICE: Final = 0.005
+# In seconds; a slice takes at most so long, and the time of one item. A load and an unload have one for each platform at
+# the same time.
+SLICE: Final = 0.002
 
 
 class Slices:

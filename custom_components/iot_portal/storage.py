@@ -285,6 +285,10 @@ class AccountStore(ABC):
     def _content(self) -> dict[str, Any]:
         """Return the content of the file; may run in another thread."""
 
+    async def _async_content(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return self._content()
+
     async def async_save(self) -> bool:
         """Write the file now, and return whether it is on the disk."""
         return not self._is_closed and await self._async_write()
@@ -321,10 +325,11 @@ class AccountStore(ABC):
 
     async def _async_write_now(self) -> bool:
         """Write the file now, and return whether it is on the disk."""
+        content = await self._async_content()
         self._is_save_scheduled = False
         # While Home Assistant stops, and for a read-only file, the Store writes nothing.
         self._store.is_saved = False
-        await self._store.async_save(self._content())
+        await self._store.async_save(content)
         return self._store.is_saved
 
     async def _async_load_stored(self) -> dict[str, Any] | None:
@@ -492,6 +497,11 @@ class SnapshotStore(AccountStore):
         for sims in (self._stored, self._snapshots):
             if sims.pop(iccid, None) is not None:
                 self.async_schedule_save()
+
+    @override
+    async def _async_content(self) -> dict[str, Any]:
+        """Return the content of the file, put together in a thread: a fleet would hold up everything else."""
+        return await self._hass.async_add_executor_job(self._content)
 
     @override
     def _content(self) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Dialog:
         file: FilePayload = {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
         await self._root.locator("input[type=file]").set_input_files(file)
         await self.expect(name)
+        # The name is there from the start.
+        await expect(self._root.get_by_text("Uploading")).to_have_count(0)
 
     async def choose(self, label: str, option: str) -> None:
         """Choose from a list."""
