@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
@@ -62,7 +63,7 @@ def _sim_event(
     sim: IotPortalSimCoordinator, description: IotPortalSimEventEntityDescription
 ) -> IotPortalEvent:
     """Return an event entity of a SIM."""
-    return IotPortalEvent(description, sim.events, sim.iccid, sim_device(sim))
+    return IotPortalEvent(description, sim.events, sim.iccid, partial(sim_device, sim))
 
 
 def _account_event(
@@ -73,7 +74,7 @@ def _account_event(
         description,
         account.events,
         account.config_entry.entry_id,
-        account_device(account),
+        partial(account_device, account),
     )
 
 
@@ -89,14 +90,20 @@ class IotPortalEvent(EventEntity, SlicedEntity):
         description: EventEntityDescription,
         feed: EventFeed[Any],
         owner: str,
-        device: DeviceInfo,
+        device: Callable[[], DeviceInfo],
     ) -> None:
         """Initialize the entity on the device of its owner, an ICCID or the id of an entry."""
         self.entity_description = description
         self._feed = feed
         self._attr_translation_key = description.key
         self._attr_unique_id = f"{owner}_{description.key}"
-        self._attr_device_info = device
+        self._device = device
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """Return the device of the owner, which is needed once only."""
+        return self._device()
 
     @override
     async def async_added_to_hass(self) -> None:
