@@ -276,6 +276,22 @@ async def test_disabled_entities_cost_nothing(
     }
 
 
+async def test_polls_without_entities(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A SIM is polled as usual while all of its entities are disabled: triggers hear of it."""
+    entry = await set_up(OTHER_ICCID)
+    entities = er.async_get(hass)
+    for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
+        entities.async_update_entity(entity.entity_id, disabled_by=er.RegistryEntryDisabler.USER)
+    await restart(hass, entry)
+    portal.journal.clear()
+
+    await poll(hass, freezer)
+
+    portal.journal.assert_called("GET", f"/ctdUsage/{OTHER_ICCID}")
+
+
 async def test_changes_during_a_restart_are_told_once(
     hass: HomeAssistant,
     set_up: SetUp,
