@@ -52,17 +52,19 @@ def check(where: str) -> None:
 
 async def call_due(portal: Portal, where: str) -> None:
     """Call the webhooks of a portal, and record the outcomes, until no bulk edit is left."""
-    guard = _Guard()
-    connector = TCPConnector(
-        # aiohttp may prefer a resolver that does not know the names of this machine.
-        resolver=ThreadedResolver(),
-        socket_factory=guard.open if where == LOOPBACK else None,
-    )
-    async with ClientSession(timeout=_TIMEOUT, connector=connector) as session:
-        while portal.state.is_busy:
-            for call in portal.take_webhooks():
-                await _call(portal, session, guard, call)
-            await asyncio.sleep(_PAUSE)
+    # Another bulk edit may arrive while the session is being closed.
+    while portal.state.is_busy:
+        guard = _Guard()
+        connector = TCPConnector(
+            # aiohttp may prefer a resolver that does not know the names of this machine.
+            resolver=ThreadedResolver(),
+            socket_factory=guard.open if where == LOOPBACK else None,
+        )
+        async with ClientSession(timeout=_TIMEOUT, connector=connector) as session:
+            while portal.state.is_busy:
+                for call in portal.take_webhooks():
+                    await _call(portal, session, guard, call)
+                await asyncio.sleep(_PAUSE)
 
 
 async def _call(portal: Portal, session: ClientSession, guard: _Guard, call: WebhookCall) -> None:

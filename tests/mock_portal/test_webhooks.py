@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator
 import socket
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 import pytest
 
 from mock_portal import MockPortal, SetupError
@@ -89,6 +89,27 @@ async def test_on_this_machine(receiver: tuple[int, list[str]], host: str) -> No
         assert await _outcome(portal, f"http://{host}:{port}/ping") == "204"
         assert paths == ["/ping"]
         assert "password" not in portal.journal.webhooks[0].url
+
+
+async def test_edit_while_the_last_call_ends(
+    receiver: tuple[int, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bulk edit that arrives when the calls of the one before are done is reported as well."""
+    port, paths = receiver
+    close = ClientSession.close
+    async with MockPortal(_DUE) as portal:
+
+        async def close_late(session: ClientSession) -> None:
+            """Queue another bulk edit while the session that made the first call is being closed."""
+            if len(paths) == 1:
+                portal.state.queue_bulk_edit({}, [ACTIVE], webhook_url=f"http://127.0.0.1:{port}/2")
+            await close(session)
+
+        monkeypatch.setattr(ClientSession, "close", close_late)
+        await _outcome(portal, f"http://127.0.0.1:{port}/1")
+        await eventually(lambda: len(paths) == 2)
+
+    assert paths == ["/1", "/2"]
 
 
 @pytest.mark.parametrize(
