@@ -43,13 +43,9 @@ class IotPortalSimEntityDescription[PartT](EntityDescription):
         """Return whether the SIMs of a large account have the entity only if a person asks for all details."""
         return self.left_out_in_large_fleets or not self.entity_registry_enabled_default
 
-    def has_part(self, data: SimData) -> bool:
-        """Return whether the part is there."""
-        return self.part_fn(data) is not None
-
     def is_ready(self, data: SimData) -> bool:
-        """Return whether the entity of a SIM can be added."""
-        return self.has_part(data)
+        """Return whether the entity of a SIM can be added: its part is there."""
+        return self.part_fn(data) is not None
 
     def shown(self, data: SimData) -> Shown | None:
         """Return what the entity shows of a SIM, None while its part is missing."""

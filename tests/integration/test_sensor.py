@@ -18,6 +18,7 @@ from custom_components.iot_portal.const import (
     DOMAIN,
 )
 from custom_components.iot_portal.evidence import MAX_REFUSED_INTERVAL
+from custom_components.iot_portal.sensor import SENSORS, IotPortalSensor
 from mock_portal import MockPortal
 
 from .conftest import ICCID, OTHER_ICCID, SetUp
@@ -39,6 +40,23 @@ async def test_documented_sim(hass: HomeAssistant, set_up: SetUp) -> None:
     assert state_of(hass, ICCID, "status") == "inventory"
     assert float(state_of(hass, ICCID, "data_usage")) == 0
     assert state_of(hass, ICCID, "last_ip") == "100.126.61.98"
+
+
+async def test_read_before_it_is_added(
+    hass: HomeAssistant, set_up: SetUp, portal: MockPortal, freezer: FrozenDateTimeFactory
+) -> None:
+    """A sensor shows what was read after it was created and before Home Assistant has added it."""
+    entry = await set_up(OTHER_ICCID)
+    (sim,) = entry.runtime_data.sims.values()
+    sensor = IotPortalSensor(sim, next(each for each in SENSORS if each.key == "status"))
+    portal.sims[OTHER_ICCID].set_status("DEACTIVATED")
+    await poll(hass, freezer)
+    assert sensor.native_value == "activated"
+
+    sensor.hass = hass
+    await sensor.async_added_to_hass()
+
+    assert sensor.native_value == "deactivated"
 
 
 async def test_units(hass: HomeAssistant, set_up: SetUp) -> None:
